@@ -1,0 +1,14 @@
+//! Immutable outputs of steps, addressed by content.
+//!
+//! Main type: [`ArtifactStore`]. Bytes are staged, hashed, synced and renamed into place; only then does a reference
+//! exist. This module never interprets content: reading a table or a model is the business of `table` and `ml`.
+
+mod digest;
+mod error;
+mod reference;
+mod store;
+
+pub use digest::{Digest, DigestWriter, InvalidDigest};
+pub use error::ArtifactError;
+pub use reference::{ArtifactKind, ArtifactRef};
+pub use store::{ArtifactStore, Staged};

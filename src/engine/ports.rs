@@ -1,0 +1,143 @@
+//! What the engine needs of a database. `store` implements these; tests have doubles.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{CacheKey, KeyParts, RunEvent};
+use crate::id::{AttemptId, PipelineName, RunId, StepName};
+use crate::plan::Plan;
+use crate::step::StepOutcome;
+
+/// A failure of the database or of a promise about it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The lease is held by another process or has run out: whoever gets this stops driving the run.
+    #[error("the lease on {run} is lost: {reason}")]
+    LeaseLost {
+        /// The run.
+        run: RunId,
+        /// What is known of the new holder.
+        reason: String,
+    },
+    /// No such run.
+    #[error("there is no run {0}")]
+    NoRun(RunId),
+    /// A stored row does not make sense; that run stops, others go on.
+    #[error("the log of {run} is corrupt: {reason}")]
+    Corrupt {
+        /// The run.
+        run: RunId,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The database did not do what was asked.
+    #[error("cannot {doing} in the database")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// The answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A run that does not exist yet.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Its id.
+    pub id: RunId,
+    /// What it will run.
+    pub plan: Plan,
+    /// The manifest's text.
+    pub manifest_text: String,
+    /// The path of the manifest as the user gave it.
+    pub manifest_path: String,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// Who or what asked: `cli`, a trigger.
+    pub requested_by: String,
+    /// Git commit, program version, host, device: facts for reproduction.
+    pub environment: Value,
+    /// What was asked with it: `--from`, `--only`, `--refresh`.
+    pub options: Value,
+}
+
+/// A run as stored, without its events.
+#[derive(Debug, Clone)]
+pub struct StoredRun {
+    /// Its id.
+    pub id: RunId,
+    /// What it runs.
+    pub plan: Plan,
+    /// The path of the manifest as the user gave it.
+    pub manifest_path: String,
+    /// What was asked with it.
+    pub options: Value,
+}
+
+/// The right to drive a run, until it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The run.
+    pub run: RunId,
+    /// The holder.
+    pub owner: String,
+    /// Raised at every change of holder: an append with an old epoch is refused.
+    pub epoch: u64,
+}
+
+/// Where runs and their events are kept. All methods are durable when they return.
+#[async_trait]
+pub trait RunLog: Send + Sync {
+    /// Records a run and gives its creator the lease for `lease_for`.
+    async fn create(&self, run: NewRun, owner: &str, lease_for: Duration) -> Result<Lease, EngineError>;
+
+    /// Appends events whose first has sequence number `expected_next`, and projects them into the lineage tables in
+    /// the same transaction. Refused unless the lease is held and nothing else was appended meanwhile.
+    async fn append(&self, lease: &Lease, expected_next: u64, events: &[RunEvent]) -> Result<(), EngineError>;
+
+    /// The run as it was created.
+    async fn run(&self, run: RunId) -> Result<StoredRun, EngineError>;
+
+    /// All events of a run, in order.
+    async fn events(&self, run: RunId) -> Result<Vec<RunEvent>, EngineError>;
+
+    /// Takes the lease on a run if it is free, expired or held by `owner`, whatever state the run is in.
+    async fn claim(&self, run: RunId, owner: &str, lease_for: Duration) -> Result<Lease, EngineError>;
+
+    /// Extends a lease that is still held.
+    async fn renew(&self, lease: &Lease, lease_for: Duration) -> Result<(), EngineError>;
+
+    /// Gives the lease back.
+    async fn release(&self, lease: &Lease) -> Result<(), EngineError>;
+}
+
+/// A result that a key stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CachedResult {
+    /// The attempt that made it.
+    pub made_by: AttemptId,
+    /// The result.
+    pub outcome: StepOutcome,
+}
+
+/// Results by key. Entries are recorded by [`RunLog::append`] from `AttemptSucceeded` events whose attempt has a key.
+#[async_trait]
+pub trait CacheIndex: Send + Sync {
+    /// The results under `keys`; keys without one are left out.
+    async fn lookup(&self, keys: &[CacheKey]) -> Result<Vec<(CacheKey, CachedResult)>, EngineError>;
+
+    /// Forgets an entry whose artifacts are gone.
+    async fn forget(&self, key: CacheKey) -> Result<(), EngineError>;
+
+    /// The parts of the latest key under which steps of this name ended well in this pipeline, to explain a miss.
+    async fn last_parts(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, EngineError>;
+
+    /// Reserves a key for the computation by `attempt`, so that two runs that need it at once compute it once.
+    /// Returns the attempt that holds the reservation: `attempt` itself, or another one to wait for.
+    /// A reservation ends with its attempt's end, or when the lease on its run has expired.
+    async fn reserve(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, EngineError>;
+}

@@ -1,0 +1,1 @@
+//! Where an attempt runs: a local child process now, a cluster's queue later.

@@ -1,0 +1,1 @@
+//! What came from what: a pure projection of events into rows.

@@ -1,0 +1,1 @@
+//! YAML text in, `Manifest` out, with the place of every value; pure.

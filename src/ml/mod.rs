@@ -1,0 +1,1 @@
+//! Numerics: data sets, networks, the training loop, metrics and drift statistics.

@@ -1,0 +1,1 @@
+//! Live models: loads endpoints, scores rows, logs requests.

@@ -1,0 +1,1 @@
+//! Data engineering: split, query and build features.

@@ -1,0 +1,1 @@
+//! Deployment: put a model behind an endpoint.

@@ -1,0 +1,1 @@
+//! Evaluation: measure a model on held-out data and write its card.

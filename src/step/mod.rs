@@ -1,0 +1,26 @@
+//! What a step does: the contract between a kind of step and everything that plans, runs and documents it.
+//!
+//! Authors of a kind implement [`StepKind`]; plan and worker see the erased [`Step`] through the [`StepRegistry`].
+//! A step never touches the database, the network beyond its own source, or files outside its staging and scratch folders.
+
+mod context;
+mod contract;
+mod error;
+mod outcome;
+mod ports;
+mod registry;
+
+pub mod command;
+pub mod data_engineering;
+pub mod deployment;
+pub mod evaluation;
+pub mod model_engineering;
+pub mod monitoring;
+pub mod understanding;
+
+pub use context::{InputArtifact, Progress, Reporter, StagedTable, StepContext, Surroundings};
+pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
+pub use error::{Fault, StepError};
+pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
+pub use ports::{Arity, InputPort, OutputPort, Ports};
+pub use registry::{KindInfo, StepRegistry, UnknownKind};

@@ -1,0 +1,1 @@
+//! Model engineering: train models and choose among them.

@@ -1,0 +1,1 @@
+//! Monitoring: notice when the world moves away from the training data.

@@ -1,0 +1,127 @@
+//! Typed inputs and outputs of a step.
+
+use std::borrow::Cow;
+
+use crate::artifact::ArtifactKind;
+
+/// How many artifacts an input takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arity {
+    /// Exactly one.
+    One,
+    /// None or one.
+    Optional,
+    /// One or more, in the order written.
+    Many,
+}
+
+/// One input of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputPort {
+    /// The name under `inputs`.
+    pub name: Cow<'static, str>,
+    /// The kinds of artifact it takes.
+    pub accepts: Vec<ArtifactKind>,
+    /// How many it takes.
+    pub arity: Arity,
+    /// Whether the step learns from it: then nothing that comes from a test split may reach it.
+    pub learns: bool,
+}
+
+impl InputPort {
+    /// An input that takes exactly one artifact of `kind`.
+    pub fn one(name: impl Into<Cow<'static, str>>, kind: ArtifactKind) -> InputPort {
+        InputPort { name: name.into(), accepts: vec![kind], arity: Arity::One, learns: false }
+    }
+
+    /// An input that may be left out.
+    pub fn optional(name: impl Into<Cow<'static, str>>, kind: ArtifactKind) -> InputPort {
+        InputPort { arity: Arity::Optional, ..InputPort::one(name, kind) }
+    }
+
+    /// An input that takes a list.
+    pub fn many(name: impl Into<Cow<'static, str>>, kind: ArtifactKind) -> InputPort {
+        InputPort { arity: Arity::Many, ..InputPort::one(name, kind) }
+    }
+
+    /// The same input, which the step learns from.
+    #[must_use]
+    pub fn learning(self) -> InputPort {
+        InputPort { learns: true, ..self }
+    }
+
+    /// The same input, which also takes artifacts of `kind`.
+    #[must_use]
+    pub fn or(mut self, kind: ArtifactKind) -> InputPort {
+        self.accepts.push(kind);
+        self
+    }
+}
+
+/// One output of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputPort {
+    /// The name after the dot in a reference.
+    pub name: Cow<'static, str>,
+    /// What it holds.
+    pub kind: ArtifactKind,
+    /// The inputs whose content it carries; test data spreads along these. `None` means all inputs.
+    pub from: Option<Vec<Cow<'static, str>>>,
+    /// Whether this is held-out test data by definition.
+    pub is_test: bool,
+    /// Whether the step may end without making it.
+    pub is_optional: bool,
+}
+
+impl OutputPort {
+    /// An output that carries the content of all inputs.
+    pub fn new(name: impl Into<Cow<'static, str>>, kind: ArtifactKind) -> OutputPort {
+        OutputPort { name: name.into(), kind, from: None, is_test: false, is_optional: false }
+    }
+
+    /// The same output, which carries the content of the named inputs only.
+    #[must_use]
+    pub fn from_inputs(self, inputs: &[&'static str]) -> OutputPort {
+        OutputPort { from: Some(inputs.iter().map(|input| Cow::Borrowed(*input)).collect()), ..self }
+    }
+
+    /// The same output, as held-out test data.
+    #[must_use]
+    pub fn test(self) -> OutputPort {
+        OutputPort { is_test: true, ..self }
+    }
+
+    /// The same output, which may be missing when the step ends.
+    #[must_use]
+    pub fn maybe(self) -> OutputPort {
+        OutputPort { is_optional: true, ..self }
+    }
+}
+
+/// All ports of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ports {
+    /// The named inputs.
+    pub inputs: Vec<InputPort>,
+    /// What any further input, freely named by the user, must look like; `None` refuses further inputs.
+    pub free_inputs: Option<InputPort>,
+    /// The outputs; the first one is what a bare reference to the step means.
+    pub outputs: Vec<OutputPort>,
+}
+
+impl Ports {
+    /// Ports with the given inputs and outputs.
+    pub fn new(inputs: impl Into<Vec<InputPort>>, outputs: impl Into<Vec<OutputPort>>) -> Ports {
+        Ports { inputs: inputs.into(), free_inputs: None, outputs: outputs.into() }
+    }
+
+    /// The input that `name` means, if the step has it or takes free ones.
+    pub fn input(&self, name: &str) -> Option<&InputPort> {
+        self.inputs.iter().find(|port| port.name == name).or(self.free_inputs.as_ref())
+    }
+
+    /// The output that `name` means.
+    pub fn output(&self, name: &str) -> Option<&OutputPort> {
+        self.outputs.iter().find(|port| port.name == name)
+    }
+}

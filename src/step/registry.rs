@@ -1,0 +1,112 @@
+//! The explicit list of all kinds of steps.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::contract::{Effect, ParamErrors, Step, StepKind};
+use crate::phase::Phase;
+
+/// What is known of a kind without a step of it.
+pub struct KindInfo {
+    /// The name in `uses`.
+    pub name: &'static str,
+    /// Part of the cache key.
+    pub version: u32,
+    /// Where it usually stands.
+    pub phase: Phase,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Whether results may be reused.
+    pub effect: Effect,
+    /// A step of this kind as YAML.
+    pub example: &'static str,
+    /// Makes the JSON Schema of `with`.
+    pub schema: fn() -> schemars::Schema,
+    build: fn(Value) -> Result<Box<dyn Step>, ParamErrors>,
+}
+
+impl KindInfo {
+    /// A step of this kind with `params` as `with` (an object, or null for none).
+    ///
+    /// # Errors
+    /// Everything that is wrong with the params.
+    pub fn build(&self, params: Value) -> Result<Box<dyn Step>, ParamErrors> {
+        (self.build)(params)
+    }
+}
+
+/// A kind that no `uses` may name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no step kind `{name}`")]
+pub struct UnknownKind {
+    /// The name as written.
+    pub name: String,
+    /// The name that was probably meant.
+    pub nearest: Option<&'static str>,
+}
+
+/// All kinds by name.
+pub struct StepRegistry {
+    kinds: BTreeMap<&'static str, KindInfo>,
+}
+
+impl StepRegistry {
+    /// The kinds that this program knows.
+    pub fn builtin() -> StepRegistry {
+        let mut registry = StepRegistry { kinds: BTreeMap::new() };
+        registry.register::<super::command::Command>();
+        registry
+    }
+
+    fn register<K: StepKind>(&mut self) {
+        let info = KindInfo {
+            name: K::NAME,
+            version: K::VERSION,
+            phase: K::PHASE,
+            summary: K::SUMMARY,
+            effect: K::EFFECT,
+            example: K::EXAMPLE,
+            schema: || schemars::schema_for!(K::Params),
+            build: build::<K>,
+        };
+        let earlier = self.kinds.insert(K::NAME, info);
+        assert!(earlier.is_none(), "step kind `{}` is registered twice", K::NAME);
+    }
+
+    /// The kind that `uses: name` means.
+    pub fn kind(&self, name: &str) -> Result<&KindInfo, UnknownKind> {
+        self.kinds.get(name).ok_or_else(|| {
+            let nearest = self
+                .kinds
+                .keys()
+                .map(|known| (strsim::damerau_levenshtein(known, name), *known))
+                .min()
+                .filter(|(distance, _)| *distance <= 3)
+                .map(|(_, known)| known);
+            UnknownKind { name: name.to_owned(), nearest }
+        })
+    }
+
+    /// All kinds, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &KindInfo> {
+        self.kinds.values()
+    }
+}
+
+fn build<K: StepKind>(params: Value) -> Result<Box<dyn Step>, ParamErrors> {
+    let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
+    let params: K::Params = serde_path_to_error::deserialize(params).map_err(|error| {
+        let path: Vec<String> = error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+                serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+                _ => None,
+            })
+            .collect();
+        ParamErrors::one(path.iter().map(String::as_str), error.inner().to_string())
+    })?;
+    Ok(Box::new(K::new(params)?))
+}

@@ -1,0 +1,1 @@
+//! Business and data understanding: ingest, profile and validate.

@@ -1,0 +1,1 @@
+//! Tracing set-up. Field names in logs: `run.id`, `pipeline`, `step`, `attempt`, `endpoint`, `artifact`.

@@ -1,0 +1,11 @@
+//! The inside of a worker process: reads a work order, runs one step, leaves a report.
+//!
+//! A worker knows its order, the artifact store and nothing else: no database, no manifest.
+//! The order, claim, beat and report are files in the attempt's folder, so that the same protocol works for a child
+//! process and for a cluster's queue.
+
+mod order;
+mod report;
+
+pub use order::{OrderedInput, WorkOrder};
+pub use report::{Failure, Report, ReportedEnd};

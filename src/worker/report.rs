@@ -1,0 +1,61 @@
+//! The report: how an attempt ended, as a JSON file that is created once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::AttemptId;
+use crate::step::{Fault, StepError, StepOutcome};
+
+/// Why an attempt failed, in a form that travels and is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// The stable code.
+    pub code: String,
+    /// What happened, with its chain of causes.
+    pub message: String,
+    /// The remedy, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl From<&StepError> for Failure {
+    fn from(error: &StepError) -> Failure {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Failure {
+            fault: error.fault(),
+            code: error.code().to_owned(),
+            message,
+            help: error.remedy().map(str::to_owned),
+        }
+    }
+}
+
+/// How the step ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportedEnd {
+    /// With outputs.
+    Succeeded(StepOutcome),
+    /// With a failure.
+    Failed(Failure),
+}
+
+/// What a worker leaves behind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The attempt that it is about.
+    pub attempt: AttemptId,
+    /// How it ended.
+    pub end: ReportedEnd,
+    /// Wall-clock seconds that the step took.
+    pub seconds: f64,
+    /// The largest resident memory, in bytes, children included.
+    pub peak_memory_bytes: u64,
+}

@@ -16,6 +16,7 @@ pub mod deployment;
 pub mod evaluation;
 pub mod model_engineering;
 pub mod monitoring;
+pub mod testing;
 pub mod understanding;
 
 pub use context::{InputArtifact, Progress, Reporter, StagedTable, StepContext, Surroundings};

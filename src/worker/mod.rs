@@ -4,8 +4,17 @@
 //! The order, claim, beat and report are files in the attempt's folder, so that the same protocol works for a child
 //! process and for a cluster's queue.
 
+mod claim;
+mod folder;
+mod message;
 mod order;
+mod process;
 mod report;
+mod reporter;
 
+pub use claim::{Claim, ClaimError};
+pub use folder::AttemptFolder;
+pub use message::WorkerMessage;
 pub use order::{OrderedInput, WorkOrder};
+pub use process::{EXIT_CLAIMED, WORKER_COMMAND, main_if_worker};
 pub use report::{Failure, Report, ReportedEnd};

@@ -1,0 +1,102 @@
+//! Standard output for commands: text, aligned tables and JSON. A closed pipe is an error, never a panic.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// Writes bytes to standard output.
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Writes a line of text.
+pub(super) fn line(text: impl AsRef<str>) -> io::Result<()> {
+    write(format!("{}\n", text.as_ref()).as_bytes())
+}
+
+/// Writes one pretty JSON document.
+pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec_pretty(document)?;
+    text.push(b'\n');
+    Ok(write(&text)?)
+}
+
+/// Rows in aligned columns below a header; numbers are right-aligned where the whole column is numbers.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).chain([header[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let is_number = |text: &str| text == "-" || text.is_empty() || text.trim_end_matches('%').parse::<f64>().is_ok();
+    let right: Vec<bool> =
+        (0..header.len()).map(|column| !rows.is_empty() && rows.iter().all(|row| is_number(&row[column]))).collect();
+    let format_row = |cells: Vec<&str>| {
+        let cells: Vec<String> = cells
+            .into_iter()
+            .enumerate()
+            .map(|(column, cell)| {
+                let padding = " ".repeat(widths[column] - cell.chars().count());
+                if right[column] { format!("{padding}{cell}") } else { format!("{cell}{padding}") }
+            })
+            .collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    let mut text = format_row(header.to_vec());
+    for row in rows {
+        text.push_str(&format_row(row.iter().map(String::as_str).collect()));
+    }
+    text
+}
+
+/// A number of seconds as people say it: `0.4s`, `12s`, `3m05s`, `2h10m`.
+pub(super) fn seconds(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "durations are small and not negative")]
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1}s"),
+        10..60 => format!("{whole}s"),
+        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        _ => format!("{}h{:02}m", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A number of bytes as people say it.
+pub(super) fn bytes(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// Whether standard output is a terminal that shows colours.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_numbers_stand_on_the_right() {
+        let rows = vec![vec!["train".to_owned(), "4930".to_owned()], vec!["é".to_owned(), "7".to_owned()]];
+        insta::assert_snapshot!(table(&["step", "rows"], &rows), @r"
+        step   rows
+        train  4930
+        é         7
+        ");
+    }
+
+    #[test]
+    fn durations_and_sizes_read_naturally() {
+        let read: Vec<String> = [0.04, 9.96, 59.0, 61.0, 7800.0].into_iter().map(seconds).collect();
+        assert_eq!(read, ["0.0s", "10s", "59s", "1m01s", "2h10m"]);
+        assert_eq!([bytes(12), bytes(2048), bytes(5 << 30)], ["12 B", "2.0 KiB", "5.0 GiB"]);
+    }
+}

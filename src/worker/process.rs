@@ -1,0 +1,185 @@
+//! A worker process from start to end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use super::WorkOrder;
+use super::claim::{Claim, ClaimError};
+use super::folder::{AttemptFolder, create_once, read_json};
+use super::report::{Failure, Report, ReportedEnd};
+use super::reporter::PipeReporter;
+use crate::artifact::ArtifactStore;
+use crate::step::{Fault, InputArtifact, StepContext, StepError, StepOutcome, StepRegistry, Surroundings};
+
+/// The first argument of a worker process.
+pub const WORKER_COMMAND: &str = "worker";
+
+/// The exit code of a worker that found its attempt claimed: `EX_TEMPFAIL`.
+pub const EXIT_CLAIMED: u8 = 75;
+
+/// How often a worker touches its beat.
+const BEAT: Duration = Duration::from_secs(2);
+
+/// If this process was started as a worker (`worker FOLDER`), does its work and returns its exit code.
+pub fn main_if_worker(registry: fn() -> StepRegistry) -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != WORKER_COMMAND {
+        return None;
+    }
+    let folder: OsString = arguments.next()?;
+    Some(work(&AttemptFolder::at(folder), &registry()))
+}
+
+#[expect(clippy::print_stderr, reason = "standard error is the attempt's log")]
+fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
+    let order: WorkOrder = match read_json(&folder.order()) {
+        Ok(Some(order)) => order,
+        Ok(None) => {
+            eprintln!("there is no work order in `{}`", folder.path().display());
+            return ExitCode::FAILURE;
+        }
+        Err(error) => {
+            eprintln!("cannot read the work order in `{}`: {error}", folder.path().display());
+            return ExitCode::FAILURE;
+        }
+    };
+    match Claim::take(folder) {
+        Ok(_) => {}
+        Err(ClaimError::Taken) => return ExitCode::from(EXIT_CLAIMED),
+        Err(error) => {
+            eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+            return ExitCode::FAILURE;
+        }
+    }
+    beat(folder);
+    let started = Instant::now();
+    report_panics(folder, order.attempt, started);
+    let end = match run(&order, folder, registry) {
+        Ok(outcome) => ReportedEnd::Succeeded(outcome),
+        Err(error) => ReportedEnd::Failed(Failure::from(&error)),
+    };
+    drop(fs::remove_dir_all(folder.scratch()));
+    if let ReportedEnd::Failed(failure) = &end {
+        eprintln!("failed ({}): {}", failure.code, failure.message);
+        if let Some(help) = &failure.help {
+            eprintln!("help: {help}");
+        }
+    }
+    let succeeded = matches!(end, ReportedEnd::Succeeded(_));
+    match leave_report(folder, order.attempt, end, started) {
+        Ok(()) if succeeded => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot write the report: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Result<StepOutcome, StepError> {
+    let kind = registry
+        .kind(&order.kind)
+        .map_err(|error| StepError::bug(format!("the work order names an unknown kind: {error}")))?;
+    let step = kind
+        .build(order.params.clone())
+        .map_err(|errors| StepError::input("bad_params", format!("the params of the step are not right: {errors}")))?;
+    let inputs = order
+        .inputs
+        .iter()
+        .map(|(name, bound)| {
+            let artifacts = bound
+                .iter()
+                .map(|input| InputArtifact {
+                    source: input.source.clone(),
+                    artifact: input.artifact.clone(),
+                    metrics: input.metrics.clone(),
+                })
+                .collect();
+            (name.clone(), artifacts)
+        })
+        .collect();
+    let surroundings = Surroundings {
+        inputs,
+        base_folder: order.base_folder.clone(),
+        scratch: folder.scratch(),
+        checkpoint: order.checkpoint.clone(),
+        state_folder: order.state_folder.clone(),
+        seed: order.seed,
+        threads: order.threads,
+        memory_bytes: order.memory_bytes,
+        record: order.record.clone(),
+        env: order.env.clone(),
+    };
+    fs::create_dir_all(folder.scratch())?;
+    let store = ArtifactStore::open(&order.artifacts)?;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut context = StepContext::new(surroundings, store, Box::new(PipeReporter::new()), cancelled);
+    step.run(&mut context)?;
+    Ok(context.into_outcome())
+}
+
+fn leave_report(
+    folder: &AttemptFolder,
+    attempt: crate::id::AttemptId,
+    end: ReportedEnd,
+    started: Instant,
+) -> io::Result<()> {
+    let report = Report {
+        attempt,
+        end,
+        seconds: started.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
+    };
+    create_once(&folder.report(), &report)
+}
+
+/// A panic is a bug of ours: it is reported as one before the process ends.
+fn report_panics(folder: &AttemptFolder, attempt: crate::id::AttemptId, started: Instant) {
+    let folder = folder.clone();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        let failure = Failure {
+            fault: Fault::Bug,
+            code: "panic".to_owned(),
+            message: format!("the step panicked: {panic}"),
+            help: Some("this is a mistake in Phaseline; please report it with the attempt's log".to_owned()),
+        };
+        drop(leave_report(&folder, attempt, ReportedEnd::Failed(failure), started));
+        std::process::exit(70);
+    }));
+}
+
+/// Touches the beat while the process lives. The thread ends with the process.
+fn beat(folder: &AttemptFolder) {
+    let path = folder.beat();
+    let touch = move || {
+        loop {
+            drop(fs::write(&path, b""));
+            std::thread::sleep(BEAT);
+        }
+    };
+    // Without a beat a local worker is still found by its process id.
+    drop(std::thread::Builder::new().name("beat".to_owned()).stack_size(64 * 1024).spawn(touch));
+}
+
+/// The largest resident memory of this process or of one of its ended children.
+fn peak_memory_bytes() -> Option<u64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let peak_kib = |who| getrusage(who).ok().and_then(|usage| u64::try_from(usage.max_rss()).ok());
+    let own = own_peak_kib(Path::new("/proc/self/status")).or_else(|| peak_kib(UsageWho::RUSAGE_SELF))?;
+    let children = peak_kib(UsageWho::RUSAGE_CHILDREN).unwrap_or(0);
+    Some(own.max(children) * 1024)
+}
+
+/// The kernel's high-water mark; `getrusage` would also count the process before it became a worker.
+fn own_peak_kib(status: &Path) -> Option<u64> {
+    let status = fs::read_to_string(status).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.trim().parse().ok()
+}

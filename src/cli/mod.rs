@@ -8,6 +8,8 @@ mod exit;
 mod output;
 mod settings;
 
+pub mod sample;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

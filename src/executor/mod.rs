@@ -3,12 +3,16 @@
 //! Main type: [`Executor`]. An executor knows attempts by their ids only; whether a result counts is the engine's
 //! business.
 
+mod local;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::id::{AttemptId, RunId};
 use crate::worker::{Report, WorkOrder};
+
+pub use local::{AttemptMessage, LocalExecutor};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]

@@ -24,4 +24,4 @@ pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
 pub use error::{Fault, StepError};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
 pub use ports::{Arity, InputPort, OutputPort, Ports};
-pub use registry::{KindInfo, StepRegistry, UnknownKind};
+pub use registry::{KindInfo, StepRegistry, UnknownKind, worker_program};

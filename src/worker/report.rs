@@ -1,7 +1,10 @@
 //! The report: how an attempt ended, as a JSON file that is created once.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
+use super::folder::{AttemptFolder, read_json};
 use crate::id::AttemptId;
 use crate::step::{Fault, StepError, StepOutcome};
 
@@ -58,4 +61,11 @@ pub struct Report {
     pub seconds: f64,
     /// The largest resident memory, in bytes, children included.
     pub peak_memory_bytes: u64,
+}
+
+impl Report {
+    /// The report of an attempt, if it has left one.
+    pub fn read(folder: &AttemptFolder) -> io::Result<Option<Report>> {
+        read_json(&folder.report())
+    }
 }

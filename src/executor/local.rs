@@ -1,0 +1,249 @@
+//! Attempts as child processes of this one, each in a process group of its own.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+
+use super::{Ended, Executor, ExecutorError, Found};
+use crate::id::{AttemptId, RunId, StepName};
+use crate::worker::{AttemptFolder, Claim, ClaimError, Report, WORKER_COMMAND, WorkOrder, WorkerMessage};
+
+/// How often an adopted attempt is looked at; it is no child of ours, so nobody tells us.
+const ADOPTED_POLL: Duration = Duration::from_millis(50);
+
+/// How often a cancelled process group is looked at until it is gone.
+const CANCEL_POLL: Duration = Duration::from_millis(10);
+
+/// A message of a running attempt, for the display.
+#[derive(Debug, Clone)]
+pub struct AttemptMessage {
+    /// The step.
+    pub step: StepName,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// What it said.
+    pub message: WorkerMessage,
+}
+
+/// Runs attempts as local child processes.
+pub struct LocalExecutor {
+    state: PathBuf,
+    program: PathBuf,
+    messages: mpsc::Sender<AttemptMessage>,
+    running: Mutex<HashMap<AttemptId, Watched>>,
+}
+
+/// A child that a task of ours waits for.
+struct Watched {
+    process_group: Pid,
+    end: watch::Receiver<Option<Ended>>,
+}
+
+impl LocalExecutor {
+    /// An executor below the `state` folder that starts this same program and sends what workers say to `messages`;
+    /// when that channel is full, messages are dropped.
+    ///
+    /// # Errors
+    /// When the program's own path cannot be found.
+    pub fn new(state: &Path, messages: mpsc::Sender<AttemptMessage>) -> io::Result<LocalExecutor> {
+        let program = std::env::current_exe()?;
+        Ok(LocalExecutor { state: state.to_owned(), program, messages, running: Mutex::default() })
+    }
+
+    /// The same executor with another worker program, for tests.
+    #[must_use]
+    pub fn with_program(self, program: impl Into<PathBuf>) -> LocalExecutor {
+        LocalExecutor { program: program.into(), ..self }
+    }
+
+    fn folder(&self, run: RunId, attempt: AttemptId) -> AttemptFolder {
+        AttemptFolder::new(&self.state, run, attempt)
+    }
+
+    fn spawn(&self, order: &WorkOrder, folder: &AttemptFolder) -> io::Result<Child> {
+        fs::create_dir_all(folder.path())?;
+        fs::write(folder.order(), serde_json::to_vec(order)?)?;
+        let log = File::create(folder.log())?;
+        Command::new(self.worker_program(&order.kind)?)
+            .arg(WORKER_COMMAND)
+            .arg(folder.path())
+            .env("RAYON_NUM_THREADS", order.threads.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+    }
+
+    /// The program that carries a kind: heavy engines live in programs of their own beside this one.
+    fn worker_program(&self, kind: &str) -> io::Result<PathBuf> {
+        let Some(name) = crate::step::worker_program(kind) else { return Ok(self.program.clone()) };
+        let program = self.program.with_file_name(name);
+        if program.exists() {
+            return Ok(program);
+        }
+        let message = format!(
+            "steps of kind `{kind}` need the program `{name}` beside `{}`: build it with `cargo build --release --features sql`",
+            self.program.display()
+        );
+        Err(io::Error::new(io::ErrorKind::NotFound, message))
+    }
+
+    fn watched(&self, attempt: AttemptId) -> Option<(Pid, watch::Receiver<Option<Ended>>)> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(&attempt).map(|watched| (watched.process_group, watched.end.clone()))
+    }
+}
+
+fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> ExecutorError {
+    let doing = doing.into();
+    move |source| ExecutorError::Io { doing, source }
+}
+
+#[async_trait]
+impl Executor for LocalExecutor {
+    async fn submit(&self, order: &WorkOrder) -> Result<(), ExecutorError> {
+        let folder = self.folder(order.run, order.attempt);
+        let child = self.spawn(order, &folder).map_err(failed(format!("start a worker for step `{}`", order.step)))?;
+        let process_group = group_of(child.id().unwrap_or_default());
+        let (end_sender, end) = watch::channel(None);
+        let messages = self.messages.clone();
+        let (step, attempt) = (order.step.clone(), order.attempt);
+        // The task owns the child and ends with it; `wait` and `cancel` see it through the channel.
+        tokio::spawn(async move {
+            let ended = watch_child(child, &folder, process_group, &messages, &step, attempt).await;
+            end_sender.send_replace(Some(ended));
+        });
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt, Watched { process_group, end });
+        Ok(())
+    }
+
+    async fn wait(&self, run: RunId, attempt: AttemptId) -> Result<Ended, ExecutorError> {
+        let Some((_, mut end)) = self.watched(attempt) else {
+            return wait_for_adopted(&self.folder(run, attempt)).await;
+        };
+        let ended = match end.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().expect("waited until there is one"),
+            Err(_) => Ended::Vanished { why: "nobody watches its process any more".to_owned() },
+        };
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&attempt);
+        Ok(ended)
+    }
+
+    async fn find(&self, run: RunId, attempt: AttemptId) -> Result<Found, ExecutorError> {
+        let folder = self.folder(run, attempt);
+        let doing = || format!("look for attempt {attempt}");
+        fs::create_dir_all(folder.path()).map_err(failed(doing()))?;
+        match Claim::take(&folder) {
+            // The claim is ours now, so a worker that is still on its way to it will not run.
+            Ok(_) => Ok(Found::NeverStarted),
+            Err(ClaimError::Io(error)) => Err(failed(doing())(error)),
+            Err(ClaimError::Taken) => Ok(look(&folder).map_err(failed(doing()))?.map_or(Found::Running, Found::Ended)),
+        }
+    }
+
+    async fn cancel(&self, run: RunId, attempt: AttemptId, grace: Duration) -> Result<(), ExecutorError> {
+        let process_group = match self.watched(attempt) {
+            Some((process_group, _)) => process_group,
+            None => match Claim::read(&self.folder(run, attempt)).map_err(failed("read a claim"))? {
+                Some(claim) if claim.is_alive() => group_of(claim.pid),
+                _ => return Ok(()),
+            },
+        };
+        end_group(process_group, grace).await.map_err(failed(format!("end attempt {attempt}")))
+    }
+}
+
+fn group_of(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// Asks a process group to end, and ends it after `grace`.
+async fn end_group(group: Pid, grace: Duration) -> io::Result<()> {
+    let signal = |signal: Option<Signal>| match killpg(group, signal) {
+        Ok(()) => Ok(true),
+        Err(Errno::ESRCH | Errno::EPERM) => Ok(false),
+        Err(error) => Err(io::Error::from(error)),
+    };
+    if !signal(Some(Signal::SIGTERM))? {
+        return Ok(());
+    }
+    let mut waited = Duration::ZERO;
+    while waited < grace {
+        tokio::time::sleep(CANCEL_POLL).await;
+        waited += CANCEL_POLL;
+        if !signal(None)? {
+            return Ok(());
+        }
+    }
+    signal(Some(Signal::SIGKILL)).map(drop)
+}
+
+async fn watch_child(
+    mut child: Child,
+    folder: &AttemptFolder,
+    process_group: Pid,
+    messages: &mpsc::Sender<AttemptMessage>,
+    step: &StepName,
+    attempt: AttemptId,
+) -> Ended {
+    if let Some(stdout) = child.stdout.take() {
+        let mut lines = BufReader::new(stdout).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Ok(message) = serde_json::from_str(&line) {
+                // A display that cannot keep up misses some progress; the worker must never wait for it.
+                drop(messages.try_send(AttemptMessage { step: step.clone(), attempt, message }));
+            }
+        }
+    }
+    let status = child.wait().await;
+    // A program that the step left running must not outlive the attempt and write into what comes after it.
+    drop(killpg(process_group, Signal::SIGKILL));
+    match Report::read(folder) {
+        Ok(Some(report)) => Ended::Reported(Box::new(report)),
+        Ok(None) => Ended::Vanished { why: status.map_or_else(|error| error.to_string(), describe) },
+        Err(error) => Ended::Vanished { why: format!("its report cannot be read: {error}") },
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(9) => "the worker was killed (signal 9); the system may have run out of memory".to_owned(),
+        Some(signal) => format!("the worker was ended by signal {signal}"),
+        None => format!("the worker ended without a report ({status})"),
+    }
+}
+
+/// How a claimed attempt ended; none while it runs.
+fn look(folder: &AttemptFolder) -> io::Result<Option<Ended>> {
+    let claim = Claim::read(folder)?;
+    let is_alive = claim.is_some_and(|claim| claim.is_alive());
+    // The report is read after the look at the process: a worker that ends in between has left it by then.
+    match Report::read(folder)? {
+        Some(report) => Ok(Some(Ended::Reported(Box::new(report)))),
+        None if is_alive => Ok(None),
+        None => Ok(Some(Ended::Vanished { why: "its process is gone and left no report".to_owned() })),
+    }
+}
+
+async fn wait_for_adopted(folder: &AttemptFolder) -> Result<Ended, ExecutorError> {
+    loop {
+        if let Some(ended) = look(folder).map_err(failed("look at an adopted attempt"))? {
+            return Ok(ended);
+        }
+        tokio::time::sleep(ADOPTED_POLL).await;
+    }
+}

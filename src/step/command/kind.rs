@@ -1,0 +1,255 @@
+//! The `command` kind behind `run:`.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::events::EventFile;
+use crate::artifact::{ArtifactKind, Staged};
+use crate::id::OutputName;
+use crate::phase::Phase;
+use crate::step::{Arity, Dependency, InputPort, OutputPort, ParamErrors, Ports, StepContext, StepError, StepKind};
+use crate::table::TableReader;
+
+/// How often a running program is looked at: short enough that a trivial command costs little.
+const SHORTEST_POLL: Duration = Duration::from_micros(200);
+const LONGEST_POLL: Duration = Duration::from_millis(100);
+
+/// The exit code by which a program says that another attempt may help: `EX_TEMPFAIL`.
+const TEMPORARY: i32 = 75;
+
+/// How many of the last lines of the log go into the error of a failed command.
+const LAST_LINES: usize = 5;
+
+/// What an output of a command holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputKind {
+    /// A Parquet file.
+    Table,
+    /// A folder with a model.
+    Model,
+    /// A JSON file.
+    Report,
+    /// Any file.
+    File,
+}
+
+impl OutputKind {
+    fn artifact(self) -> ArtifactKind {
+        match self {
+            OutputKind::Table => ArtifactKind::Table,
+            OutputKind::Model => ArtifactKind::Model,
+            OutputKind::Report => ArtifactKind::Report,
+            OutputKind::File => ArtifactKind::File,
+        }
+    }
+}
+
+/// What a `run:` step runs. In a manifest these stand beside `run`, not under `with`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The command line, given to `sh -c` in the manifest's folder.
+    pub run: String,
+    /// The outputs that the program writes to `$PHASELINE_OUTPUT_<NAME>`, by name, with what they hold.
+    #[serde(default)]
+    pub outputs: IndexMap<String, OutputKind>,
+    /// Files or globs that the program reads, relative to the manifest; their content enters the cache key.
+    #[serde(default)]
+    pub files: Vec<String>,
+}
+
+/// A step that runs a program.
+pub struct Command {
+    params: Params,
+}
+
+impl StepKind for Command {
+    const NAME: &'static str = "command";
+    const VERSION: u32 = 1;
+    const PHASE: Phase = Phase::DataEngineering;
+    const SUMMARY: &'static str = "Runs any program, with inputs and outputs as paths in its environment.";
+    const EXAMPLE: &'static str = "run: python3 score.py\nfiles: [score.py]\noutputs: {scores: table}\n";
+    type Params = Params;
+
+    fn new(params: Params) -> Result<Self, ParamErrors> {
+        if params.run.trim().is_empty() {
+            return Err(ParamErrors::one(["run"], "the command is empty"));
+        }
+        for name in params.outputs.keys() {
+            name.parse::<OutputName>()
+                .map_err(|error| ParamErrors::one(["outputs", name.as_str()], error.to_string()))?;
+        }
+        Ok(Command { params })
+    }
+
+    fn ports(&self) -> Ports {
+        let mut any_input = InputPort { arity: Arity::Many, ..InputPort::one("input", ArtifactKind::Table) };
+        any_input.accepts = ArtifactKind::ALL.to_vec();
+        let outputs: Vec<OutputPort> =
+            self.params.outputs.iter().map(|(name, kind)| OutputPort::new(name.clone(), kind.artifact())).collect();
+        Ports { inputs: Vec::new(), free_inputs: Some(any_input), outputs }
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        self.params.files.iter().cloned().map(Dependency::Files).collect()
+    }
+
+    fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
+        let mut staged = Vec::new();
+        for (name, kind) in &self.params.outputs {
+            staged.push((name.as_str(), *kind, context.stage(kind.artifact())?));
+        }
+        fs::create_dir_all(&context.surroundings().checkpoint)?;
+        let mut events = EventFile::create(context.surroundings().scratch.join("events.jsonl"))?;
+        let mut command = self.prepare(context, &staged, events.path())?;
+        let log_start = log_position()?;
+        let child = command.spawn().map_err(|error| StepError::from(error).help("`run` steps need `sh` on PATH"))?;
+        let status = wait(child, &mut events, context)?;
+        if !status.success() {
+            return Err(failure(status, log_start));
+        }
+        for (name, kind, staged) in staged {
+            let rows = check_output(name, kind, staged.path())?;
+            context.commit(name, staged, rows)?;
+        }
+        Ok(())
+    }
+}
+
+impl Command {
+    fn prepare(
+        &self,
+        context: &StepContext,
+        staged: &[(&str, OutputKind, Staged)],
+        events: &Path,
+    ) -> Result<std::process::Command, StepError> {
+        let surroundings = context.surroundings();
+        let mut command = std::process::Command::new("sh");
+        // The worker's standard output speaks to the engine; what a program prints belongs into the log.
+        let log = io::stderr().as_fd().try_clone_to_owned()?;
+        command
+            .args(["-c", &self.params.run])
+            .current_dir(&surroundings.base_folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(log))
+            .env("PHASELINE_EVENTS", events)
+            .env("PHASELINE_SEED", surroundings.seed.to_string())
+            .env("PHASELINE_SCRATCH", &surroundings.scratch)
+            .env("PHASELINE_CHECKPOINT", &surroundings.checkpoint)
+            .env("PHASELINE_THREADS", surroundings.threads.to_string());
+        for (key, variable) in [("run", "PHASELINE_RUN"), ("step", "PHASELINE_STEP")] {
+            if let Some(value) = surroundings.record.get(key).and_then(serde_json::Value::as_str) {
+                command.env(variable, value);
+            }
+        }
+        for (name, bound) in &surroundings.inputs {
+            let paths: Vec<String> = bound
+                .iter()
+                .map(|input| Ok(context.path(&input.artifact)?.to_string_lossy().into_owned()))
+                .collect::<Result<_, StepError>>()?;
+            command.env(format!("PHASELINE_INPUT_{}", name.as_str().to_uppercase()), paths.join("\n"));
+        }
+        for (name, _, staged) in staged {
+            command.env(format!("PHASELINE_OUTPUT_{}", name.to_uppercase()), staged.path());
+        }
+        command.envs(&surroundings.env);
+        Ok(command)
+    }
+}
+
+fn wait(mut child: Child, events: &mut EventFile, context: &mut StepContext) -> Result<ExitStatus, StepError> {
+    let mut pause = SHORTEST_POLL;
+    loop {
+        let status = child.try_wait()?;
+        events.follow(context)?;
+        if let Some(status) = status {
+            return Ok(status);
+        }
+        if let Err(cancelled) = context.check_cancelled() {
+            child.kill()?;
+            child.wait()?;
+            return Err(cancelled);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_POLL);
+    }
+}
+
+/// Says what is wrong with an output, or how many rows it has.
+fn check_output(name: &str, kind: OutputKind, path: &Path) -> Result<Option<u64>, StepError> {
+    let variable = format!("$PHASELINE_OUTPUT_{}", name.to_uppercase());
+    let is_missing = match kind {
+        OutputKind::Model => fs::read_dir(path)?.next().is_none(),
+        _ => !path.exists(),
+    };
+    if is_missing {
+        return Err(StepError::input("output_missing", format!("the command did not write its output `{name}`"))
+            .help(format!("write it to the path in {variable}")));
+    }
+    match kind {
+        OutputKind::Table => match TableReader::open(path) {
+            Ok(table) => Ok(Some(table.rows())),
+            Err(error) => Err(StepError::input("output_format", format!("output `{name}` is not a Parquet file"))
+                .caused_by(error)
+                .help(format!("write Parquet to {variable}, or declare the output as `file`"))),
+        },
+        OutputKind::Report => {
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&fs::read(path)?);
+            is_json.map(|_| None).map_err(|error| {
+                StepError::input("output_format", format!("output `{name}` is not JSON"))
+                    .caused_by(error)
+                    .help(format!("write JSON to {variable}, or declare the output as `file`"))
+            })
+        }
+        OutputKind::Model | OutputKind::File => Ok(None),
+    }
+}
+
+fn failure(status: ExitStatus, log_start: Option<u64>) -> StepError {
+    let said = last_lines(log_start).unwrap_or_default();
+    let said = if said.is_empty() { String::new() } else { format!("; it last said:\n{said}") };
+    match status.code() {
+        Some(TEMPORARY) => StepError::environment(
+            "command_temporary",
+            format!("the command asks for another attempt (exit code 75){said}"),
+        ),
+        Some(127) => StepError::input("command_not_found", format!("the command was not found{said}"))
+            .help("install the program or give its path"),
+        _ => StepError::input("command_failed", format!("the command failed ({status}){said}"))
+            .help("exit code 75 asks for another attempt under the step's retry policy"),
+    }
+}
+
+/// Where the log stands, if standard error is a file.
+fn log_position() -> io::Result<Option<u64>> {
+    let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let metadata = log.metadata()?;
+    Ok(metadata.is_file().then_some(metadata.len()))
+}
+
+fn last_lines(start: Option<u64>) -> io::Result<String> {
+    let Some(start) = start else { return Ok(String::new()) };
+    // Standard error was opened for writing; the same file is opened again for reading.
+    let path: PathBuf = fs::read_link("/proc/self/fd/2")?;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(start.max(length.saturating_sub(8 * 1024))))?;
+    let mut lines = VecDeque::new();
+    for line in BufReader::new(file.take(8 * 1024)).split(b'\n') {
+        lines.push_back(String::from_utf8_lossy(&line?).into_owned());
+        if lines.len() > LAST_LINES {
+            lines.pop_front();
+        }
+    }
+    Ok(Vec::from(lines).join("\n"))
+}

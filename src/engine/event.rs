@@ -161,6 +161,13 @@ pub enum Happening {
         /// Not before.
         until: DateTime<Utc>,
     },
+    /// The result of a step that had ended well is gone from the artifact store, so the step waits again.
+    StepReopened {
+        /// The step.
+        step: StepName,
+        /// What is missing or damaged.
+        why: String,
+    },
     /// A step is given up.
     StepFailed {
         /// The step.

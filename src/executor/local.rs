@@ -210,7 +210,9 @@ async fn watch_child(
     }
     let status = child.wait().await;
     // A program that the step left running must not outlive the attempt and write into what comes after it.
-    drop(killpg(process_group, Signal::SIGKILL));
+    if killpg(process_group, Signal::SIGKILL).is_ok() {
+        tracing::debug!(step = %step, attempt = %attempt, "ended what the attempt left running");
+    }
     match Report::read(folder) {
         Ok(Some(report)) => Ended::Reported(Box::new(report)),
         Ok(None) => Ended::Vanished { why: status.map_or_else(|error| error.to_string(), describe) },

@@ -1,0 +1,3 @@
+//! Promises to users, each kept across modules or by running the program itself.
+
+mod attempts;

@@ -1,0 +1,218 @@
+//! What the language promises to its users.
+
+use serde_json::{Value, json};
+
+use super::Expr;
+
+fn scope() -> Value {
+    json!({
+        "params": {"epochs": 40, "rate": 0.5, "name": "churn", "layers": [64, 32], "flag": true, "none": null},
+        "steps": {
+            "report": {"metrics": {"recall": 0.75, "valid.roc_auc": 0.83, "n": 3}},
+            "train[seed=1]": {"metrics": {"x": 2.5}},
+        },
+        "criteria": {"ml": {"met": true}},
+    })
+}
+
+#[track_caller]
+fn check(text: &str, expected: Value) {
+    let value = Expr::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}")).eval_scalar(&scope());
+    assert_eq!(value.unwrap_or_else(|error| panic!("{text}: {error:?}")), expected, "{text}");
+}
+
+fn refuse(text: &str) -> String {
+    let error = match Expr::parse(text) {
+        Err(error) => error,
+        Ok(expr) => {
+            let error = expr.eval_scalar(&scope()).expect_err(text);
+            super::ExprError { message: error.message, span: error.span, help: error.help }
+        }
+    };
+    let help = error.help.map(|help| format!(" ({help})")).unwrap_or_default();
+    format!("`{}`: {}{help}", &text[error.span], error.message)
+}
+
+#[test]
+fn references_are_read_with_points_and_indexes() {
+    let paths = |text: &str| Expr::parse(text).unwrap().paths();
+    assert_eq!(paths("steps.report.metrics.recall >= 0.7"), [["steps", "report", "metrics", "recall"]]);
+    assert_eq!(paths(r#"steps["train[seed=1]"].metrics.x"#), [["steps", "train[seed=1]", "metrics", "x"]]);
+    assert_eq!(paths("steps.`train[seed=1]`.metrics.x"), [["steps", "train[seed=1]", "metrics", "x"]]);
+    assert_eq!(paths("`Total Charges` / col(\"a b\") + x - x"), [["Total Charges"], ["a b"], ["x"]]);
+    assert_eq!(
+        paths("has(steps.a.b) && lower(name) in [kind, 'x']"),
+        [vec!["steps", "a", "b"], vec!["name"], vec!["kind"]]
+    );
+    assert!(paths("1 + 2").is_empty());
+}
+
+#[test]
+fn a_whole_reference_keeps_its_type() {
+    check("params.epochs", json!(40));
+    check("params.rate", json!(0.5));
+    check("params.layers", json!([64, 32]));
+    check("params.layers[1]", json!(32));
+    check("steps.report.metrics", scope()["steps"]["report"]["metrics"].clone());
+    check("params.flag ? params.layers : []", json!([64, 32]));
+    check("[params.epochs, 'a', null]", json!([40, "a", null]));
+}
+
+#[test]
+fn a_metric_with_a_point_in_its_name_is_found() {
+    check("steps.report.metrics.valid.roc_auc", json!(0.83));
+    check("steps.report.metrics['valid.roc_auc'] > 0.8", json!(true));
+}
+
+#[test]
+fn numbers_mix() {
+    check("params.epochs / (params.rate + 1)", json!(40.0 / 1.5));
+    check("1 + 2.5", json!(3.5));
+    check("7 / 2", json!(3));
+    check("-7 / 2", json!(-3));
+    check("-7 % 3", json!(-1));
+    check("7 / 2.0", json!(3.5));
+    check("2 < 2.5 && 3 == 3.0", json!(true));
+    check("-params.epochs", json!(-40));
+}
+
+#[test]
+fn what_has_no_finite_result_is_null() {
+    for text in ["1 / 0", "1.0 / 0", "1 % 0", "sqrt(-1)", "ln(0)", "exp(1000)", "9223372036854775807 + 1", "int('x')"] {
+        check(text, Value::Null);
+    }
+}
+
+#[test]
+fn null_spreads_but_not_through_three_valued_logic() {
+    check("params.none + 1", Value::Null);
+    check("steps.nothing.metrics.recall >= 0.7", Value::Null);
+    check("params.none && false", json!(false));
+    check("params.none && true", Value::Null);
+    check("params.none || true", json!(true));
+    check("!params.none", Value::Null);
+    check("params.none ? 1 : 2", Value::Null);
+    check("params.none == null", json!(true));
+    check("params.epochs != null", json!(true));
+    check("isnull(params.none)", json!(true));
+    check("has(params.none)", json!(false));
+    check("has(steps.report)", json!(true));
+    check("coalesce(params.none, params.missing, 3)", json!(3));
+    check("params.none in [1, 2]", Value::Null);
+    check("max(1, params.none)", Value::Null);
+}
+
+#[test]
+fn lists_are_searched() {
+    check("params.epochs in [1, 40.0]", json!(true));
+    check("params.name in ['churn', 'x']", json!(true));
+    check("params.name in ['x', null]", json!(false));
+    check("64 in params.layers", json!(true));
+    check("'recall' in steps.report.metrics", json!(true));
+    check("params.epochs in [params.rate, 40]", json!(true));
+    check("params.epochs in []", json!(false));
+    check("size(params.layers)", json!(2));
+}
+
+#[test]
+fn texts_have_their_functions() {
+    check("params.name.contains('hur') && params.name.startsWith('ch') && endsWith(params.name, 'rn')", json!(true));
+    check("params.name.matches('^c[a-z]+$')", json!(true));
+    check("size('Zürich')", json!(6));
+    check("upper(trim(' é ')) + lower('A')", json!("Éa"));
+    check("replace('a-b-c', '-', '')", json!("abc"));
+    check("substring('Zürich', 1, 3)", json!("ür"));
+    check("substring('abc', 2)", json!("c"));
+    check("split('a;b;c', ';', -1)", json!("c"));
+    check("split('a;b;c', ';', 5)", Value::Null);
+    check("'`' + \"(\"", json!("`("));
+}
+
+#[test]
+fn numbers_have_their_functions() {
+    check("round(2.5)", json!(3.0));
+    check("round(-2.345, 2)", json!(-2.35));
+    check("round(1250, -2)", json!(1300));
+    check("abs(-3)", json!(3));
+    check("ceil(1.2) + floor(1.8)", json!(3.0));
+    check("pow(2, 10)", json!(1024.0));
+    check("sqrt(16)", json!(4.0));
+    check("log10(1000)", json!(3.0));
+    check("min(3, 1.5, 2)", json!(1.5));
+    check("max(3, 1)", json!(3));
+    check("sign(-0.5)", json!(-1.0));
+    check("if(params.flag, 1, 2.5)", json!(1.0));
+}
+
+#[test]
+fn dates_are_read_and_taken_apart() {
+    check("date('2026-02-28')", json!("2026-02-28"));
+    check("date('28.02.2026', '%d.%m.%Y')", json!("2026-02-28"));
+    check("timestamp('2026-02-28T10:30:00+02:00')", json!("2026-02-28T08:30:00"));
+    check("timestamp('28/02/2026 23:15', '%d/%m/%Y %H:%M')", json!("2026-02-28T23:15:00"));
+    check("year('2026-02-28') * 100 + month('2026-02-28')", json!(202_602));
+    check("weekday(date('2026-03-01'))", json!(6));
+    check("quarter('2026-12-01') + day_of_year('2026-02-01')", json!(36));
+    check("hour('2026-02-28 23:15:00') * 60 + minute('2026-02-28 23:15:00')", json!(1395));
+    check("days_between('2026-02-01', date('2026-03-01'))", json!(28.0));
+    check("date('2026-02-28') < '2026-03-01'", json!(true));
+    check("date('nonsense')", Value::Null);
+}
+
+#[test]
+fn casts_are_written_out() {
+    check("int(-3.9)", json!(-3));
+    check("int(' 12 ') + int(true)", json!(13));
+    check("float('1e3')", json!(1000.0));
+    check("string(3.0) + string(2) + string(true)", json!("32true"));
+    check("bool('Yes') && bool(1) && !bool(0.0)", json!(true));
+    check("bool('maybe')", Value::Null);
+    check("string(date('2026-02-28'))", json!("2026-02-28"));
+}
+
+#[test]
+fn mistakes_are_explained_at_their_place() {
+    let mistakes = [
+        "params.epochs = 3",
+        "params.epochs and true",
+        "1 +",
+        "foo(1)",
+        "lowr(params.name)",
+        "round(1, 2, 3)",
+        "params.name > 3",
+        "params.flag + 1",
+        "date('2026-01-01') - date('2026-01-02')",
+        "'a'.matches('(')",
+        "[1, 2].exists(x, x > 1)",
+        "params.layers + 1",
+        "3 in 'abc'",
+        "`a b",
+        "Größe > 1",
+        "class # 3",
+        "steps[params.name]",
+        "{'a': 1}",
+        "",
+    ];
+    let report: Vec<String> = mistakes.into_iter().map(refuse).collect();
+    insta::assert_snapshot!(report.join("\n"), @r##"
+    `=`: `=` assigns nothing here (compare with `==`)
+    `and`: `and` is not expected here (write `&&`, `||` and `!` for and, or and not)
+    ``: the expression ends too early
+    `foo(`: there is no function `foo`
+    `lowr(`: there is no function `lowr` (did you mean `lower`?)
+    `round(`: `round` does not take 3 arguments (write `round(x[, digits])`)
+    `params.name > 3`: text cannot be compared with int (cast with `float(x)`, `int(x)` or `string(x)`)
+    `params.flag + 1`: `+` takes int or float, not bool (cast with `int(x)` or `bool(x)`)
+    `date('2026-01-01') - date('2026-01-02'`: `-` takes int or float, not date (use `days_between(from, to)`)
+    `'('`: the pattern is not a regular expression: unclosed group
+    `(`: expressions do not loop over lists (`all`, `exists`, `filter` and `map` are not supported; use `in`)
+    `params.layers`: `params.layers` is a list, where one value is wanted (name one of its fields, or use `x in list` or `size(list)`)
+    `'abc'`: right of `in` stands a list (write `x in [1, 2]`; for text use `text.contains(part)`)
+    ``a b`: a quoted name has no closing backquote
+    `ö`: `ö` is not expected here (put names that are not plain words in backquotes)
+    `#`: `#` is not expected here
+    `params.name`: an index is a text or a number written out
+    `{`: maps and messages have no meaning here
+    ``: the expression is empty
+    "##);
+}

@@ -1,0 +1,343 @@
+//! JSON rows into a batch of raw columns, with every mistake named by row and field.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Rows of one request at most; more belong into a batch run.
+pub(super) const MOST_ROWS: usize = 10_000;
+
+/// Mistakes that are listed; the rest is counted.
+const MOST_MISTAKES: usize = 20;
+
+/// Why the rows of a request do not fit the model.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    /// The body is no JSON.
+    #[error("the body is not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// The body is JSON of another form.
+    #[error("expected one row as an object, a list of rows, or {{\"rows\": [...]}}, found {found}")]
+    Form {
+        /// What was found.
+        found: String,
+    },
+    /// There is nothing to predict.
+    #[error("there are no rows")]
+    Empty,
+    /// There are more rows than one request may hold.
+    #[error("{rows} rows are more than the {MOST_ROWS} that one request may hold")]
+    TooManyRows {
+        /// How many were sent.
+        rows: usize,
+    },
+    /// Fields are missing, unknown or of another type.
+    #[error("{}", summary(mistakes, *more))]
+    Fields {
+        /// The first mistakes.
+        mistakes: Vec<Mistake>,
+        /// How many more there are.
+        more: usize,
+    },
+}
+
+/// One field of one row that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Mistake {
+    /// The row, from 0.
+    pub(super) row: usize,
+    /// The field.
+    pub(super) field: String,
+    /// `missing`, `unknown` or `type`.
+    pub(super) problem: &'static str,
+    /// The type that the model takes; none for an unknown field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expected: Option<&'static str>,
+    /// The mistake in words.
+    pub(super) message: String,
+}
+
+fn summary(mistakes: &[Mistake], more: usize) -> String {
+    let first = mistakes.first().map(|mistake| mistake.message.as_str()).unwrap_or_default();
+    match mistakes.len() + more {
+        0 | 1 => first.to_owned(),
+        all => format!("{first} (and {} more mistakes)", all - 1),
+    }
+}
+
+/// The type's name in messages and metadata.
+pub(super) fn type_name(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "boolean",
+        kind if kind.is_integer() => "integer",
+        kind if kind.is_floating() => "number",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Timestamp(..) => "timestamp",
+        _ => "string",
+    }
+}
+
+/// The rows of a request body as a batch with the columns of `schema`.
+pub(super) fn read(body: &[u8], schema: &SchemaRef) -> Result<RecordBatch, RequestError> {
+    let body: Value = serde_json::from_slice(body).map_err(RequestError::NotJson)?;
+    let rows = rows(body, schema)?;
+    let mut mistakes = Mistakes::default();
+    for (index, row) in rows.iter().enumerate() {
+        check_names(index, row, schema, &mut mistakes);
+    }
+    let columns: Vec<ArrayRef> = schema.fields().iter().map(|field| column(field, &rows, &mut mistakes)).collect();
+    if !mistakes.listed.is_empty() {
+        mistakes.listed.sort_by_key(|mistake| mistake.row);
+        return Err(RequestError::Fields { mistakes: mistakes.listed, more: mistakes.more });
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(nullable(schema)), columns, &options)
+        .expect("each column was built for its field, one value for each row"))
+}
+
+/// A request may leave any value open: whether that can be imputed is the transform's business.
+fn nullable(schema: &SchemaRef) -> arrow::datatypes::Schema {
+    let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    arrow::datatypes::Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+fn rows(body: Value, schema: &SchemaRef) -> Result<Vec<Map<String, Value>>, RequestError> {
+    let items = match body {
+        Value::Array(items) => items,
+        Value::Object(mut fields) if is_wrapped(&fields, schema) => match fields.remove("rows") {
+            Some(Value::Array(items)) => items,
+            other => return Err(RequestError::Form { found: format!("`rows` with {}", describe(other.as_ref())) }),
+        },
+        row @ Value::Object(_) => vec![row],
+        other => return Err(RequestError::Form { found: describe(Some(&other)) }),
+    };
+    match items.len() {
+        0 => return Err(RequestError::Empty),
+        rows if rows > MOST_ROWS => return Err(RequestError::TooManyRows { rows }),
+        _ => {}
+    }
+    let to_row = |(index, item)| match item {
+        Value::Object(fields) => Ok(fields),
+        other => Err(RequestError::Form { found: format!("{} as row {index}", describe(Some(&other))) }),
+    };
+    items.into_iter().enumerate().map(to_row).collect()
+}
+
+fn is_wrapped(fields: &Map<String, Value>, schema: &SchemaRef) -> bool {
+    fields.len() == 1 && fields.contains_key("rows") && schema.index_of("rows").is_err()
+}
+
+fn describe(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "null".to_owned(),
+        Some(Value::Bool(value)) => format!("the boolean {value}"),
+        Some(Value::Number(value)) => format!("the number {value}"),
+        Some(Value::String(value)) => {
+            let short: String = value.chars().take(40).collect();
+            format!("the string \"{short}\"")
+        }
+        Some(Value::Array(_)) => "a list".to_owned(),
+        Some(Value::Object(_)) => "an object".to_owned(),
+    }
+}
+
+#[derive(Default)]
+struct Mistakes {
+    listed: Vec<Mistake>,
+    more: usize,
+}
+
+impl Mistakes {
+    fn add(&mut self, make: impl FnOnce() -> Mistake) {
+        if self.listed.len() < MOST_MISTAKES {
+            self.listed.push(make());
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+fn check_names(index: usize, row: &Map<String, Value>, schema: &SchemaRef, mistakes: &mut Mistakes) {
+    for field in schema.fields() {
+        if !row.contains_key(field.name()) {
+            let expected = type_name(field.data_type());
+            mistakes.add(|| Mistake {
+                row: index,
+                field: field.name().clone(),
+                problem: "missing",
+                expected: Some(expected),
+                message: format!(
+                    "row {index}: field `{}` is missing; expected {expected}, or null if it is not known",
+                    field.name()
+                ),
+            });
+        }
+    }
+    for name in row.keys() {
+        if schema.index_of(name).is_err() {
+            mistakes.add(|| {
+                let nearest = schema
+                    .fields()
+                    .iter()
+                    .filter(|field| !row.contains_key(field.name()))
+                    .map(|field| (strsim::damerau_levenshtein(field.name(), name), field.name()))
+                    .min()
+                    .filter(|(distance, _)| *distance <= 3);
+                let hint = nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default();
+                Mistake {
+                    row: index,
+                    field: name.clone(),
+                    problem: "unknown",
+                    expected: None,
+                    message: format!("row {index}: field `{name}` is not among the columns of the model{hint}"),
+                }
+            });
+        }
+    }
+}
+
+/// The values of one field in all rows. A value of another type is a mistake and becomes null.
+fn column(field: &Field, rows: &[Map<String, Value>], mistakes: &mut Mistakes) -> ArrayRef {
+    let values = || rows.iter().map(|row| row.get(field.name()).filter(|value| !value.is_null()));
+    let data_type = field.data_type();
+    let array: ArrayRef = match data_type {
+        DataType::Boolean => Arc::new(values().map(|value| value?.as_bool()).collect::<BooleanArray>()),
+        kind if kind.is_integer() => Arc::new(values().map(|value| integer(value?)).collect::<Int64Array>()),
+        kind if kind.is_floating() => Arc::new(values().map(|value| value?.as_f64()).collect::<Float64Array>()),
+        _ => Arc::new(values().map(|value| value?.as_str()).collect::<StringArray>()),
+    };
+    // Dates, timestamps and narrower numbers: what does not fit becomes null and is found below.
+    let array = match cast(&array, data_type) {
+        Ok(array) => array,
+        Err(_) => arrow::array::new_null_array(data_type, rows.len()),
+    };
+    for (index, value) in values().enumerate() {
+        if let Some(value) = value
+            && array.is_null(index)
+        {
+            let expected = type_name(data_type);
+            mistakes.add(|| Mistake {
+                row: index,
+                field: field.name().clone(),
+                problem: "type",
+                expected: Some(expected),
+                message: format!(
+                    "row {index}: field `{}` is {}; expected {expected}",
+                    field.name(),
+                    describe(Some(value))
+                ),
+            });
+        }
+    }
+    array
+}
+
+/// An integer, also when written as `3.0`.
+fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let float = value.as_f64()?;
+        let fits = float.fract() == 0.0 && float.abs() < 9.0e15;
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range that f64 holds exactly")]
+        fits.then_some(float as i64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Date32Type, Int64Type, Schema};
+
+    use super::*;
+
+    fn schema() -> SchemaRef {
+        let fields = vec![
+            Field::new("tenure", DataType::Int64, false),
+            Field::new("charge", DataType::Float64, true),
+            Field::new("contract", DataType::Utf8, true),
+            Field::new("since", DataType::Date32, true),
+        ];
+        Arc::new(Schema::new(fields))
+    }
+
+    fn check(body: &str, expected: &str) {
+        let found = match read(body.as_bytes(), &schema()) {
+            Ok(batch) => format!("{} rows", batch.num_rows()),
+            Err(RequestError::Fields { mistakes, .. }) => {
+                let messages: Vec<String> = mistakes.into_iter().map(|mistake| mistake.message).collect();
+                messages.join("\n")
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expected, "{body}");
+    }
+
+    const ROW: &str = r#"{"tenure": 3, "charge": 20, "contract": "One year", "since": "2024-02-29"}"#;
+
+    #[test]
+    fn a_row_a_list_and_wrapped_rows_are_all_taken() {
+        check(ROW, "1 rows");
+        check(&format!("[{ROW}, {ROW}]"), "2 rows");
+        check(&format!("{{\"rows\": [{ROW}, {ROW}, {ROW}]}}"), "3 rows");
+    }
+
+    #[test]
+    fn values_arrive_in_the_types_of_the_columns() {
+        let batch = read(ROW.as_bytes(), &schema()).unwrap();
+        assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 3);
+        assert_eq!(batch.column(3).as_primitive::<Date32Type>().value(0), 19_782);
+        let open = r#"{"since": null, "contract": null, "charge": null, "tenure": 3.0}"#;
+        let batch = read(open.as_bytes(), &schema()).unwrap();
+        assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 3);
+        assert!(batch.column(1).is_null(0));
+    }
+
+    #[test]
+    fn every_mistake_names_row_field_and_type() {
+        let bad = r#"{"tenure": "three", "charge": true, "contrat": "One year", "since": "soon"}"#;
+        check(
+            &format!("[{ROW}, {bad}]"),
+            "row 1: field `contract` is missing; expected string, or null if it is not known\n\
+             row 1: field `contrat` is not among the columns of the model; did you mean `contract`?\n\
+             row 1: field `tenure` is the string \"three\"; expected integer\n\
+             row 1: field `charge` is the boolean true; expected number\n\
+             row 1: field `since` is the string \"soon\"; expected date",
+        );
+        check(
+            r#"{"tenure": 3.5, "charge": [1], "contract": 7, "since": null}"#,
+            "row 0: field `tenure` is the number 3.5; expected integer\n\
+             row 0: field `charge` is a list; expected number\n\
+             row 0: field `contract` is the number 7; expected string",
+        );
+    }
+
+    #[test]
+    fn a_body_of_another_form_is_refused() {
+        check("[]", "there are no rows");
+        check("7", "expected one row as an object, a list of rows, or {\"rows\": [...]}, found the number 7");
+        check(
+            "[7]",
+            "expected one row as an object, a list of rows, or {\"rows\": [...]}, found the number 7 as row 0",
+        );
+        check(
+            r#"{"rows": 7}"#,
+            "expected one row as an object, a list of rows, or {\"rows\": [...]}, found `rows` with the number 7",
+        );
+        assert!(matches!(read(b"{", &schema()), Err(RequestError::NotJson(_))));
+        let many = format!("[{}]", vec!["{}"; MOST_ROWS + 1].join(","));
+        assert!(
+            matches!(read(many.as_bytes(), &schema()), Err(RequestError::TooManyRows { rows }) if rows > MOST_ROWS)
+        );
+    }
+
+    #[test]
+    fn a_request_with_many_mistakes_lists_the_first_and_counts_the_rest() {
+        let body = format!("[{}]", vec!["{}"; 10].join(","));
+        let Err(RequestError::Fields { mistakes, more }) = read(body.as_bytes(), &schema()) else { panic!() };
+        assert_eq!((mistakes.len(), more), (MOST_MISTAKES, 40 - MOST_MISTAKES));
+    }
+}

@@ -56,6 +56,8 @@ impl StepRegistry {
     pub fn builtin() -> StepRegistry {
         let mut registry = StepRegistry { kinds: BTreeMap::new() };
         registry.register::<super::command::Command>();
+        registry.register::<super::understanding::IngestCsv>();
+        registry.register::<super::data_engineering::SplitRandom>();
         registry
     }
 

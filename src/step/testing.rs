@@ -19,7 +19,7 @@ use crate::table::{TableReader, TableWriter};
 
 /// A temporary folder with an artifact store, in which steps can run one after the other.
 pub struct Workbench {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     store: ArtifactStore,
     registry: StepRegistry,
     cancelled: Arc<AtomicBool>,
@@ -40,7 +40,7 @@ impl Default for Workbench {
 impl Workbench {
     /// An empty workbench with the builtin kinds.
     pub fn new() -> Workbench {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         for name in ["scratch", "checkpoint", "state"] {
             std::fs::create_dir(folder.path().join(name)).expect("a folder");
         }
@@ -103,7 +103,7 @@ impl Workbench {
         let (mut context, lines) = self.context(inputs);
         step.run(&mut context)?;
         let log = lines.lock().expect("no reporter panicked").clone();
-        Ok(Ran { outcome: context.into_outcome(), store: self.store.clone(), log })
+        Ok(Ran { outcome: context.into_outcome(), store: self.store.clone(), log, _folder: Arc::clone(&self.folder) })
     }
 
     /// The world that a step with these inputs sees, and the lines that it logs.
@@ -138,6 +138,8 @@ pub struct Ran {
     /// The lines it logged.
     pub log: Vec<String>,
     store: ArtifactStore,
+    /// Keeps the outputs for as long as they may be asked for.
+    _folder: Arc<tempfile::TempDir>,
 }
 
 impl Ran {

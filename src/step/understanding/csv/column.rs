@@ -1,0 +1,203 @@
+//! Records to typed Arrow arrays, and where a value refuses its type.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, TimeUnit};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Dialect;
+use super::records::Records;
+use super::value::{self, Class};
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// Whole numbers of 64 bits.
+    #[serde(alias = "int", alias = "integer")]
+    Int64,
+    /// Numbers in double precision; `NaN` counts as missing.
+    #[serde(alias = "float", alias = "double", alias = "number")]
+    Float64,
+    /// Text as it stands.
+    #[serde(alias = "string", alias = "str", alias = "utf8", alias = "category")]
+    Text,
+    /// `true` or `false`; also `yes`/`no`, `t`/`f`, `y`/`n` and `1`/`0`.
+    #[serde(alias = "boolean")]
+    Bool,
+    /// A day: `2026-02-28`.
+    Date,
+    /// A moment without time zone: `2026-02-28 12:30:00.5`.
+    #[serde(alias = "datetime")]
+    Timestamp,
+    /// A moment with time zone, kept in UTC: `2026-02-28T12:30:00+01:00`.
+    #[serde(alias = "timestamptz")]
+    Instant,
+}
+
+impl ColumnType {
+    /// The Arrow type.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Int64 => DataType::Int64,
+            Self::Float64 => DataType::Float64,
+            Self::Text => DataType::Utf8,
+            Self::Bool => DataType::Boolean,
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Int64 => "int64",
+            Self::Float64 => "float64",
+            Self::Text => "text",
+            Self::Bool => "bool",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Instant => "instant",
+        })
+    }
+}
+
+/// How a column is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// As the manifest says: what does not fit is the data's fault.
+    Declared(ColumnType),
+    /// As all values seen so far allow: what does not fit asks for a second look.
+    Guessed(Class),
+}
+
+impl Plan {
+    /// The type of the column.
+    pub(super) fn column_type(self) -> ColumnType {
+        match self {
+            Plan::Declared(column_type) => column_type,
+            Plan::Guessed(class) => class.column_type(),
+        }
+    }
+}
+
+/// The row of the first value that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Misfit {
+    /// The row among the records.
+    pub(super) row: usize,
+}
+
+/// Builds the array of field `column` of all records.
+pub(super) fn build(records: &Records, column: usize, plan: Plan, dialect: &Dialect) -> Result<ArrayRef, Misfit> {
+    let rows = records.len();
+    let decimal = dialect.decimal;
+    // A guessed column takes only what its class takes, so that the type does not depend on which rows were looked at.
+    let guessed = match plan {
+        Plan::Declared(_) => None,
+        Plan::Guessed(class) => Some(class),
+    };
+    let fits = |text: &[u8]| guessed.is_none_or(|class| class.takes(text, decimal));
+    let each = |append: &mut dyn FnMut(usize, Option<&[u8]>) -> bool| {
+        for row in 0..rows {
+            let field = records.field(row, column);
+            let value = (!dialect.nulls.contains(field)).then_some(field);
+            if !append(row, value) {
+                return Err(Misfit { row });
+            }
+        }
+        Ok(())
+    };
+    /// Appends parsed values and nulls to a builder.
+    macro_rules! parsed {
+        ($builder:expr, $parse:expr) => {{
+            let mut builder = $builder;
+            each(&mut |_, field| match field {
+                None => {
+                    builder.append_null();
+                    true
+                }
+                Some(text) => match $parse(text) {
+                    Some(value) => {
+                        builder.append_value(value);
+                        true
+                    }
+                    None => false,
+                },
+            })?;
+            Arc::new(builder.finish())
+        }};
+    }
+    Ok(match plan.column_type() {
+        ColumnType::Text => {
+            let mut builder = StringBuilder::with_capacity(rows, rows * 8);
+            each(&mut |row, field| {
+                builder.append_option(field.map(|_| records.text(row, column)));
+                true
+            })?;
+            Arc::new(builder.finish())
+        }
+        ColumnType::Int64 => parsed!(Int64Builder::with_capacity(rows), |text: &[u8]| {
+            value::int(text).filter(|_| !is_code(text) || guessed.is_none())
+        }),
+        ColumnType::Float64 => {
+            let mut builder = Float64Builder::with_capacity(rows);
+            each(&mut |_, field| {
+                let Some(text) = field else {
+                    builder.append_null();
+                    return true;
+                };
+                let Some(value) = value::float(text, decimal) else { return false };
+                if guessed.is_some() && (is_code(text) || text.len() > 18) && !fits(text) {
+                    return false;
+                }
+                builder.append_option((!value.is_nan()).then_some(value));
+                true
+            })?;
+            Arc::new(builder.finish())
+        }
+        ColumnType::Bool => {
+            parsed!(BooleanBuilder::with_capacity(rows), |text: &[u8]| { value::boolean(text).filter(|_| fits(text)) })
+        }
+        ColumnType::Date => parsed!(Date32Builder::with_capacity(rows), |text: &[u8]| value::date(text)),
+        ColumnType::Timestamp => parsed!(TimestampMicrosecondBuilder::with_capacity(rows), |text: &[u8]| {
+            value::timestamp(text).filter(|(_, is_zoned)| !is_zoned).map(|(micros, _)| micros)
+        }),
+        ColumnType::Instant => {
+            let builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
+            parsed!(builder, |text: &[u8]| {
+                value::timestamp(text).filter(|(_, is_zoned)| *is_zoned).map(|(micros, _)| micros)
+            })
+        }
+    })
+}
+
+/// Whether a number is written like a code: `007`, `-007`, `+41`.
+fn is_code(text: &[u8]) -> bool {
+    match text {
+        [b'0', b'0'..=b'9', ..] | [b'+', ..] => true,
+        [b'-', rest @ ..] => is_code(rest),
+        _ => false,
+    }
+}
+
+/// The class of all values of field `column`, joined to what was known before.
+pub(super) fn classify(records: &Records, column: usize, mut known: Class, dialect: &Dialect) -> Class {
+    for row in 0..records.len() {
+        if known == Class::Text {
+            break;
+        }
+        let field = records.field(row, column);
+        if !dialect.nulls.contains(field) {
+            known = known.join(Class::of(field, dialect.decimal));
+        }
+    }
+    known
+}

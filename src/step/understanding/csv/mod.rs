@@ -1,0 +1,18 @@
+//! Reading CSV: bytes to records, records to typed columns, with a second look where the first guess was wrong.
+//!
+//! The way: [`Dialect`] and [`records`] cut bytes into fields, [`value`] says what a text could be, [`column`] builds
+//! arrays, [`layout`] finds names and types, [`read`] runs it all in batches on a thread of its own.
+
+mod column;
+mod dialect;
+mod encoding;
+mod layout;
+mod read;
+mod records;
+mod value;
+
+pub use column::ColumnType;
+pub use dialect::{Dialect, Nulls};
+pub use encoding::{Compression, Encoding};
+pub use layout::{Layout, Shape};
+pub use read::{Csv, Halt};

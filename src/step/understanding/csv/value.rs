@@ -1,0 +1,290 @@
+//! What a text could be: a number, a date, a truth value, or just text.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use super::ColumnType;
+
+/// What all texts of a column seen so far could be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Class {
+    /// Nothing was seen yet.
+    #[default]
+    Unseen,
+    /// `true` and `false`.
+    Bool,
+    /// Whole numbers that fit 64 bits. Leading zeros make a text: they belong to codes, not to counts.
+    Int,
+    /// Numbers.
+    Float,
+    /// Days.
+    Date,
+    /// Moments without a time zone.
+    Timestamp,
+    /// Moments with a time zone.
+    Instant,
+    /// Anything.
+    Text,
+}
+
+impl Class {
+    /// The narrowest class of one text.
+    pub(super) fn of(text: &[u8], decimal: u8) -> Class {
+        match text.first() {
+            Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b',' | b'i' | b'I' | b'n' | b'N') => {}
+            Some(b't' | b'T' | b'f' | b'F') if is_bool(text) => return Class::Bool,
+            _ => return Class::Text,
+        }
+        if is_plain_int(text) {
+            return if int(text).is_some() { Class::Int } else { Class::Text };
+        }
+        let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+        if digits + usize::from(text[0] == b'-' || text[0] == b'+') == text.len() {
+            // Leading zeros, a plus sign, or too many digits: as a number it would lose what it says.
+            return Class::Text;
+        }
+        if float(text, decimal).is_some() {
+            return Class::Float;
+        }
+        if date(text).is_some() {
+            return Class::Date;
+        }
+        match timestamp(text) {
+            Some((_, true)) => Class::Instant,
+            Some((_, false)) => Class::Timestamp,
+            None => Class::Text,
+        }
+    }
+
+    /// The narrowest class that takes both.
+    #[must_use]
+    pub(super) fn join(self, other: Class) -> Class {
+        match (self, other) {
+            (one, same) if one == same => one,
+            (Class::Unseen, one) | (one, Class::Unseen) => one,
+            (Class::Int, Class::Float) | (Class::Float, Class::Int) => Class::Float,
+            (Class::Date, Class::Timestamp) | (Class::Timestamp, Class::Date) => Class::Timestamp,
+            _ => Class::Text,
+        }
+    }
+
+    /// Whether a column of this class takes `text` as it is.
+    pub(super) fn takes(self, text: &[u8], decimal: u8) -> bool {
+        self == Class::Text || self.join(Class::of(text, decimal)) == self
+    }
+
+    /// The type of a column of this class; a column without any value is text.
+    pub(super) fn column_type(self) -> ColumnType {
+        match self {
+            Class::Bool => ColumnType::Bool,
+            Class::Int => ColumnType::Int64,
+            Class::Float => ColumnType::Float64,
+            Class::Date => ColumnType::Date,
+            Class::Timestamp => ColumnType::Timestamp,
+            Class::Instant => ColumnType::Instant,
+            Class::Text | Class::Unseen => ColumnType::Text,
+        }
+    }
+}
+
+fn is_bool(text: &[u8]) -> bool {
+    text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false")
+}
+
+fn is_plain_int(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    match digits {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// A whole number of 64 bits.
+pub(super) fn int(text: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value: i64 = 0;
+    for byte in digits {
+        let digit = i64::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        // Built on the negative side, which has room for one more.
+        value = value.checked_mul(10)?.checked_sub(digit)?;
+    }
+    if is_negative { Some(value) } else { value.checked_neg() }
+}
+
+/// A number, `inf` and `nan` included, to the nearest double.
+pub(super) fn float(text: &[u8], decimal: u8) -> Option<f64> {
+    /// Powers of ten that are exact as doubles; a product or quotient with one of them rounds once, so it is right.
+    const EXACT: [f64; 23] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+        1e20, 1e21, 1e22,
+    ];
+    let (is_negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let (mut mantissa, mut digits, mut fraction, mut at) = (0_u64, 0_usize, 0_usize, 0_usize);
+    let mut is_fraction = false;
+    while let Some(&byte) = unsigned.get(at) {
+        if byte.is_ascii_digit() {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            digits += 1;
+            fraction += usize::from(is_fraction);
+        } else if byte == decimal && !is_fraction {
+            is_fraction = true;
+        } else {
+            break;
+        }
+        at += 1;
+    }
+    if at == unsigned.len() && (1..=15).contains(&digits) {
+        let value = mantissa as f64 / EXACT[fraction];
+        return Some(if is_negative { -value } else { value });
+    }
+    slow_float(text, unsigned, digits, at, decimal)
+}
+
+fn slow_float(text: &[u8], unsigned: &[u8], digits: usize, at: usize, decimal: u8) -> Option<f64> {
+    let names: [&[u8]; 3] = [b"inf", b"infinity", b"nan"];
+    if digits == 0 && !names.iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    // Only an exponent may follow the digits; the standard parser would also take things like `1.` and `1e`.
+    if digits > 0 && at < unsigned.len() && !matches!(unsigned[at], b'e' | b'E') {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    if decimal == b'.' { text.parse().ok() } else { text.replace(char::from(decimal), ".").parse().ok() }
+}
+
+/// Days since 1970 of `2024-02-29`.
+pub(super) fn date(text: &[u8]) -> Option<i32> {
+    if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let part = |from: usize, to: usize| {
+        let digits = &text[from..to];
+        if digits.iter().all(u8::is_ascii_digit) { int(digits) } else { None }
+    };
+    let year = i32::try_from(part(0, 4)?).ok()?;
+    let (month, day) = (u32::try_from(part(5, 7)?).ok()?, u32::try_from(part(8, 10)?).ok()?);
+    let date = NaiveDate::from_ymd_opt(year, month, day)?;
+    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
+}
+
+/// Microseconds since 1970 of an ISO date and time, and whether it names a time zone. A bare date is midnight.
+pub(super) fn timestamp(text: &[u8]) -> Option<(i64, bool)> {
+    if text.len() < 16 {
+        return date(text).map(|days| (i64::from(days) * 86_400_000_000, false));
+    }
+    if !matches!(text[10], b'T' | b' ') || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let naive = |format: &str| NaiveDateTime::parse_from_str(text, format).ok();
+    let separator = &text[10..11];
+    if let Some(moment) = naive(&format!("%Y-%m-%d{separator}%H:%M:%S%.f")) {
+        return Some((moment.and_utc().timestamp_micros(), false));
+    }
+    if let Some(moment) = naive(&format!("%Y-%m-%d{separator}%H:%M")) {
+        return Some((moment.and_utc().timestamp_micros(), false));
+    }
+    let zoned = text.strip_suffix('Z').map_or_else(|| text.to_owned(), |text| format!("{text}+00:00"));
+    ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M:%S%.f %#z"]
+        .iter()
+        .find_map(|format| DateTime::parse_from_str(&zoned, format).ok())
+        .map(|moment| (moment.timestamp_micros(), true))
+}
+
+/// A truth value as people write it when they say that the column holds truth values.
+pub(super) fn boolean(text: &[u8]) -> Option<bool> {
+    let is = |names: &[&[u8]]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+    if is(&[b"true", b"t", b"yes", b"y", b"1"]) {
+        Some(true)
+    } else if is(&[b"false", b"f", b"no", b"n", b"0"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn class(text: &str) -> Class {
+        Class::of(text.as_bytes(), b'.')
+    }
+
+    #[test]
+    fn a_text_has_its_narrowest_class() {
+        for text in ["0", "-5", "9223372036854775807", "-9223372036854775808"] {
+            assert_eq!(class(text), Class::Int, "{text}");
+        }
+        for text in ["1.5", ".28", "-1e-7", "5.", "1E5", "NaN", "-inf", "0.0", "00.5"] {
+            assert_eq!(class(text), Class::Float, "{text}");
+        }
+        for text in
+            ["007", "+41791234567", "9223372036854775808", "1e", "1.2.3", "-", ".", "12a", "infant", "nil", "e5", "1,5"]
+        {
+            assert_eq!(class(text), Class::Text, "{text}");
+        }
+        assert_eq!(class("True"), Class::Bool);
+        assert_eq!(class("2024-02-29"), Class::Date);
+        assert_eq!(class("2023-02-29"), Class::Text);
+        assert_eq!(class("2024-02-29 10:00"), Class::Timestamp);
+        assert_eq!(class("2024-02-29T10:00:01.5"), Class::Timestamp);
+        assert_eq!(class("2024-02-29T10:00:01Z"), Class::Instant);
+        assert_eq!(class("2024-02-29 10:00:01+02"), Class::Instant);
+    }
+
+    #[test]
+    fn moments_are_microseconds_of_utc() {
+        assert_eq!(timestamp(b"1970-01-01T02:00:00.000001+02:00"), Some((1, true)));
+        assert_eq!(timestamp(b"1970-01-02"), Some((86_400_000_000, false)));
+        assert_eq!(date(b"1969-12-31"), Some(-1));
+    }
+
+    #[test]
+    fn a_comma_can_be_the_decimal_point() {
+        assert_eq!(float(b"-1,25", b','), Some(-1.25));
+        assert_eq!(float(b"1,25e2", b','), Some(125.0));
+        assert_eq!(Class::of(b"1,5", b','), Class::Float);
+    }
+
+    proptest! {
+        #[test]
+        fn floats_are_read_to_the_last_bit(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+            for text in [format!("{value}"), format!("{value:e}"), format!("{value:.3}")] {
+                let expected: f64 = text.parse().unwrap();
+                prop_assert_eq!(float(text.as_bytes(), b'.').map(f64::to_bits), Some(expected.to_bits()), "{}", text);
+            }
+        }
+
+        #[test]
+        fn joining_is_a_matter_of_the_set_not_of_the_order(texts in prop::collection::vec(
+            prop::sample::select(vec!["1", "1.5", "x", "2024-01-01", "2024-01-01 10:00", "true", "nan", "007"]), 0..5)
+        ) {
+            let join = |texts: &[&str]| texts.iter().fold(Class::Unseen, |class, text| class.join(self::class(text)));
+            let forwards = join(&texts);
+            let mut backwards = texts.clone();
+            backwards.reverse();
+            prop_assert_eq!(forwards, join(&backwards));
+            for text in texts {
+                prop_assert!(forwards.takes(text.as_bytes(), b'.'));
+            }
+        }
+    }
+}

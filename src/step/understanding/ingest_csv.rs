@@ -1,0 +1,393 @@
+//! `ingest.csv`: text files with separated values to one table.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Nulls, Shape};
+use super::source::{Location, SourceFile};
+use crate::artifact::ArtifactKind;
+use crate::phase::Phase;
+use crate::step::{Dependency, OutputPort, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
+
+/// Reads one or more CSV files as one table.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// A file, a pattern such as `data/*.csv`, or a URL (`https`, `s3`, `gs`, `az`). Relative paths start from the
+    /// manifest's folder. Files are read in the order of their names and must have the same columns.
+    pub path: String,
+    /// The character between fields: one ASCII character, or `tab`.
+    #[serde(default = "comma")]
+    pub delimiter: String,
+    /// Whether the first line of each file holds the names; by default it does unless `columns` is given.
+    #[serde(default)]
+    pub header: Option<bool>,
+    /// The names of all columns, in order; they replace a header.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Types of columns by name; the others are found by looking at every value.
+    #[serde(default)]
+    pub types: IndexMap<String, ColumnType>,
+    /// Texts that mean missing, exactly as they stand in the file (after `trim`).
+    #[serde(default = "empty_text")]
+    pub null_values: Vec<String>,
+    /// The character around texts that contain delimiters or line breaks; `null` for none.
+    #[serde(default = "double_quote")]
+    pub quote: Option<String>,
+    /// Lines that start with this character are skipped.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Drop spaces and tabs around fields.
+    #[serde(default)]
+    pub trim: bool,
+    /// Lines to skip at the start of each file, before the header.
+    #[serde(default)]
+    pub skip_rows: usize,
+    /// The character between whole and fractional digits.
+    #[serde(default = "point")]
+    pub decimal: String,
+    /// The character set.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// How the files are compressed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// How many rows are looked at for a first guess of the types. A later value that does not fit makes the step
+    /// read everything again with types that fit, so this changes the time a step takes and never its result.
+    #[serde(default = "sample_rows")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub infer_rows: usize,
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
+
+fn point() -> String {
+    ".".to_owned()
+}
+
+fn empty_text() -> Vec<String> {
+    vec![String::new()]
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional param")]
+fn double_quote() -> Option<String> {
+    Some("\"".to_owned())
+}
+
+fn sample_rows() -> usize {
+    10_000
+}
+
+/// A step that reads CSV.
+pub struct IngestCsv {
+    params: Params,
+    dialect: Dialect,
+}
+
+impl StepKind for IngestCsv {
+    const NAME: &'static str = "ingest.csv";
+    const VERSION: u32 = 1;
+    const PHASE: Phase = Phase::Understanding;
+    const SUMMARY: &'static str = "Reads CSV files into a table, with types found by looking at every value.";
+    const EXAMPLE: &'static str = "\
+uses: ingest.csv
+with:
+  path: data/customers.csv
+  null_values: [\"\", \" \"]
+  types: {TotalCharges: float64}
+";
+    type Params = Params;
+
+    fn new(params: Params) -> Result<Self, ParamErrors> {
+        let dialect = dialect(&params)?;
+        Ok(IngestCsv { params, dialect })
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        vec![Location::parse(&self.params.path).dependency()]
+    }
+
+    fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
+        let files = Location::parse(&self.params.path).files(context)?;
+        read_csv(context, self.csv(files))
+    }
+}
+
+impl IngestCsv {
+    fn csv(&self, files: Vec<SourceFile>) -> Csv {
+        Csv {
+            files,
+            dialect: self.dialect.clone(),
+            encoding: self.params.encoding,
+            compression: self.params.compression,
+            shape: Shape {
+                has_header: self.params.header.unwrap_or(self.params.columns.is_empty()),
+                names: self.params.columns.clone(),
+                types: self.params.types.clone(),
+                sample_rows: self.params.infer_rows,
+            },
+        }
+    }
+}
+
+/// Reads `csv` into the output `table`.
+pub(super) fn read_csv(context: &mut StepContext, csv: Csv) -> Result<(), StepError> {
+    let total = csv.files.iter().map(|file| file.bytes).sum();
+    let mut layout = csv.sniff()?;
+    if let Some(surprise) = write(context, &csv, &layout, total)? {
+        context.log(format!("{surprise}; all values are looked at, and the files are read again with types that fit"));
+        layout = csv.survey(layout, &mut |bytes| {
+            context.progress(&Progress { done: bytes, total: Some(total), unit: "bytes", note: "types".to_owned() });
+            context.check_cancelled()
+        })?;
+        if let Some(surprise) = write(context, &csv, &layout, total)? {
+            return Err(StepError::bug(format!("{surprise}, although every value was looked at"))
+                .help("did the file change while it was read? otherwise name the type of the column in `types`"));
+        }
+    }
+    for name in layout.unseen() {
+        context.log(format!("warning: column `{name}` has no values at all; it is kept as text"));
+    }
+    context.metric("columns", layout.len() as f64);
+    context.metric("bytes", total as f64);
+    Ok(())
+}
+
+/// Writes the table; gives the value that did not fit, if there was one.
+fn write(context: &mut StepContext, csv: &Csv, layout: &Layout, total: u64) -> Result<Option<String>, StepError> {
+    let mut table = context.create_table(&layout.schema())?;
+    let mut rows = 0;
+    let ended = csv.stream(layout, &mut |part| {
+        context.check_cancelled()?;
+        rows += part.batch.num_rows() as u64;
+        table.write(&part.batch)?;
+        let note = format!("{rows} rows");
+        context.progress(&Progress { done: part.bytes, total: Some(total), unit: "bytes", note });
+        Ok(())
+    });
+    match ended {
+        Ok(()) => {}
+        Err(Halt::Failed(error)) => return Err(error),
+        Err(Halt::Surprised(surprise)) => return Ok(Some(surprise)),
+    }
+    if rows == 0 {
+        context.log("warning: the files have a header but no rows");
+    }
+    context.finish_table("table", table)?;
+    context.metric("rows", rows as f64);
+    Ok(None)
+}
+
+fn dialect(params: &Params) -> Result<Dialect, ParamErrors> {
+    let mut errors = Vec::new();
+    let mut byte = |name: &str, text: &str| {
+        let text = if text == "tab" { "\t" } else { text };
+        match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => *byte,
+            _ => {
+                errors.push(ParamError {
+                    path: vec![name.to_owned()],
+                    message: format!("`{text}` is not one ASCII character"),
+                    help: None,
+                });
+                0
+            }
+        }
+    };
+    let dialect = Dialect {
+        delimiter: byte("delimiter", &params.delimiter),
+        quote: params.quote.as_deref().map(|text| byte("quote", text)),
+        comment: params.comment.as_deref().map(|text| byte("comment", text)),
+        trim: params.trim,
+        decimal: byte("decimal", &params.decimal),
+        skip_lines: params.skip_rows,
+        nulls: Nulls::new(&params.null_values),
+    };
+    let mut refuse = |name: &str, message: &str| {
+        errors.push(ParamError { path: vec![name.to_owned()], message: message.to_owned(), help: None });
+    };
+    if errors_free(&dialect) {
+        if dialect.quote == Some(dialect.delimiter) {
+            refuse("quote", "the quote and the delimiter are the same character");
+        }
+        if dialect.comment.is_some_and(|comment| comment == dialect.delimiter || Some(comment) == dialect.quote) {
+            refuse("comment", "the comment character already is the delimiter or the quote");
+        }
+    }
+    if !matches!(params.decimal.as_str(), "." | ",") {
+        refuse("decimal", "a decimal point is `.` or `,`");
+    }
+    if params.path.is_empty() {
+        refuse("path", "the path is empty");
+    }
+    if params.infer_rows == 0 {
+        refuse("infer_rows", "at least one row is needed to guess types");
+    }
+    for (index, name) in params.columns.iter().enumerate() {
+        if name.is_empty() || params.columns[..index].contains(name) {
+            refuse("columns", "names of columns are neither empty nor given twice");
+            break;
+        }
+    }
+    if errors.is_empty() { Ok(dialect) } else { Err(ParamErrors(errors)) }
+}
+
+/// Whether no character was refused, so that comparing them makes sense.
+fn errors_free(dialect: &Dialect) -> bool {
+    dialect.delimiter != 0 && dialect.quote != Some(0) && dialect.comment != Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::step::testing::{Ran, Workbench};
+
+    fn read(bench: &Workbench, path: &str, with: Value) -> Result<Ran, StepError> {
+        let mut params = with;
+        params["path"] = json!(path);
+        bench.run("ingest.csv", params, &[])
+    }
+
+    /// Types and rows of a table as one text, or the error with its remedy.
+    fn check(files: &[(&str, &[u8])], path: &str, with: Value) -> String {
+        let bench = Workbench::new();
+        for (name, content) in files {
+            bench.file(name, content);
+        }
+        match read(&bench, path, with) {
+            Ok(ran) => show(&ran),
+            Err(error) => format!("{}: {error} ({})", error.code(), error.remedy().unwrap_or("-")),
+        }
+    }
+
+    fn show(ran: &Ran) -> String {
+        let table = ran.table("table");
+        let schema = table.schema();
+        let types: Vec<String> =
+            schema.fields().iter().map(|field| format!("{}:{}", field.name(), field.data_type())).collect();
+        let mut lines = vec![types.join(" ")];
+        let columns: Vec<_> = table
+            .columns()
+            .iter()
+            .map(|it| arrow::compute::cast(it, &arrow::datatypes::DataType::Utf8).unwrap())
+            .collect();
+        for row in 0..table.num_rows() {
+            let cells: Vec<&str> = columns
+                .iter()
+                .map(|column| {
+                    use arrow::array::{Array, AsArray};
+                    if column.is_null(row) { "~" } else { column.as_string::<i32>().value(row) }
+                })
+                .collect();
+            lines.push(cells.join(" "));
+        }
+        lines.join("\n")
+    }
+
+    fn one(text: &str, with: Value) -> String {
+        check(&[("t.csv", text.as_bytes())], "t.csv", with)
+    }
+
+    #[test]
+    fn types_are_found_and_missing_values_are_null() {
+        let text = "id,n,x,day,at,ok,code\n1,2,1.5,2024-01-31,2024-01-31 10:00,true,007\n2,,nan,,,False,8\n";
+        insta::assert_snapshot!(one(text, json!({})), @"
+        id:Int64 n:Int64 x:Float64 day:Date32 at:Timestamp(µs) ok:Boolean code:Utf8
+        1 2 1.5 2024-01-31 2024-01-31T10:00:00 true 007
+        2 ~ ~ ~ ~ false 8
+        ");
+        insta::assert_snapshot!(one("a;b\n 1,5 ; ?\n 2 ;x\n", json!({"delimiter": ";", "decimal": ",", "trim": true, "null_values": ["?"]})), @"
+        a:Float64 b:Utf8
+        1.5 ~
+        2.0 x
+        ");
+    }
+
+    #[test]
+    fn a_late_value_widens_its_column_and_loses_nothing() {
+        let mut text = "a,b\n".to_owned();
+        (0..50).for_each(|row| text.push_str(&format!("{row},{row}\n")));
+        text.push_str("0.5,x\n");
+        let bench = Workbench::new();
+        bench.file("t.csv", &text);
+        let short = read(&bench, "t.csv", json!({"infer_rows": 10})).unwrap();
+        let whole = read(&bench, "t.csv", json!({})).unwrap();
+        assert!(show(&short).starts_with("a:Float64 b:Utf8\n0.0 0\n"));
+        assert_eq!(short.artifact("table"), whole.artifact("table"));
+        assert_eq!(short.metric("rows"), Some(51.0));
+        insta::assert_snapshot!(short.log[0], @"column `a` looked like int64, but line 52 of `t.csv` holds `0.5`; all values are looked at, and the files are read again with types that fit");
+    }
+
+    #[test]
+    fn a_declared_type_that_does_not_fit_names_the_place() {
+        insta::assert_snapshot!(one("a,b\n1,2\n3,n/a\n", json!({"types": {"b": "int64"}})), @"csv_value: line 3 of `t.csv` holds `n/a` in column `b`, which is no int64 (add the text to `null_values` if it means missing, or give the column another type in `types`)");
+        insta::assert_snapshot!(one("a,b\n1,2\n", json!({"types": {"bb": "int64"}})), @"column_missing: `types` names the column `bb`, which `t.csv` does not have (did you mean `b`?)");
+        assert!(one("a\n007\n", json!({"types": {"a": "int64"}})).ends_with("\n7"));
+    }
+
+    #[test]
+    fn broken_files_are_refused_with_a_remedy() {
+        insta::assert_snapshot!(one("", json!({})), @"csv_empty: `t.csv` is empty: it has neither a header nor rows (-)");
+        insta::assert_snapshot!(one("a,a\n", json!({})), @"csv_header: `t.csv` has two columns named `a` (rename one in the file, or give all names in `columns`)");
+        insta::assert_snapshot!(one("a,,c\n", json!({})), @"csv_header: column 2 of `t.csv` has no name (name it in the file, or give all names in `columns`)");
+        insta::assert_snapshot!(one("a,b\n1\n", json!({})), @"csv_ragged: `t.csv`: line 2 has 1 fields where 2 are expected (repair the line; a text that contains the delimiter must be quoted, and `delimiter` must be right)");
+        insta::assert_snapshot!(check(&[("t.csv", b"a\nZ\xfcrich\n")], "t.csv", json!({})), @"csv_encoding: `t.csv`: line 2, field 1 is not valid UTF-8: byte 0xfc (set `encoding: latin1` or `encoding: windows-1252`, or convert the file to UTF-8)");
+        insta::assert_snapshot!(check(&[("t.csv", b"a\nZ\xfcrich\n")], "t.csv", json!({"encoding": "latin1"})), @"
+        a:Utf8
+        Zürich
+        ");
+        insta::assert_snapshot!(check(&[], "no.csv", json!({})), @"file_missing: the file `no.csv` does not exist (relative paths start from the manifest's folder)");
+        insta::assert_snapshot!(check(&[("d/t.csv", b"a\n")], "d", json!({})), @"file_is_folder: `d` is a folder and not a file (name its files with a pattern such as `folder/*.csv`)");
+        assert!(check(&[], "*.csv", json!({})).starts_with("file_missing: no file matches `*.csv`"));
+        assert!(check(&[("t.csv.gz", b"not gzip")], "t.csv.gz", json!({})).starts_with("csv_compression"));
+    }
+
+    #[test]
+    fn files_of_a_pattern_are_one_table_in_the_order_of_their_names() {
+        let files: [(&str, &[u8]); 2] = [("d/b.csv", b"y,x\n2.5,4\n"), ("d/a.csv", b"x,y\n1,2\n")];
+        insta::assert_snapshot!(check(&files, "d/*.csv", json!({})), @"
+        x:Int64 y:Float64
+        1 2.0
+        4 2.5
+        ");
+        let files: [(&str, &[u8]); 2] = [("a.csv", b"x,y\n1,2\n"), ("b.csv", b"x\n2\n")];
+        insta::assert_snapshot!(check(&files, "*.csv", json!({})), @"csv_columns: the column `y` of `a.csv` is missing from `b.csv` (files that are read together have the same columns)");
+    }
+
+    #[test]
+    fn a_file_without_header_takes_its_names_from_the_manifest() {
+        let text = "39, State-gov\n50, ?\n";
+        insta::assert_snapshot!(one(text, json!({"columns": ["age", "work"], "trim": true, "null_values": ["?"]})), @"
+        age:Int64 work:Utf8
+        39 State-gov
+        50 ~
+        ");
+        assert!(one(text, json!({"header": false})).starts_with("column_1:Int64 column_2:Utf8"));
+        assert!(one(text, json!({"columns": ["age"]})).starts_with("csv_columns"));
+    }
+
+    #[test]
+    fn params_that_contradict_each_other_are_refused_at_once() {
+        let error = one("", json!({"delimiter": ";;", "decimal": "x", "columns": ["a", "a"]}));
+        insta::assert_snapshot!(error, @"params: delimiter: `;;` is not one ASCII character; decimal: a decimal point is `.` or `,`; columns: names of columns are neither empty nor given twice (-)");
+    }
+
+    #[test]
+    fn a_column_without_values_is_text_and_said_so() {
+        let bench = Workbench::new();
+        bench.file("t.csv", "a,b\n1,\n2,\n");
+        let ran = read(&bench, "t.csv", json!({})).unwrap();
+        assert_eq!(ran.log, ["warning: column `b` has no values at all; it is kept as text"]);
+        bench.cancel();
+        assert_eq!(read(&bench, "t.csv", json!({})).err().unwrap().code(), "cancelled");
+    }
+}

@@ -1,0 +1,115 @@
+//! A path, pattern or URL as written in a manifest, and the files it means.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use crate::step::{Dependency, StepContext, StepError};
+
+/// A file to read, on the local disk.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// The name for messages: as written in the manifest, or the URL.
+    pub name: String,
+    /// Where the bytes are.
+    pub path: PathBuf,
+    /// How many bytes there are.
+    pub bytes: u64,
+}
+
+impl SourceFile {
+    /// Opens the file.
+    pub fn open(&self) -> Result<File, StepError> {
+        File::open(&self.path).map_err(|error| unreadable(&self.name, error))
+    }
+
+    /// The file at `path`, which messages call `name`.
+    pub fn at(name: String, path: PathBuf) -> Result<SourceFile, StepError> {
+        let facts = std::fs::metadata(&path).map_err(|error| unreadable(&name, error))?;
+        if facts.is_dir() {
+            return Err(StepError::input("file_is_folder", format!("`{name}` is a folder and not a file"))
+                .help("name its files with a pattern such as `folder/*.csv`"));
+        }
+        // Opening now tells a forbidden file before any work is done.
+        File::open(&path).map_err(|error| unreadable(&name, error))?;
+        Ok(SourceFile { name, path, bytes: facts.len() })
+    }
+}
+
+/// What `path` in a manifest means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file or a glob pattern.
+    Local(String),
+    /// A URL with its scheme in lower case.
+    Url(String),
+}
+
+impl Location {
+    /// The location that `text` writes.
+    pub fn parse(text: &str) -> Location {
+        match text.split_once("://") {
+            Some((scheme, rest)) if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Location::Url(format!("{}://{rest}", scheme.to_ascii_lowercase()))
+            }
+            _ => Location::Local(text.to_owned()),
+        }
+    }
+
+    /// What a cache key must hold of it.
+    pub fn dependency(&self) -> Dependency {
+        match self {
+            Location::Local(pattern) => Dependency::Files(pattern.clone()),
+            Location::Url(_) => Dependency::Unknown("a URL may give other bytes next time".to_owned()),
+        }
+    }
+
+    /// The files, in the order of their names.
+    pub fn files(&self, context: &mut StepContext) -> Result<Vec<SourceFile>, StepError> {
+        match self {
+            Location::Local(pattern) => local_files(pattern, context),
+            Location::Url(url) => {
+                Err(StepError::input("url_scheme", format!("`{url}` cannot be read")).help("use a local file"))
+            }
+        }
+    }
+}
+
+fn local_files(pattern: &str, context: &StepContext) -> Result<Vec<SourceFile>, StepError> {
+    let path = context.resolve(pattern);
+    if path.exists() || !pattern.contains(['*', '?', '[']) {
+        return Ok(vec![SourceFile::at(pattern.to_owned(), path)?]);
+    }
+    let wrong = |reason: String| StepError::input("file_pattern", format!("`{pattern}` is no valid pattern: {reason}"));
+    let text = path.to_str().ok_or_else(|| wrong("it is not UTF-8".to_owned()))?;
+    let mut found = Vec::new();
+    for entry in glob::glob(text).map_err(|error| wrong(error.to_string()))? {
+        let path = entry.map_err(|error| StepError::environment("io", error.to_string()))?;
+        if path.is_file() {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        return Err(StepError::input("file_missing", format!("no file matches `{pattern}`"))
+            .help(format!("patterns start from the manifest's folder `{}`", context.resolve("").display())));
+    }
+    // By bytes, whatever the locale.
+    found.sort();
+    let base = context.resolve("");
+    found
+        .into_iter()
+        .map(|path| SourceFile::at(path.strip_prefix(&base).unwrap_or(&path).display().to_string(), path))
+        .collect()
+}
+
+fn unreadable(name: &str, error: io::Error) -> StepError {
+    match error.kind() {
+        io::ErrorKind::NotFound => StepError::input("file_missing", format!("the file `{name}` does not exist"))
+            .help("relative paths start from the manifest's folder"),
+        io::ErrorKind::PermissionDenied => {
+            StepError::input("file_forbidden", format!("the file `{name}` may not be read"))
+                .help("give the user that runs Phaseline read access to it")
+        }
+        _ => StepError::environment("io", format!("the file `{name}` cannot be read")).caused_by(error),
+    }
+}

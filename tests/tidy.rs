@@ -6,8 +6,25 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the top down; each may use those after it. The map in `src/lib.rs` and `ARCHITECTURE.md` say why.
 const LAYERS: &[&str] = &[
-    "cli", "daemon", "api", "serve", "store", "lineage", "engine", "executor", "worker", "plan", "manifest", "step", "ml", "artifact", "expr", "table",
-    "telemetry", "phase", "id",
+    "cli",
+    "daemon",
+    "api",
+    "serve",
+    "store",
+    "lineage",
+    "engine",
+    "executor",
+    "worker",
+    "plan",
+    "manifest",
+    "step",
+    "ml",
+    "artifact",
+    "expr",
+    "table",
+    "telemetry",
+    "phase",
+    "id",
 ];
 
 /// Crates that only some modules may name, each with its homes.

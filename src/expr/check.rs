@@ -6,7 +6,7 @@ use arrow::datatypes::Schema;
 
 use super::ExprError;
 use super::functions::Function;
-use super::rules::{Mismatch, result_type};
+use super::rules::{Mismatch, cast_help, result_type};
 use super::syntax::{Kind, Literal, Node};
 use super::types::Type;
 
@@ -101,8 +101,13 @@ pub(super) fn matches_type(kind: Type, span: &Range<usize>) -> Result<Type, Expr
 
 /// The type in which an item and a listed value are compared.
 pub(super) fn comparable(item: Type, listed: Type, span: &Range<usize>) -> Result<Type, ExprError> {
-    item.comparable(listed)
-        .ok_or_else(|| ExprError::new(span.clone(), format!("{item} cannot be compared with {listed}")))
+    item.comparable(listed).ok_or_else(|| {
+        let error = ExprError::new(span.clone(), format!("{item} cannot be compared with {listed}"));
+        match cast_help(&[item, listed]) {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    })
 }
 
 pub(super) fn list_outside_in(node: &Node) -> ExprError {

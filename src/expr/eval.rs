@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
+use arrow::datatypes::DataType;
 
 use super::check::{call_type, comparable, list_outside_in, matches_type};
 use super::functions::Function;
@@ -73,8 +74,8 @@ fn call(function: Function, kind: Type, kinds: &[Type], values: &[Operand]) -> O
             text::concat(&arrays[0], &arrays[1])
         }
         _ if kind == Type::Null => {
-            let (arrays, _) = aligned(values);
-            arrays[0].clone()
+            let rows = values.iter().find(|value| !value.is_scalar).map_or(1, |value| value.array.len());
+            new_null_array(&DataType::Null, rows)
         }
         Function::Add
         | Function::Subtract
@@ -210,6 +211,10 @@ fn is_in(item: &Node, list: &Node, scope: &dyn Scope) -> Result<Operand, EvalErr
     for item in &varying {
         let is_scalar = value.is_scalar && item.is_scalar;
         let equal = Operand { array: logic::compare(Function::Equal, &value, item), is_scalar };
+        let present =
+            Operand { array: logic::not(&(Arc::new(logic::is_null(&item.array)) as ArrayRef)), is_scalar: false };
+        let (arrays, _) = aligned(&[equal, Operand { is_scalar: item.is_scalar, ..present }]);
+        let equal = Operand { array: logic::connect(Function::And, &arrays[0], &arrays[1]), is_scalar };
         let (arrays, is_scalar) = aligned(&[found, equal]);
         found = Operand { array: logic::connect(Function::Or, &arrays[0], &arrays[1]), is_scalar };
     }

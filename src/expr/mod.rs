@@ -29,6 +29,8 @@ mod syntax;
 mod types;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
 
 pub use error::{EvalError, ExprError};

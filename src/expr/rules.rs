@@ -138,7 +138,8 @@ impl Call<'_> {
     }
 }
 
-fn cast_help(kinds: &[Type]) -> Option<&'static str> {
+/// The casts that may help where these types meet.
+pub(super) fn cast_help(kinds: &[Type]) -> Option<&'static str> {
     if kinds.contains(&Type::Text) && kinds.iter().any(|kind| matches!(kind, Type::Int | Type::Float)) {
         Some("cast with `float(x)`, `int(x)` or `string(x)`")
     } else if kinds.contains(&Type::Bool) && kinds.iter().any(|kind| matches!(kind, Type::Int | Type::Float)) {

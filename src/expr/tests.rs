@@ -1,8 +1,16 @@
 //! What the language promises to its users.
 
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Int32Array, RecordBatch, StringArray,
+    StringViewArray, TimestampSecondArray,
+};
+use arrow::datatypes::Int8Type;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Value, json};
 
-use super::Expr;
+use super::{Expr, FUNCTIONS};
 
 fn scope() -> Value {
     json!({
@@ -215,4 +223,86 @@ fn mistakes_are_explained_at_their_place() {
     `{`: maps and messages have no meaning here
     ``: the expression is empty
     "##);
+}
+
+fn table() -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable([
+        ("tenure", Arc::new(Int32Array::from(vec![Some(0), Some(9), None])) as ArrayRef, true),
+        ("Total Charges", Arc::new(Float32Array::from(vec![Some(5.0), Some(f32::NAN), Some(1.5)])), true),
+        ("plan", Arc::new(DictionaryArray::<Int8Type>::from_iter(["a", "b", "a"])), true),
+        ("note", Arc::new(StringViewArray::from(vec![Some("x"), None, Some("yy")])), true),
+        ("joined", Arc::new(Date32Array::from(vec![0, 31, 20_000])), true),
+        ("seen", Arc::new(TimestampSecondArray::from(vec![0, 3600, 86_400]).with_timezone("+02:00")), true),
+        ("paid", Arc::new(Decimal128Array::from(vec![150, 250, 0]).with_precision_and_scale(9, 2).unwrap()), true),
+        ("raw.plan", Arc::new(StringArray::from(vec!["p", "q", "r"])), true),
+    ])
+    .unwrap()
+}
+
+#[track_caller]
+fn column(text: &str, expected: &str) {
+    let expr = Expr::parse(text).unwrap();
+    let values = expr.eval_column(&table()).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    assert_eq!(&expr.column_type(table().schema_ref()).unwrap(), values.data_type(), "{text}");
+    let options = FormatOptions::default().with_null("-");
+    let formatter = ArrayFormatter::try_new(&values, &options).unwrap();
+    let shown: Vec<String> = (0..values.len()).map(|row| formatter.value(row).to_string()).collect();
+    assert_eq!(shown.join(" "), expected, "{text}");
+}
+
+#[test]
+fn columns_of_every_readable_type_are_computed_with() {
+    column("`Total Charges` / (tenure + 1)", "5.0 - -");
+    column("col('Total Charges') > 2", "true - false");
+    column("tenure", "0 9 -");
+    column("plan == 'a' ? 1 : 0", "1 0 1");
+    column("upper(plan) + note", "Ax - Ayy");
+    column("coalesce(note, plan)", "x b yy");
+    column("year(joined) * 100 + month(joined)", "197001 197002 202410");
+    column("joined >= '1970-02-01'", "false true true");
+    column("hour(seen)", "0 1 0");
+    column("date(seen)", "1970-01-01 1970-01-01 1970-01-02");
+    column("paid * 2", "3.0 5.0 0.0");
+    column("raw.plan in ['p', 'r']", "true false true");
+    column("tenure in [9, tenure]", "true true -");
+    column("1 + 1", "2 2 2");
+    column("null", "- - -");
+    column("max(tenure, 3.5)", "3.5 9.0 -");
+    column("if(isnull(tenure), 'new', string(tenure))", "0 9 new");
+}
+
+#[test]
+fn a_table_without_rows_gives_columns_without_rows() {
+    for text in ["tenure + 1", "1", "plan in ['a', note]", "plan.contains('a')", "coalesce(null, 'x')"] {
+        assert_eq!(Expr::parse(text).unwrap().eval_column(&table().slice(0, 0)).unwrap().len(), 0, "{text}");
+    }
+}
+
+#[test]
+fn names_and_types_are_checked_against_the_schema() {
+    let refused = |text: &str| {
+        let error = Expr::parse(text).unwrap().column_type(table().schema_ref()).unwrap_err();
+        assert!(Expr::parse(text).unwrap().eval_column(&table()).is_err(), "{text}");
+        format!("`{}`: {} ({})", &text[error.span], error.message, error.help.unwrap_or_default())
+    };
+    let report =
+        ["1 + tenur", "TotalCharges > 1", "lower(nowhere)", "plan + tenure", "tenure in plan", "tenure in ['a']"]
+            .map(refused);
+    insta::assert_snapshot!(report.join("\n"), @r#"
+    `tenur`: there is no column `tenur` (did you mean `tenure`?)
+    `TotalCharges`: there is no column `TotalCharges` (did you mean `col("Total Charges")`?)
+    `nowhere`: there is no column `nowhere` (the table has: tenure, Total Charges, plan, note, joined, seen, paid, raw.plan)
+    `plan + tenure`: `+` takes int or float, not text (cast with `float(x)`, `int(x)` or `string(x)`)
+    `plan`: a column is no list (write `x in [1, 2]`)
+    `'a'`: int cannot be compared with text (cast with `float(x)`, `int(x)` or `string(x)`)
+    "#);
+}
+
+#[test]
+fn every_function_is_in_the_documentation() {
+    let page = include_str!("../../docs/expressions.md");
+    for entry in FUNCTIONS {
+        let row = format!("| `{}` | {} |", entry.signature.replace('|', "\\|"), entry.summary.replace('|', "\\|"));
+        assert!(page.contains(&row), "docs/expressions.md lacks this line:\n{row}");
+    }
 }

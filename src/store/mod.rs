@@ -1,1 +1,23 @@
 //! The database behind the engine's ports: one SQL text, SQLite and Postgres.
+//!
+//! Main type: [`Store`]. An append of events writes its lineage rows in the same transaction, by the pure projection of
+//! `lineage`. Nothing outside this module names `sqlx`.
+
+mod append;
+mod cache;
+mod connection;
+mod error;
+mod lease;
+mod migrate;
+mod models;
+mod open;
+pub mod queries;
+mod retry;
+mod rows;
+mod run_log;
+mod time;
+mod url;
+
+pub use error::StoreError;
+pub use open::Store;
+pub use url::{InvalidStoreUrl, StoreUrl};

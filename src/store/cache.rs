@@ -1,0 +1,97 @@
+//! [`CacheIndex`] on the database.
+
+use async_trait::async_trait;
+
+use super::Store;
+use super::append::AppendError;
+use super::connection::{Access, Many};
+use super::retry::Retry;
+use super::run_log::retried;
+use crate::engine::{CacheIndex, CacheKey, CachedResult, EngineError, KeyParts};
+use crate::id::{AttemptId, PipelineName, RunId, StepName};
+
+#[async_trait]
+impl CacheIndex for Store {
+    async fn lookup(&self, keys: &[CacheKey]) -> Result<Vec<(CacheKey, CachedResult)>, EngineError> {
+        retried!(self, "look up cached results", retry => self.lookup_once(keys))
+    }
+
+    async fn forget(&self, key: CacheKey) -> Result<(), EngineError> {
+        retried!(self, "forget a cached result", retry => self.forget_once(key))
+    }
+
+    async fn last_parts(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, EngineError> {
+        retried!(self, "read the latest keys", retry => self.last_parts_once(pipeline))
+    }
+
+    async fn reserve(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, EngineError> {
+        retried!(self, "reserve a key", retry => self.reserve_once(key, run, attempt))
+    }
+}
+
+impl Store {
+    async fn lookup_once(&self, keys: &[CacheKey]) -> Result<Vec<(CacheKey, CachedResult)>, AppendError> {
+        let mut session = self.database.begin(Access::Read).await?;
+        let many = Many {
+            before: "select c.key, c.attempt_id, c.outcome from (",
+            after: ") as v join cache_entries c on c.key = v.column1",
+            shared: vec![],
+        };
+        let rows = session.fetch_rows(many, keys.iter().map(|key| vec![key.to_string().into()]).collect()).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (key, attempt, outcome): (String, String, String) =
+                (row.get("key")?, row.get("attempt_id")?, row.get("outcome")?);
+            // An entry that cannot be read, perhaps since another version wrote it, is as good as none.
+            let (Ok(key), Ok(made_by), Ok(outcome)) = (key.parse(), attempt.parse(), serde_json::from_str(&outcome))
+            else {
+                tracing::warn!(key, "a cached result cannot be read and is ignored");
+                continue;
+            };
+            found.push((CacheKey(key), CachedResult { made_by, outcome }));
+        }
+        Ok(found)
+    }
+
+    async fn forget_once(&self, key: CacheKey) -> Result<(), AppendError> {
+        let mut session = self.database.begin(Access::Write).await?;
+        session.execute("delete from cache_entries where key = $1", vec![key.to_string().into()]).await?;
+        session.commit().await?;
+        Ok(())
+    }
+
+    async fn last_parts_once(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, AppendError> {
+        let mut session = self.database.begin(Access::Read).await?;
+        let sql = "select step, parts from step_keys where pipeline = $1 order by step";
+        let rows = session.fetch(sql, vec![pipeline.as_str().into()]).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (step, parts): (String, String) = (row.get("step")?, row.get("parts")?);
+            if let (Ok(step), Ok(parts)) = (step.parse(), serde_json::from_str(&parts)) {
+                found.push((step, parts));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn reserve_once(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, AppendError> {
+        let mut session = self.database.begin(Access::Write).await?;
+        let now_ms = session.now_ms().await?;
+        // A reservation whose run nobody drives any more is taken over.
+        let sql = "insert into reservations (key, run_id, attempt_id) values ($1, $2, $3)
+            on conflict (key) do update set run_id = excluded.run_id, attempt_id = excluded.attempt_id
+            where not exists (select 1 from runs r where r.run_id = reservations.run_id
+                and r.lease_owner is not null and r.lease_expires_ms > $4)";
+        let values = vec![key.to_string().into(), run.to_string().into(), attempt.to_string().into(), now_ms.into()];
+        session.execute(sql, values).await?;
+        let sql = "select attempt_id from reservations where key = $1";
+        let rows = session.fetch(sql, vec![key.to_string().into()]).await?;
+        let holder: String = rows.first().ok_or(sqlx::Error::RowNotFound)?.get("attempt_id")?;
+        session.commit().await?;
+        let holder = holder.parse().map_err(|_| EngineError::Corrupt {
+            run,
+            reason: format!("the reservation of key {key} is held by `{holder}`, which is not an attempt"),
+        })?;
+        Ok(holder)
+    }
+}

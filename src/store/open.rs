@@ -1,0 +1,118 @@
+//! Opening the database.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::Mutex;
+
+use super::connection::{Access, Database, Session};
+use super::retry::{Retry, is_connection_lost};
+use super::{StoreError, StoreUrl, migrate};
+
+/// How long a writer of another process may hold the SQLite file before we give up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections to Postgres of one process: its limit is shared by everybody, and no statement of ours takes long.
+const POSTGRES_CONNECTIONS: u32 = 8;
+/// One writer, and readers that do not wait for it.
+const SQLITE_CONNECTIONS: u32 = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs, lineage, cache and models in a database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) database: Arc<Database>,
+    pub(super) url: StoreUrl,
+}
+
+impl Store {
+    /// Opens the database at `url`; a SQLite file is created when it does not exist, and tables are brought up to date.
+    ///
+    /// # Errors
+    /// When the place cannot be reached or written, or the tables are those of a newer program.
+    pub async fn open(url: &StoreUrl) -> Result<Store, StoreError> {
+        let failed = |source: sqlx::Error| StoreError::Open { url: url.to_string(), source: Box::new(source) };
+        let database = match url {
+            StoreUrl::Sqlite(path) => {
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)
+                        .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
+                }
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(false)
+                    .busy_timeout(BUSY_TIMEOUT)
+                    .disable_statement_logging();
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(SQLITE_CONNECTIONS)
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .test_before_acquire(false)
+                    .acquire_timeout(BUSY_TIMEOUT)
+                    .connect_lazy_with(options);
+                Database::Sqlite { pool, writer: Mutex::new(()) }
+            }
+            StoreUrl::Postgres(text) => {
+                let options = PgConnectOptions::from_str(text)
+                    .map_err(failed)?
+                    .application_name("phaseline")
+                    .disable_statement_logging();
+                let pool = PgPoolOptions::new()
+                    .max_connections(POSTGRES_CONNECTIONS)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    // A connection that died is found by the statement that fails, and that is tried again.
+                    .test_before_acquire(false)
+                    .connect_lazy_with(options);
+                Database::Postgres(pool)
+            }
+        };
+        let store = Store { database: Arc::new(database), url: url.clone() };
+        let mut retry = Retry::default();
+        while let Err(error) = store.database.connect().await {
+            if !retry.again_after(&error).await {
+                return Err(failed(error));
+            }
+        }
+        migrate::migrate(&store.database).await?;
+        Ok(store)
+    }
+
+    /// Where the database is.
+    pub fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    /// Closes all connections, once nothing uses them.
+    pub async fn close(&self) {
+        match &*self.database {
+            Database::Sqlite { pool, .. } => pool.close().await,
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// A transaction for reading, begun again a few times when the database is away for a moment.
+    pub(super) async fn read(&self, doing: &'static str) -> Result<Session<'_>, StoreError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.database.begin(Access::Read).await {
+                Ok(session) => return Ok(session),
+                Err(error) if retry.again_after(&error).await => {}
+                Err(error) => return Err(self.error(doing, error)),
+            }
+        }
+    }
+
+    pub(super) fn error(&self, doing: &'static str, source: sqlx::Error) -> StoreError {
+        if is_connection_lost(&source) && matches!(self.url, StoreUrl::Postgres(_)) {
+            StoreError::Unreachable { doing, url: self.url.to_string(), source }
+        } else {
+            StoreError::Sql { doing, source }
+        }
+    }
+}

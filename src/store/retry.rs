@@ -1,0 +1,53 @@
+//! Trying again what may work the next time: a lost connection, a deadlock, a conflict of two transactions.
+
+use std::time::Duration;
+
+/// How often a statement is tried, and so how long a database may be away: the waits add up to about eight seconds.
+const TRIES: u32 = 10;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_millis(1500);
+
+/// Counts the tries of one piece of work.
+#[derive(Debug, Default)]
+pub(super) struct Retry {
+    failures: u32,
+}
+
+impl Retry {
+    /// Waits before the next try, or returns false when there shall be none.
+    pub(super) async fn again_after(&mut self, error: &sqlx::Error) -> bool {
+        self.failures += 1;
+        if self.failures >= TRIES || !is_transient(error) {
+            return false;
+        }
+        tracing::debug!(try_number = self.failures, %error, "the database is tried again");
+        tokio::time::sleep((FIRST_WAIT * 2u32.pow(self.failures - 1)).min(LONGEST_WAIT)).await;
+        true
+    }
+
+    /// Whether this is not the first try, so that an earlier one may have worked without telling.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.failures > 0
+    }
+}
+
+/// Whether the same work may succeed a little later.
+pub(super) fn is_transient(error: &sqlx::Error) -> bool {
+    is_connection_lost(error)
+        || error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| {
+            // Postgres: deadlock, serialisation failure, too many connections. SQLite: 5 and 261 to 773 are kinds of busy.
+            matches!(&*code, "40P01" | "40001" | "53300" | "5" | "261" | "517" | "773")
+        })
+}
+
+/// Whether the database went away or does not answer.
+pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        // The server shuts down, starts up, or has ended this connection.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03"))
+        }
+        _ => false,
+    }
+}

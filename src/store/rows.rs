@@ -1,0 +1,219 @@
+//! Writing a projection: the rows that `lineage` makes of events.
+
+use super::connection::{Many, Session, Value};
+use super::time::text;
+use crate::id::RunId;
+use crate::lineage::Projection;
+
+/// Inserts rows, each as a list of values for `columns`.
+pub(super) async fn insert(
+    session: &mut Session<'_>,
+    before: &'static str,
+    after: &'static str,
+    rows: Vec<Vec<Value>>,
+) -> Result<(), sqlx::Error> {
+    session.execute_rows(Many { before, after, shared: vec![] }, rows).await
+}
+
+/// Writes everything except registrations and cache entries, which read before they write.
+pub(super) async fn write(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+    write_steps(session, run, projection).await?;
+    write_attempts(session, run, projection).await?;
+    write_edges(session, run, projection).await?;
+    write_measures(session, projection).await?;
+    write_gates(session, run, projection).await
+}
+
+async fn write_steps(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+    if projection.is_resumed {
+        let sql = "update steps set state = 'waiting', because = null, finished_at = null
+            where run_id = $1 and state in ('failed', 'skipped', 'cancelled')";
+        session.execute(sql, vec![run.to_string().into()]).await?;
+    }
+    let rows = projection.steps.iter().map(|(step, change)| {
+        vec![
+            run.to_string().into(),
+            step.as_str().into(),
+            change.state.into(),
+            change.because.clone().into(),
+            change.attempts.into(),
+            change.attempt.map(|attempt| attempt.to_string()).into(),
+            change.key.map(|key| key.to_string()).into(),
+            change.why.clone().into(),
+            change.started_at.map(text).into(),
+            change.finished_at.map(text).into(),
+        ]
+    });
+    let many = Many {
+        before: "update steps set state = v.column3, because = v.column4,
+            attempts = coalesce(v.column5, steps.attempts), attempt_id = coalesce(v.column6, steps.attempt_id),
+            cache_key = coalesce(v.column7, steps.cache_key), why = coalesce(v.column8, steps.why),
+            started_at = coalesce(steps.started_at, v.column9), finished_at = v.column10
+            from (",
+        after: ") as v where steps.run_id = v.column1 and steps.step = v.column2",
+        shared: vec![],
+    };
+    session.execute_rows(many, rows.collect()).await?;
+    for (step, at) in &projection.cancelled {
+        let sql = "update attempts set state = 'cancelled', finished_at = $3
+            where run_id = $1 and step = $2 and state = 'running'";
+        session.execute(sql, vec![run.to_string().into(), step.as_str().into(), text(*at).into()]).await?;
+    }
+    Ok(())
+}
+
+async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+    let starts = projection.attempts.iter().map(|start| {
+        vec![
+            start.attempt.to_string().into(),
+            run.to_string().into(),
+            start.step.as_str().into(),
+            start.number.into(),
+            "running".into(),
+            start.key.map(|key| key.to_string()).into(),
+            serde_json::to_string(&start.parts).expect("key parts are plain data").into(),
+            start.why.as_str().into(),
+            text(start.at).into(),
+        ]
+    });
+    let into = "insert into attempts
+        (attempt_id, run_id, step, number, state, cache_key, parts, why, started_at)";
+    insert(session, into, "", starts.collect()).await?;
+    let ends = projection.ends.iter().map(|end| {
+        let failure = end.failure.as_ref();
+        vec![
+            end.attempt.to_string().into(),
+            end.state.into(),
+            failure.map(|failure| failure.fault.to_string()).into(),
+            failure.map(|failure| failure.code.clone()).into(),
+            failure.map(|failure| failure.message.clone()).into(),
+            failure.and_then(|failure| failure.help.clone()).into(),
+            end.seconds.into(),
+            end.peak_memory_bytes.into(),
+            text(end.at).into(),
+        ]
+    });
+    let many = Many {
+        before: "update attempts set state = v.column2, fault = v.column3, code = v.column4, message = v.column5,
+            help = v.column6, seconds = v.column7, peak_memory_bytes = v.column8, finished_at = v.column9
+            from (",
+        after: ") as v where attempts.attempt_id = v.column1",
+        shared: vec![],
+    };
+    session.execute_rows(many, ends.collect()).await
+}
+
+async fn write_edges(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+    let artifacts = projection.outputs.iter().map(|row| {
+        vec![
+            row.artifact.digest.to_string().into(),
+            row.artifact.kind.as_str().into(),
+            row.artifact.bytes.into(),
+            row.artifact.rows.into(),
+            text(row.at).into(),
+            run.to_string().into(),
+            row.step.as_str().into(),
+            row.output.as_ref().map(|output| output.as_str()).into(),
+            row.attempt.to_string().into(),
+        ]
+    });
+    let into = "insert into artifacts (digest, kind, bytes, rows, created_at, run_id, step, output, attempt_id)";
+    insert(session, into, "on conflict (digest) do nothing", artifacts.collect()).await?;
+    let inputs = projection.inputs.iter().map(|row| {
+        vec![
+            run.to_string().into(),
+            row.step.as_str().into(),
+            row.input.as_str().into(),
+            row.position.into(),
+            row.digest.to_string().into(),
+            row.source_step.as_str().into(),
+            row.source_output.as_str().into(),
+        ]
+    });
+    let into = "insert into step_inputs (run_id, step, input, position, digest, source_step, source_output)";
+    let again = "on conflict (run_id, step, input, position) do update set digest = excluded.digest,
+        source_step = excluded.source_step, source_output = excluded.source_output";
+    insert(session, into, again, inputs.collect()).await?;
+    let named = projection.outputs.iter().filter_map(|row| Some((row, row.output.as_ref()?)));
+    let outputs: Vec<_> = named
+        .map(|(row, output)| {
+            vec![
+                run.to_string().into(),
+                row.step.as_str().into(),
+                output.as_str().into(),
+                row.artifact.digest.to_string().into(),
+            ]
+        })
+        .collect();
+    let again = "on conflict (run_id, step, output) do update set digest = excluded.digest";
+    insert(session, "insert into step_outputs (run_id, step, output, digest)", again, outputs).await?;
+    write_derivations(session, run, projection).await
+}
+
+async fn write_derivations(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+    // A step's inputs were told when its attempt started, mostly in an earlier append: they are read back here.
+    let mut steps: Vec<_> = projection.outputs.iter().map(|row| row.step.as_str()).collect();
+    steps.dedup();
+    let rows: Vec<Vec<Value>> = steps.into_iter().map(|step| vec![run.to_string().into(), step.into()]).collect();
+    let many = Many {
+        before: "insert into derivations (from_digest, to_digest)
+            select distinct i.digest, o.digest from (",
+        after: ") as v
+            join step_inputs i on i.run_id = v.column1 and i.step = v.column2
+            join step_outputs o on o.run_id = v.column1 and o.step = v.column2
+            where i.digest <> o.digest
+            on conflict (from_digest, to_digest) do nothing",
+        shared: vec![],
+    };
+    session.execute_rows(many, rows).await?;
+    let bundled =
+        projection.bundled.iter().map(|(model, bundle)| vec![model.to_string().into(), bundle.to_string().into()]);
+    let into = "insert into derivations (from_digest, to_digest)";
+    insert(session, into, "on conflict (from_digest, to_digest) do nothing", bundled.collect()).await
+}
+
+async fn write_measures(session: &mut Session<'_>, projection: &Projection) -> Result<(), sqlx::Error> {
+    let metrics = projection.metrics.iter().map(|row| {
+        vec![
+            row.attempt.to_string().into(),
+            row.position.into(),
+            row.metric.name.as_str().into(),
+            row.metric.slice.clone().into(),
+            row.metric.value.into(),
+            row.metric.low.into(),
+            row.metric.high.into(),
+        ]
+    });
+    let into = "insert into metrics (attempt_id, position, metric, slice, value, low, high)";
+    insert(session, into, "", metrics.collect()).await?;
+    let columns = projection.columns.iter().map(|row| {
+        vec![
+            row.attempt.to_string().into(),
+            row.position.into(),
+            row.output.as_str().into(),
+            row.digest.to_string().into(),
+            row.column.as_str().into(),
+            row.from_digest.to_string().into(),
+            row.from_column.as_str().into(),
+            row.transform.as_str().into(),
+        ]
+    });
+    let into = "insert into column_edges
+        (attempt_id, position, output, digest, column_name, from_digest, from_column, transform)";
+    insert(session, into, "", columns.collect()).await
+}
+
+async fn write_gates(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+    for (gate, result) in &projection.gates {
+        let sql = "update gates set verdict = $3, evidence = $4, evaluated_at = $5 where run_id = $1 and gate = $2";
+        let values = vec![
+            run.to_string().into(),
+            gate.as_str().into(),
+            result.verdict.into(),
+            result.evidence.as_str().into(),
+            text(result.at).into(),
+        ];
+        session.execute(sql, values).await?;
+    }
+    Ok(())
+}

@@ -99,6 +99,7 @@ impl Projection {
             Happening::RetryScheduled { step, .. } => {
                 self.change(step, "waiting");
             }
+            Happening::StepReopened { step, why } => self.change(step, "waiting").why = Some(why.clone()),
             Happening::StepFailed { step } => self.change(step, "failed").finished_at = Some(at),
             Happening::StepCancelled { step } => {
                 self.change(step, "cancelled").finished_at = Some(at);

@@ -1,0 +1,40 @@
+//! Runs promises about the store on SQLite and on Postgres.
+
+use std::pin::Pin;
+
+use phaseline::store::{Store, StoreUrl};
+
+use super::postgres::Cluster;
+
+/// A promise that every database must keep, given an empty one.
+pub(crate) type Promise = fn(StoreUrl) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Checks each promise on a database of its own: first on SQLite, then on Postgres.
+pub(crate) fn on_both_databases(promises: &[Promise]) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for promise in promises {
+            let folder = tempfile::tempdir().unwrap();
+            println!("on SQLite");
+            promise(StoreUrl::in_state_folder(folder.path())).await;
+        }
+        let cluster = Cluster::start().await;
+        for (number, promise) in promises.iter().enumerate() {
+            println!("on Postgres");
+            promise(cluster.database(&format!("promise_{number}")).await).await;
+        }
+    });
+}
+
+/// Opens the store at `url`.
+pub(crate) async fn open(url: &StoreUrl) -> Store {
+    Store::open(url).await.unwrap()
+}
+
+/// Turns async functions from a [`StoreUrl`] into [`Promise`]s.
+macro_rules! promises {
+    ($($name:path),* $(,)?) => {
+        &[$(|url| Box::pin($name(url))),*]
+    };
+}
+pub(crate) use promises;

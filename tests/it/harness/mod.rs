@@ -1,0 +1,5 @@
+//! What the tests stand on.
+
+pub(crate) mod databases;
+pub(crate) mod history;
+pub(crate) mod postgres;

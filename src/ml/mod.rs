@@ -1,1 +1,3 @@
 //! Numerics: data sets, networks, the training loop, metrics and drift statistics.
+
+pub mod transform;

@@ -58,6 +58,7 @@ impl StepRegistry {
         registry.register::<super::command::Command>();
         registry.register::<super::understanding::IngestCsv>();
         registry.register::<super::data_engineering::SplitRandom>();
+        registry.register::<super::data_engineering::FeaturePipeline>();
         registry
     }
 

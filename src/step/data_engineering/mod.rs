@@ -1,7 +1,9 @@
 //! Data engineering: split, query and build features.
 
+mod feature_pipeline;
 mod parts;
 mod split_random;
 mod strata;
 
+pub use feature_pipeline::FeaturePipeline;
 pub use split_random::SplitRandom;

@@ -1,0 +1,202 @@
+//! `one_hot`: a 0/1 column for each category.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::TransformError;
+use super::category::{Dictionary, UNKNOWN};
+use super::frame::{Column, Frame};
+use super::learn::{Learner, LearningRows, Plan, Promise};
+use super::unit::{Unit, need_categories, unseen};
+
+/// More columns than this out of one are a mistake: an identifier, mostly.
+const MOST_COLUMNS: usize = 1000;
+
+/// A 0/1 column `NAME_VALUE` for each category (scikit-learn's `OneHotEncoder`). A missing value is a category of its
+/// own if the fit table has one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    /// At most this many columns: the rarest categories share the column `NAME_infrequent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_categories: Option<usize>,
+    /// Categories with fewer rows than this share the column `NAME_infrequent`; below 1 it is a share of the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) min_frequency: Option<f64>,
+    /// Whether the first column is left out: always, or only where there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) drop: Option<Drop>,
+    /// What becomes of a value that the fit table does not have.
+    #[serde(default)]
+    pub(super) handle_unknown: HandleUnknown,
+}
+
+/// Which columns are left out, against collinearity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Drop {
+    /// The first one.
+    First,
+    /// The first one if there are two.
+    IfBinary,
+}
+
+/// What becomes of a value that the fit table does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum HandleUnknown {
+    /// It counts as infrequent if there is such a column, else all columns are 0.
+    #[default]
+    #[serde(alias = "infrequent_if_exist")]
+    Infrequent,
+    /// All columns are 0.
+    Ignore,
+    /// The table or request is refused.
+    Error,
+}
+
+impl Params {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match (self.max_categories, self.min_frequency) {
+            (Some(0), _) => Err("`max_categories` must be at least 1".to_owned()),
+            (_, Some(frequency)) if frequency <= 0.0 || (frequency >= 1.0 && frequency.fract() != 0.0) => {
+                Err(format!("`min_frequency: {frequency}` must be a count, or a share between 0 and 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+        need_categories("one_hot", name, column)?;
+        let learner = Counting {
+            name: name.to_owned(),
+            params: self.clone(),
+            categories: Dictionary::default(),
+            counts: Vec::new(),
+        };
+        Ok(Plan::Learn(Box::new(learner), Promise::OPEN))
+    }
+
+    /// Which categories are infrequent, by scikit-learn's rule: `counts` are in the order of the sorted categories.
+    fn infrequent(&self, counts: &[u64]) -> Vec<bool> {
+        let rows: u64 = counts.iter().sum();
+        let least = self.min_frequency.map(|least| if least < 1.0 { least * rows as f64 } else { least });
+        let mut infrequent: Vec<bool> =
+            counts.iter().map(|count| least.is_some_and(|least| (*count as f64) < least)).collect();
+        let columns = infrequent.iter().filter(|is_infrequent| !**is_infrequent).count() + 1;
+        if let Some(most) = self.max_categories.filter(|most| *most < columns) {
+            let mut rarest_first: Vec<usize> = (0..counts.len()).collect();
+            rarest_first.sort_by_key(|index| counts[*index]);
+            // The infrequent column is one of the columns.
+            let rarest = counts.len().saturating_sub(most - 1);
+            rarest_first[..rarest].iter().for_each(|index| infrequent[*index] = true);
+        }
+        infrequent
+    }
+}
+
+struct Counting {
+    name: String,
+    params: Params,
+    categories: Dictionary,
+    counts: Vec<u64>,
+}
+
+impl Learner for Counting {
+    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let codes = self.categories.learn(&self.name, &column.array)?;
+        self.counts.resize(self.categories.len(), 0);
+        codes.into_iter().for_each(|code| self.counts[code as usize] += 1);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
+        let Counting { name, params, categories, counts } = *self;
+        let (categories, order) = categories.sorted();
+        let counts: Vec<u64> = order.into_iter().map(|old| counts[old]).collect();
+        let infrequent = params.infrequent(&counts);
+        let mut columns = Vec::new();
+        let mut column_of = Vec::with_capacity(categories.len());
+        for (category, is_infrequent) in categories.categories().iter().zip(&infrequent) {
+            column_of.push(if *is_infrequent { None } else { Some(columns.len()) });
+            if !is_infrequent {
+                columns.push(format!("{name}_{category}"));
+            }
+        }
+        let has_infrequent = infrequent.contains(&true);
+        if has_infrequent {
+            columns.push(format!("{name}_infrequent"));
+        }
+        let last = columns.len().saturating_sub(1);
+        let mut column_of: Vec<usize> = column_of.into_iter().map(|column| column.unwrap_or(last)).collect();
+        let dropped = match params.drop {
+            Some(Drop::First) => true,
+            Some(Drop::IfBinary) => columns.len() == 2,
+            None => false,
+        };
+        if dropped && !columns.is_empty() {
+            columns.remove(0);
+            // The dropped column's number wraps to one that no column has.
+            column_of.iter_mut().for_each(|column| *column = column.wrapping_sub(1));
+        }
+        if columns.len() > MOST_COLUMNS {
+            let message = format!("`one_hot` would make {} columns of column `{name}`", columns.len());
+            return Err(TransformError::input("too_many_categories", message).help(format!(
+                "set `max_categories`, use `target` or `hash` for it, or put `{name}` under `drop` if it names a row"
+            )));
+        }
+        let infrequent = (has_infrequent && params.handle_unknown == HandleUnknown::Infrequent)
+            .then(|| columns.len() - 1)
+            .filter(|_| !columns.is_empty());
+        Ok(Unit::OneHot(OneHot {
+            column: name,
+            categories,
+            column_of: column_of.into_iter().map(|column| u32::try_from(column).ok()).collect(),
+            columns,
+            unknown: infrequent.and_then(|column| u32::try_from(column).ok()),
+            refuses_unknown: params.handle_unknown == HandleUnknown::Error,
+        }))
+    }
+}
+
+/// A fitted one-hot encoding of one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct OneHot {
+    pub(super) column: String,
+    categories: Dictionary,
+    /// For each category its column, if it has one.
+    column_of: Vec<Option<u32>>,
+    pub(super) columns: Vec<String>,
+    /// The column for values that are no categories.
+    unknown: Option<u32>,
+    refuses_unknown: bool,
+}
+
+impl OneHot {
+    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+        let array = &frame.column(&self.column)?.array;
+        let codes = self.categories.codes(array);
+        if self.refuses_unknown
+            && let Some(row) = codes.iter().position(|code| *code == UNKNOWN)
+        {
+            return Err(unseen(&self.column, array, row, "set `handle_unknown: infrequent` or `ignore` in `one_hot`"));
+        }
+        let unknown = self.unknown.unwrap_or(UNKNOWN);
+        let columns: Vec<u32> = codes
+            .into_iter()
+            .map(|code| match self.column_of.get(code as usize) {
+                Some(column) => column.unwrap_or(UNKNOWN),
+                None => unknown,
+            })
+            .collect();
+        let indicators = self.columns.iter().zip(0_u32..).map(|(name, wanted)| {
+            let values = columns.iter().map(|column| f64::from(u8::from(*column == wanted)));
+            (name.clone(), Column::encoded(Arc::new(Float64Array::from_iter_values(values)) as ArrayRef))
+        });
+        frame.replace(&self.column, indicators.collect::<Vec<_>>());
+        Ok(())
+    }
+}

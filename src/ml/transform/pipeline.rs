@@ -1,0 +1,267 @@
+//! [`FittedPipeline`]: what a fit leaves behind, written as `transform.json` and applied to tables and requests alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+
+use super::column::{canonical, numbers};
+use super::fit::{take_back, with_target};
+use super::frame::{Column, Frame, Kind, missing};
+use super::unit::{Rows, Unit};
+use super::{ColumnType, Target, TransformError};
+use crate::table::roles::{CATEGORIES, Role};
+
+/// The file in a transform's folder.
+const FILE: &str = "transform.json";
+/// The layout of that file.
+const VERSION: u32 = 1;
+
+/// A column of the fit table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputColumn {
+    /// The name.
+    pub name: String,
+    /// What it holds.
+    pub column_type: ColumnType,
+    /// Whether a missing value is acceptable: the fit table has some, or a transform fills them.
+    pub nullable: bool,
+}
+
+/// A column that a model learns from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// The name.
+    pub name: String,
+    /// For codes `0..n`: `n`; such a column is of integers and all others are of floats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<usize>,
+    /// The raw columns that it comes from.
+    pub sources: Vec<String>,
+    /// The transforms on the way, joined by `+`; `identity` if there are none.
+    pub transform: String,
+}
+
+/// A fitted feature pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FittedPipeline {
+    version: u32,
+    /// The columns of the fit table that are neither dropped nor target nor weight, in order.
+    columns: Vec<InputColumn>,
+    /// The names among them that the features come from.
+    needed: BTreeSet<String>,
+    /// Columns of the fit table that the manifest drops.
+    dropped: Vec<String>,
+    /// The target.
+    pub target: Target,
+    /// The column with the weight of each row.
+    pub weight: Option<String>,
+    /// How many rows it was fitted on.
+    pub rows: u64,
+    features: Vec<Feature>,
+    units: Vec<Unit>,
+}
+
+impl FittedPipeline {
+    /// The pipeline with these units, whose result over a table without rows is `frame`.
+    ///
+    /// # Errors
+    /// When a column is left that is no numbers.
+    pub(super) fn new(
+        target: Target,
+        columns: Vec<InputColumn>,
+        dropped: Vec<String>,
+        weight: Option<String>,
+        chain: Vec<Unit>,
+        frame: &Frame,
+    ) -> Result<FittedPipeline, TransformError> {
+        let not_numbers: Vec<String> = frame
+            .columns()
+            .filter(|(_, column)| {
+                matches!(column.column_type(), ColumnType::Text | ColumnType::Date | ColumnType::Timestamp)
+            })
+            .map(|(name, column)| format!("`{name}` ({})", column.column_type().describe()))
+            .collect();
+        if !not_numbers.is_empty() {
+            let message = format!("after the last transform these columns are not numbers: {}", not_numbers.join(", "));
+            return Err(TransformError::input("not_numeric", message).help(
+                "encode text with `one_hot`, `ordinal`, `target` or `hash`, dates with `date_parts`, or put them under `drop`",
+            ));
+        }
+        if frame.columns().next().is_none() {
+            let message = "no feature is left after the last transform";
+            return Err(TransformError::input("no_features", message).help("drop fewer columns"));
+        }
+        let mut lineage: BTreeMap<&str, (BTreeSet<String>, Vec<&'static str>)> = columns
+            .iter()
+            .map(|column| (column.name.as_str(), (BTreeSet::from([column.name.clone()]), Vec::new())))
+            .collect();
+        for unit in &chain {
+            let mut sources = BTreeSet::new();
+            let mut names = Vec::new();
+            for (from, through) in unit.inputs().into_iter().filter_map(|input| lineage.get(input)) {
+                sources.extend(from.iter().cloned());
+                through.iter().for_each(|name| {
+                    if !names.contains(name) {
+                        names.push(*name)
+                    }
+                });
+            }
+            names.push(unit.name());
+            unit.outputs()
+                .into_iter()
+                .for_each(|output| drop(lineage.insert(output, (sources.clone(), names.clone()))));
+        }
+        let features: Vec<Feature> = frame
+            .columns()
+            .map(|(name, column)| {
+                let (sources, names) = lineage.get(name).cloned().unwrap_or_default();
+                let transform = if names.is_empty() { "identity".to_owned() } else { names.join("+") };
+                Feature {
+                    name: name.to_owned(),
+                    categories: column.categories,
+                    sources: sources.into_iter().collect(),
+                    transform,
+                }
+            })
+            .collect();
+        let mut needed: BTreeSet<String> = features.iter().map(|feature| feature.name.clone()).collect();
+        let mut units: Vec<Unit> = chain.into_iter().rev().filter(|unit| take_back(unit, &mut needed)).collect();
+        units.reverse();
+        Ok(FittedPipeline { version: VERSION, columns, needed, dropped, target, weight, rows: 0, features, units })
+    }
+
+    /// Lets columns be null that were so in the fit table or that a transform fills.
+    pub(super) fn allow_nulls(&mut self, nulls: &BTreeMap<String, bool>) {
+        let units = &self.units;
+        for column in &mut self.columns {
+            let first = units.iter().find(|unit| unit.inputs().contains(&column.name.as_str()));
+            column.nullable =
+                nulls.get(&column.name).copied().unwrap_or(false) || first.is_some_and(|unit| unit.fills(&column.name));
+        }
+    }
+
+    /// Reads `transform.json` from `folder`.
+    ///
+    /// # Errors
+    /// When it is not there, is damaged, or comes from another version of the program.
+    pub fn load(folder: &Path) -> Result<FittedPipeline, TransformError> {
+        let unreadable = |reason: String| TransformError::Unreadable { reason };
+        let path = folder.join(FILE);
+        let text = std::fs::read(&path).map_err(|error| unreadable(format!("`{}`: {error}", path.display())))?;
+        let pipeline: FittedPipeline = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        if pipeline.version != VERSION {
+            return Err(unreadable(format!("it has version {}, and this program reads {VERSION}", pipeline.version)));
+        }
+        Ok(pipeline)
+    }
+
+    /// Writes `transform.json` into `folder`.
+    pub fn save(&self, folder: &Path) -> std::io::Result<()> {
+        std::fs::write(folder.join(FILE), serde_json::to_vec_pretty(self)?)
+    }
+
+    /// The raw columns that [`FittedPipeline::transform`] needs, in order, as Arrow fields.
+    pub fn input_schema(&self) -> SchemaRef {
+        let field = |column: &InputColumn| Field::new(&column.name, column.column_type.arrow(), column.nullable);
+        Schema::new(self.needed_columns().map(field).collect::<Vec<_>>()).into()
+    }
+
+    /// The raw columns that the features come from, in the fit table's order.
+    pub fn needed_columns(&self) -> impl Iterator<Item = &InputColumn> {
+        self.columns.iter().filter(|column| self.needed.contains(&column.name))
+    }
+
+    /// The columns of the fit table that are neither dropped nor target nor weight, in order.
+    pub fn raw_columns(&self) -> &[InputColumn] {
+        &self.columns
+    }
+
+    /// Whether the fit table has a column of this name that no feature comes from: a request may leave it in.
+    pub fn ignores(&self, name: &str) -> bool {
+        let is = |known: &String| known == name;
+        !self.needed.contains(name)
+            && (self.columns.iter().any(|column| column.name == name)
+                || self.dropped.iter().any(is)
+                || self.target.column == name
+                || self.weight.as_ref().is_some_and(is))
+    }
+
+    /// The features, in order.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// The schema of the features, with their roles.
+    pub fn feature_schema(&self) -> SchemaRef {
+        Schema::new(self.feature_fields()).into()
+    }
+
+    /// The fields of the features, with their roles.
+    pub fn feature_fields(&self) -> Vec<Field> {
+        let field = |feature: &Feature| {
+            let field = match feature.categories {
+                None => Field::new(&feature.name, DataType::Float64, true),
+                Some(count) => Field::new(&feature.name, DataType::Int64, true)
+                    .with_metadata([(CATEGORIES.to_owned(), count.to_string())].into()),
+            };
+            Role::Feature.mark(field)
+        };
+        self.features.iter().map(field).collect()
+    }
+
+    /// The features of each row of `batch`, which may have further columns.
+    ///
+    /// # Errors
+    /// A column that is missing or of another type, or a value that a transform refuses.
+    pub fn transform(&self, batch: &RecordBatch) -> Result<RecordBatch, TransformError> {
+        self.apply(batch, Rows::Fresh)
+    }
+
+    /// The features of rows of the fit table itself, from row number `first` on: encoders that learnt from the target
+    /// use for each row only what they learnt from others. Only for the pipeline that [`super::fit`] gave, before it
+    /// is saved.
+    pub fn transform_learnt(&self, batch: &RecordBatch, first: u64) -> Result<RecordBatch, TransformError> {
+        self.apply(batch, Rows::Learnt { first })
+    }
+
+    /// The rows of `batch` that have a target.
+    pub fn with_target(&self, batch: &RecordBatch) -> Result<RecordBatch, TransformError> {
+        let place = batch.schema_ref().index_of(&self.target.column)?;
+        with_target(batch, place, &self.target)
+    }
+
+    fn apply(&self, batch: &RecordBatch, rows: Rows) -> Result<RecordBatch, TransformError> {
+        let mut frame = Frame::new(batch.num_rows());
+        for column in self.needed_columns() {
+            let array = self.raw_column(batch, column)?;
+            frame.set(&column.name, Column { array, kind: Kind::of(column.column_type), categories: None });
+        }
+        for unit in &self.units {
+            unit.apply(&mut frame, rows)?;
+        }
+        let arrays = self.features.iter().map(|feature| {
+            let array = &frame.column(&feature.name)?.array;
+            match feature.categories {
+                None if array.data_type() == &DataType::Float64 => Ok(Arc::clone(array)),
+                None => Ok(Arc::new(numbers(array)?) as ArrayRef),
+                Some(_) => Ok(Arc::clone(array)),
+            }
+        });
+        let arrays = arrays.collect::<Result<_, TransformError>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(self.feature_schema(), arrays, &options)?)
+    }
+
+    /// A column of `batch` in its canonical type.
+    pub fn raw_column(&self, batch: &RecordBatch, column: &InputColumn) -> Result<ArrayRef, TransformError> {
+        let schema = batch.schema_ref();
+        let array = batch
+            .column_by_name(&column.name)
+            .ok_or_else(|| missing(&column.name, schema.fields().iter().map(|field| field.name().as_str())))?;
+        canonical(&column.name, array, column.column_type)
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a fit reads its rows from, as often as it needs to.
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use super::TransformError;
+use crate::table::{BATCH_ROWS, TableReader};
+
+/// Rows that can be read any number of times, some columns at a time.
+pub trait FitSource {
+    /// The schema of all columns.
+    fn schema(&self) -> SchemaRef;
+    /// How many rows there are.
+    fn rows(&self) -> u64;
+    /// Shows `visit` all rows of `columns`, in order, batch by batch.
+    fn scan(
+        &self,
+        columns: &[&str],
+        visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError>;
+}
+
+impl FitSource for TableReader {
+    fn schema(&self) -> SchemaRef {
+        TableReader::schema(self).clone()
+    }
+
+    fn rows(&self) -> u64 {
+        TableReader::rows(self)
+    }
+
+    fn scan(
+        &self,
+        columns: &[&str],
+        visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        self.select(columns)?.try_for_each(|batch| visit(&batch?))
+    }
+}
+
+impl FitSource for RecordBatch {
+    fn schema(&self) -> SchemaRef {
+        RecordBatch::schema(self)
+    }
+
+    fn rows(&self) -> u64 {
+        self.num_rows() as u64
+    }
+
+    fn scan(
+        &self,
+        columns: &[&str],
+        visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        let indexes: Vec<usize> =
+            columns.iter().map(|column| self.schema_ref().index_of(column)).collect::<Result<_, _>>()?;
+        let selected = self.project(&indexes)?;
+        (0..self.num_rows())
+            .step_by(BATCH_ROWS)
+            .try_for_each(|start| visit(&selected.slice(start, BATCH_ROWS.min(self.num_rows() - start))))
+    }
+}

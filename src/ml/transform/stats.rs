@@ -1,0 +1,158 @@
+//! Statistics of a column, gathered in one pass: moments without cancellation, and exact quantiles of kept values.
+
+use super::TransformError;
+
+/// Count, mean, variance and range of the present values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Moments {
+    /// How many values there are.
+    pub(super) count: f64,
+    /// Their mean.
+    pub(super) mean: f64,
+    /// The sum of squared distances from the mean.
+    squares: f64,
+    /// The smallest.
+    pub(super) min: f64,
+    /// The largest.
+    pub(super) max: f64,
+}
+
+impl Default for Moments {
+    fn default() -> Moments {
+        Moments { count: 0.0, mean: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
+    }
+}
+
+impl Moments {
+    /// Of a batch, by two passes over it.
+    pub(super) fn of(values: impl Iterator<Item = f64> + Clone) -> Moments {
+        let mut moments = Moments::default();
+        let mut sum = 0.0;
+        for value in values.clone() {
+            sum += value;
+            moments.count += 1.0;
+            moments.min = moments.min.min(value);
+            moments.max = moments.max.max(value);
+        }
+        if moments.count == 0.0 {
+            return moments;
+        }
+        moments.mean = sum / moments.count;
+        // The sum of plain distances would be zero with exact arithmetic; it corrects for the rounding of the mean.
+        let (mut squares, mut rest) = (0.0, 0.0);
+        for value in values {
+            let distance = value - moments.mean;
+            squares += distance * distance;
+            rest += distance;
+        }
+        moments.squares = squares - rest * rest / moments.count;
+        moments
+    }
+
+    /// Takes one more value in (Welford).
+    pub(super) fn push(&mut self, value: f64) {
+        self.count += 1.0;
+        let distance = value - self.mean;
+        self.mean += distance / self.count;
+        self.squares += distance * (value - self.mean);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    /// Takes the values of `other` in (Chan, Golub and LeVeque).
+    pub(super) fn merge(&mut self, other: &Moments) {
+        if other.count == 0.0 {
+            return;
+        }
+        let count = self.count + other.count;
+        let distance = other.mean - self.mean;
+        self.mean += distance * other.count / count;
+        self.squares += other.squares + distance * distance * self.count * other.count / count;
+        self.count = count;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// The population variance (divided by the count).
+    pub(super) fn variance(&self) -> f64 {
+        if self.count > 0.0 { self.squares / self.count } else { 0.0 }
+    }
+
+    /// The standard deviation to divide by: 1 when the values cannot be told from a constant, scikit-learn's rule.
+    pub(super) fn scale(&self) -> f64 {
+        let variance = self.variance();
+        let rounding = self.count * f64::EPSILON * variance + (self.count * self.mean * f64::EPSILON).powi(2);
+        if variance <= rounding { 1.0 } else { variance.sqrt() }
+    }
+}
+
+/// The error for a column that has nothing to learn from.
+pub(super) fn nothing_to_learn(column: &str, transform: &str) -> TransformError {
+    TransformError::input(
+        "all_null",
+        format!("column `{column}` has no value in the fit table, so `{transform}` has nothing to learn"),
+    )
+    .help(format!("put `{column}` under `drop`, or `impute` it with `strategy: constant` before"))
+}
+
+/// The error for a column whose infinite values would spoil what is learnt.
+pub(super) fn infinite(column: &str, transform: &str) -> TransformError {
+    TransformError::input(
+        "infinite_values",
+        format!("column `{column}` has infinite values in the fit table, which `{transform}` cannot learn from"),
+    )
+    .help(format!("guard the division that makes them, or put `{column}` under `drop`"))
+}
+
+/// The `q`-quantile of sorted values, linear between neighbours: numpy's default.
+pub(super) fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let below = whole(position.floor()).min(sorted.len() - 1);
+    let above = (below + 1).min(sorted.len() - 1);
+    let share = position - below as f64;
+    let step = sorted[above] - sorted[below];
+    // Numpy counts from the nearer end, so that the result is symmetric.
+    if share < 0.5 { sorted[below] + step * share } else { sorted[above] - step * (1.0 - share) }
+}
+
+/// A small whole float as an index.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "callers pass whole numbers from 0 to a length"
+)]
+pub(super) fn whole(value: f64) -> usize {
+    value as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_moments_are_those_of_all_values() {
+        let values: Vec<f64> = (0..1000).map(|index| 1e9 + f64::from(index % 17)).collect();
+        let all = Moments::of(values.iter().copied());
+        let mut merged = Moments::default();
+        values.chunks(77).for_each(|chunk| merged.merge(&Moments::of(chunk.iter().copied())));
+        let mut pushed = Moments::default();
+        values.iter().for_each(|value| pushed.push(*value));
+        for other in [merged, pushed] {
+            assert!((all.mean - other.mean).abs() < 1e-6);
+            assert!((all.variance() - other.variance()).abs() < 1e-6, "{} {}", all.variance(), other.variance());
+        }
+    }
+
+    #[test]
+    fn a_constant_is_not_scaled() {
+        assert_eq!(Moments::of([0.1; 50].into_iter()).scale(), 1.0);
+        assert_eq!(Moments::default().scale(), 1.0);
+    }
+
+    #[test]
+    fn quantiles_are_linear_between_neighbours() {
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), 2.5);
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 1.0), 4.0);
+        assert_eq!(quantile(&[7.0], 0.25), 7.0);
+    }
+}

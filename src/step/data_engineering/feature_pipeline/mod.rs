@@ -1,0 +1,9 @@
+//! `feature.pipeline`: fits transforms on the fit table and applies them to every split.
+
+mod kind;
+mod output;
+
+pub use kind::FeaturePipeline;
+
+#[cfg(test)]
+mod tests;

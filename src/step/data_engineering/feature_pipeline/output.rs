@@ -1,0 +1,164 @@
+//! The tables of a feature pipeline: features, target, weight, and the raw columns for slices and drift.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+
+use crate::id::OutputName;
+use crate::ml::transform::{ColumnType, FittedPipeline, InputColumn, TransformError, canonical};
+use crate::step::{ColumnEdge, Progress, StepContext, StepError};
+use crate::table::TableReader;
+use crate::table::roles::{RAW_PREFIX, Role};
+
+/// Transforms one split and publishes it as the output of the same name.
+pub(super) fn write_split(
+    context: &mut StepContext,
+    split: &'static str,
+    table: &TableReader,
+    pipeline: &FittedPipeline,
+    kept: &[InputColumn],
+    drops_null: bool,
+) -> Result<(), StepError> {
+    let columns = needed(pipeline, kept);
+    let in_split = |error: TransformError| match error {
+        TransformError::Input { code, message, help } => {
+            TransformError::Input { code, message: format!("{message} (in `{split}`)"), help }
+        }
+        other => other,
+    };
+    if let Some(column) = columns.iter().find(|column| !table.columns().any(|known| known == **column)) {
+        let there = table.columns().collect::<Vec<_>>().join(", ");
+        return Err(StepError::input(
+            "column_missing",
+            format!("the table `{split}` has no column `{column}`, which the fit table has"),
+        )
+        .help(format!("make both tables by the same steps; `{split}` has: {there}")));
+    }
+    let mut output = context.create_table(&schema(pipeline, kept)?)?;
+    let (mut done, mut first, mut nulls) = (0, 0, vec![0; pipeline.features().len()]);
+    for batch in table.select(&columns)? {
+        context.check_cancelled()?;
+        let mut batch = batch?;
+        done += batch.num_rows() as u64;
+        if drops_null {
+            batch = pipeline.with_target(&batch).map_err(in_split)?;
+        }
+        let rows = (split == "fit").then_some(first);
+        let written = self::batch(pipeline, kept, &batch, rows).map_err(in_split)?;
+        for (count, column) in nulls.iter_mut().zip(written.columns()) {
+            *count += column.null_count();
+        }
+        output.write(&written)?;
+        first += batch.num_rows() as u64;
+        let note = format!("transform {split}");
+        context.progress(&Progress { done, total: Some(table.rows()), unit: "rows", note });
+    }
+    for (feature, count) in pipeline.features().iter().zip(nulls).filter(|(_, count)| *count > 0) {
+        context.log(format!(
+            "{split}: feature `{}` is missing in {count} rows; `impute` it if the model needs it",
+            feature.name
+        ));
+    }
+    context.finish_table(split, output)?;
+    lineage(context, split, pipeline, kept)
+}
+
+/// The columns to read: for features, target and weight, and those that are copied.
+fn needed<'name>(pipeline: &'name FittedPipeline, kept: &'name [InputColumn]) -> Vec<&'name str> {
+    let mut columns: Vec<&str> = kept.iter().map(|column| column.name.as_str()).collect();
+    columns.push(&pipeline.target.column);
+    columns.extend(pipeline.weight.as_deref());
+    columns
+}
+
+fn schema(pipeline: &FittedPipeline, kept: &[InputColumn]) -> Result<SchemaRef, StepError> {
+    let mut fields = pipeline.feature_fields();
+    let target = &pipeline.target.column;
+    let target_type = if pipeline.target.task().classes().is_empty() { DataType::Float64 } else { DataType::Int64 };
+    fields.push(Role::Target.mark(Field::new(target, target_type, false)));
+    if let Some(weight) = &pipeline.weight {
+        fields.push(Role::Weight.mark(Field::new(weight, DataType::Float64, false)));
+    }
+    for column in kept {
+        let name = format!("{RAW_PREFIX}{}", column.name);
+        fields.push(Role::Raw.mark(Field::new(name, column.column_type.arrow(), true)));
+    }
+    let mut names = std::collections::BTreeSet::new();
+    if let Some(twice) = fields.iter().find(|field| !names.insert(field.name())) {
+        let message = format!("two output columns would be called `{}`", twice.name());
+        return Err(StepError::input("duplicate_column", message).help("rename a column or a derived feature"));
+    }
+    Ok(pipeline.target.task().mark(Schema::new(fields)).into())
+}
+
+fn batch(
+    pipeline: &FittedPipeline,
+    kept: &[InputColumn],
+    batch: &RecordBatch,
+    learnt_from: Option<u64>,
+) -> Result<RecordBatch, TransformError> {
+    let features = match learnt_from {
+        Some(first) => pipeline.transform_learnt(batch, first)?,
+        None => pipeline.transform(batch)?,
+    };
+    let mut fields: Vec<_> = features.schema_ref().fields().iter().cloned().collect();
+    let mut arrays: Vec<ArrayRef> = features.columns().to_vec();
+    let mut push = |name: String, array: ArrayRef| {
+        fields.push(Arc::new(Field::new(name, array.data_type().clone(), true)));
+        arrays.push(array);
+    };
+    let by_name = |name: &str| batch.column_by_name(name).expect("the reader gave every column asked for");
+    let target = &pipeline.target;
+    push(target.column.clone(), target.column(target.values(by_name(&target.column))?));
+    if let Some(weight) = &pipeline.weight {
+        push(weight.clone(), weights(weight, by_name(weight))?);
+    }
+    for column in kept {
+        push(
+            format!("{RAW_PREFIX}{}", column.name),
+            canonical(&column.name, by_name(&column.name), column.column_type)?,
+        );
+    }
+    Ok(RecordBatch::try_new(Schema::new(fields).into(), arrays)?)
+}
+
+fn weights(name: &str, array: &ArrayRef) -> Result<ArrayRef, TransformError> {
+    let array = canonical(name, array, ColumnType::Float)?;
+    let values = array.as_primitive::<Float64Type>();
+    if values.null_count() > 0 || values.values().iter().any(|value| !(value.is_finite() && *value >= 0.0)) {
+        let message = format!("the weight `{name}` has missing, negative or infinite values");
+        return Err(TransformError::input("weight", message).help("every row needs a weight of 0 or more"));
+    }
+    Ok(array)
+}
+
+/// Says which output column comes from which input column.
+fn lineage(
+    context: &mut StepContext,
+    split: &'static str,
+    pipeline: &FittedPipeline,
+    kept: &[InputColumn],
+) -> Result<(), StepError> {
+    let output: OutputName =
+        split.parse().map_err(|error| StepError::bug("an output has a bad name").caused_by(error))?;
+    let from = context.input(split)?.artifact.digest;
+    let mut edge = |column: String, from_column: &str, transform: &str| {
+        context.column_edge(ColumnEdge {
+            output: output.clone(),
+            column,
+            from,
+            from_column: from_column.to_owned(),
+            transform: transform.to_owned(),
+        });
+    };
+    for feature in pipeline.features() {
+        feature.sources.iter().for_each(|source| edge(feature.name.clone(), source, &feature.transform));
+    }
+    edge(pipeline.target.column.clone(), &pipeline.target.column, "target");
+    if let Some(weight) = &pipeline.weight {
+        edge(weight.clone(), weight, "weight");
+    }
+    kept.iter().for_each(|column| edge(format!("{RAW_PREFIX}{}", column.name), &column.name, "identity"));
+    Ok(())
+}

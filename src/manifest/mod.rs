@@ -1,1 +1,39 @@
-//! YAML text in, `Manifest` out, with the place of every value; pure.
+//! YAML text -> [`Manifest`], in which every value knows its place. Pure but for reading the files themselves.
+//!
+//! A mistake never ends the reading: everything that is wrong with a file comes back at once, as [`Rejected`].
+
+mod decode;
+mod files;
+mod nearest;
+mod node;
+mod rejected;
+mod render;
+mod scalar;
+mod source;
+mod template;
+mod units;
+mod yaml;
+
+mod document;
+mod gate;
+mod param;
+mod purpose;
+mod reference;
+mod settings;
+mod step;
+mod trigger;
+
+pub use document::{Manifest, load, load_with_mistakes, parse};
+pub use gate::{GateDecl, Reaction};
+pub use nearest::{nearest, suggest};
+pub use node::{Entry, Node, Yaml};
+pub use param::{ParamDecl, ParamType};
+pub use purpose::{CriterionDecl, Purpose, RiskDecl, Weight};
+pub use reference::{InputDecl, Reference};
+pub use rejected::{Colour, Mistake, Rejected};
+pub use settings::{Cache, Gpu, Machine, Retry, Settings};
+pub use source::{MAX_FILE_BYTES, Source, Span, Spanned};
+pub use step::{Axis, COMMAND, StepDecl, Work};
+pub use template::{Part, has_expression, split, whole};
+pub use trigger::{Missed, Overlap, Schedule, Trigger};
+pub use units::{bytes, duration};

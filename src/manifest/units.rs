@@ -1,0 +1,69 @@
+//! Units for people: lengths of time and sizes.
+
+use std::time::Duration;
+
+/// A length of time: `500ms`, `30s`, `5m`, `2h`, `7d`.
+pub fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number * seconds).ok().filter(|duration| !duration.is_zero())
+}
+
+/// A size: `512KiB`, `6GiB`, `2GB`, `100B`.
+pub fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let factor: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        "kB" | "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return None,
+    };
+    let bytes = number * factor as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+    (bytes >= 1.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
+/// A decimal number without sign, and the unit after it.
+fn split(text: &str) -> Option<(f64, &str)> {
+    let end = text.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_read_as_people_write_them() {
+        assert_eq!(duration("30s"), Some(Duration::from_secs(30)));
+        assert_eq!(duration("1.5h"), Some(Duration::from_secs(5400)));
+        assert_eq!(duration("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(bytes("6GiB"), Some(6 << 30));
+        assert_eq!(bytes("2 GB"), Some(2_000_000_000));
+    }
+
+    #[test]
+    fn a_number_without_unit_and_a_unit_without_number_are_refused() {
+        for text in ["30", "s", "", "-5s", "5 minutes", "0s", "1e3s", "1..2s", "99999999999999999999999d"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+        for text in ["6", "GiB", "6Gb", "0GiB", "-1GiB", "99999999999TiB"] {
+            assert_eq!(bytes(text), None, "{text}");
+        }
+    }
+}

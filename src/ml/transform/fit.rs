@@ -13,11 +13,12 @@ use arrow::datatypes::DataType;
 use super::column::{canonical, unusable};
 use super::derive::Derive;
 use super::frame::{Column, Frame, Kind, missing};
+use super::hash::Hash;
 use super::learn::{FitFacts, Learner, LearningRows, Plan, Promise};
 use super::pipeline::{FittedPipeline, InputColumn};
 use super::spec::Operation;
 use super::target::TargetLearner;
-use super::unit::{Rows, Unit};
+use super::unit::{Rows, Unit, need_categories};
 use super::{ColumnType, FitSource, Selector, Target, TargetSpec, TransformError, TransformSpec};
 
 /// How many bytes of values one pass may keep.
@@ -299,7 +300,9 @@ pub(super) fn take_back(unit: &Unit, needed: &mut BTreeSet<String>) -> bool {
     if !outputs.iter().any(|output| needed.contains(*output)) {
         return false;
     }
-    outputs.into_iter().for_each(|output| drop(needed.remove(output)));
+    for output in outputs {
+        needed.remove(output);
+    }
     needed.extend(unit.inputs().into_iter().map(str::to_owned));
     true
 }
@@ -317,6 +320,11 @@ fn resolve(spec: &TransformSpec, walk: &Walk) -> Result<Option<Vec<Entry>>, Tran
                 return Ok(None);
             }
             unit(Unit::Derive(derive))
+        }
+        Operation::Hash(params) => {
+            let columns = spec.select(&walk.frame)?;
+            columns.iter().try_for_each(|name| need_categories("hash", name, walk.frame.column(name)?))?;
+            if columns.is_empty() { Ok(Some(Vec::new())) } else { unit(Unit::Hash(Hash::new(params, columns))) }
         }
         Operation::Drop => unit(Unit::Drop { columns: spec.select(&walk.frame)? }),
         Operation::Select => {

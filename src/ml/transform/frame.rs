@@ -8,7 +8,7 @@ use super::{ColumnType, TransformError};
 
 /// What kind of values a column holds; selectors like `@numeric` go by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Numbers.
     Number,
     /// Text and booleans.

@@ -19,6 +19,7 @@ use super::{ColumnType, TransformError};
 /// Which value takes the place of a missing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ImputeStrategy")]
 pub(super) enum Strategy {
     /// The mean of the fit table's values.
     Mean,
@@ -33,6 +34,7 @@ pub(super) enum Strategy {
 /// Fills missing values (scikit-learn's `SimpleImputer`). A bare word is the strategy: `impute: median`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Impute")]
 pub(super) struct Params {
     /// Which value to put in.
     pub(super) strategy: Strategy,

@@ -19,6 +19,7 @@ const MOST_COLUMNS: usize = 1000;
 /// own if the fit table has one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OneHot")]
 pub(super) struct Params {
     /// At most this many columns: the rarest categories share the column `NAME_infrequent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +38,7 @@ pub(super) struct Params {
 /// Which columns are left out, against collinearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OneHotDrop")]
 pub(super) enum Drop {
     /// The first one.
     First,
@@ -47,6 +49,7 @@ pub(super) enum Drop {
 /// What becomes of a value that the fit table does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OneHotUnknown")]
 pub(super) enum HandleUnknown {
     /// It counts as infrequent if there is such a column, else all columns are 0.
     #[default]

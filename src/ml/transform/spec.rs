@@ -11,7 +11,7 @@ use super::frame::{Column, Frame};
 use super::learn::{FitFacts, Plan};
 use super::scale::{MinMax, Standardize};
 use super::selector::Selector;
-use super::{TransformError, impute, one_hot};
+use super::{TransformError, bin, date_parts, hash, impute, log1p, one_hot, ordinal, target_encoding, winsorize};
 use crate::expr::Expr;
 
 /// One transform of a feature pipeline.
@@ -29,9 +29,16 @@ pub struct TransformSpec {
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Impute(impute::Params),
+    Winsorize(winsorize::Params),
     Standardize(Standardize),
     MinMax(MinMax),
+    Log1p(log1p::Params),
     OneHot(one_hot::Params),
+    Ordinal(ordinal::Params),
+    Target(target_encoding::Params),
+    Hash(hash::Params),
+    Bin(bin::Params),
+    DateParts(date_parts::Params),
     Derive { name: String, expression: String },
     Drop,
     Select,
@@ -40,9 +47,16 @@ pub(super) enum Operation {
 /// The key of each transform, the key that a bare value stands for, and the columns it works on by default.
 const KEYS: &[(&str, Option<&str>, &str)] = &[
     ("impute", Some("strategy"), "@numeric"),
+    ("winsorize", Some("method"), "@numeric"),
     ("standardize", None, "@numeric"),
     ("min_max", None, "@numeric"),
+    ("log1p", None, "@numeric"),
     ("one_hot", None, "@categorical"),
+    ("ordinal", None, "@categorical"),
+    ("target", None, "@categorical"),
+    ("hash", Some("n_features"), "@categorical"),
+    ("bin", Some("n_bins"), "@numeric"),
+    ("date_parts", Some("parts"), "@datetime"),
     ("derive", None, ""),
     ("drop", None, ""),
     ("select", None, ""),
@@ -54,12 +68,22 @@ impl TransformSpec {
         self.columns.check()?;
         self.except.as_ref().map_or(Ok(()), Selector::check)?;
         match &self.operation {
+            Operation::Winsorize(params) => params.check(),
             Operation::MinMax(params) => params.check(),
             Operation::OneHot(params) => params.check(),
+            Operation::Ordinal(params) => params.check(),
+            Operation::Target(params) => params.check(),
+            Operation::Hash(params) => params.check(),
+            Operation::Bin(params) => params.check(),
+            Operation::DateParts(params) => params.check(),
             Operation::Derive { expression, .. } => {
                 Expr::parse(expression).map(drop).map_err(|error| error.to_string())
             }
-            Operation::Impute(_) | Operation::Standardize(_) | Operation::Drop | Operation::Select => Ok(()),
+            Operation::Impute(_)
+            | Operation::Standardize(_)
+            | Operation::Log1p(_)
+            | Operation::Drop
+            | Operation::Select => Ok(()),
         }
     }
 
@@ -81,13 +105,19 @@ impl TransformSpec {
 
 impl Operation {
     /// What it takes to have this transform of the column called `name`.
-    pub(super) fn plan(&self, name: &str, column: &Column, _facts: &FitFacts) -> Result<Plan, TransformError> {
+    pub(super) fn plan(&self, name: &str, column: &Column, facts: &FitFacts) -> Result<Plan, TransformError> {
         match self {
             Operation::Impute(params) => params.plan(name, column),
+            Operation::Winsorize(params) => params.plan(name, column),
             Operation::Standardize(params) => params.plan(name, column),
             Operation::MinMax(params) => params.plan(name, column),
+            Operation::Log1p(log1p::Params {}) => log1p::plan(name, column),
             Operation::OneHot(params) => params.plan(name, column),
-            Operation::Derive { .. } | Operation::Drop | Operation::Select => {
+            Operation::Ordinal(params) => params.plan(name, column),
+            Operation::Target(params) => params.plan(name, column, facts),
+            Operation::Bin(params) => params.plan(name, column),
+            Operation::DateParts(params) => params.plan(name, column),
+            Operation::Hash(_) | Operation::Derive { .. } | Operation::Drop | Operation::Select => {
                 unreachable!("these work on the frame and are never planned by column")
             }
         }
@@ -147,6 +177,13 @@ fn operation(
     };
     let operation = match key {
         "impute" => Operation::Impute(decode(key, params())?),
+        "winsorize" => Operation::Winsorize(decode(key, params())?),
+        "log1p" => Operation::Log1p(decode(key, params())?),
+        "ordinal" => Operation::Ordinal(decode(key, params())?),
+        "target" => Operation::Target(decode(key, params())?),
+        "hash" => Operation::Hash(decode(key, params())?),
+        "bin" => Operation::Bin(decode(key, params())?),
+        "date_parts" => Operation::DateParts(decode(key, params())?),
         "standardize" => Operation::Standardize(decode(key, params())?),
         "min_max" => Operation::MinMax(decode(key, params())?),
         "one_hot" => Operation::OneHot(decode(key, params())?),
@@ -180,11 +217,21 @@ impl JsonSchema for TransformSpec {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let selector = generator.subschema_for::<Selector>();
         let strategy = generator.subschema_for::<impute::Strategy>();
+        let method = generator.subschema_for::<winsorize::Method>();
+        let parts = generator.subschema_for::<Vec<date_parts::Part>>();
+        let count = || Some(json_schema!({"type": "integer", "minimum": 1}));
         let params = [
             ("impute", generator.subschema_for::<impute::Params>(), Some(strategy)),
+            ("winsorize", generator.subschema_for::<winsorize::Params>(), Some(method)),
             ("standardize", generator.subschema_for::<Standardize>(), None),
             ("min_max", generator.subschema_for::<MinMax>(), None),
+            ("log1p", generator.subschema_for::<log1p::Params>(), None),
             ("one_hot", generator.subschema_for::<one_hot::Params>(), None),
+            ("ordinal", generator.subschema_for::<ordinal::Params>(), None),
+            ("target", generator.subschema_for::<target_encoding::Params>(), None),
+            ("hash", generator.subschema_for::<hash::Params>(), count()),
+            ("bin", generator.subschema_for::<bin::Params>(), count()),
+            ("date_parts", generator.subschema_for::<date_parts::Params>(), Some(parts)),
         ];
         let mut forms = Vec::new();
         for (key, schema, bare) in params {
@@ -244,7 +291,7 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_key_and_what_there_is() {
-        insta::assert_snapshot!(error(json!({"onehot": {}})), @"`onehot` names no transform; there are: impute, standardize, min_max, one_hot, derive, drop, select");
+        insta::assert_snapshot!(error(json!({"onehot": {}})), @"`onehot` names no transform; there are: impute, winsorize, standardize, min_max, log1p, one_hot, ordinal, target, hash, bin, date_parts, derive, drop, select");
         insta::assert_snapshot!(error(json!({"impute": "medain"})), @"impute.strategy: unknown variant `medain`, expected one of `mean`, `median`, `most_frequent`, `constant`");
         insta::assert_snapshot!(error(json!({"impute": "mean", "add_indicator": true})), @"unknown key `add_indicator` beside `impute`; params of `impute` go inside it: `impute: {add_indicator: ...}`");
         insta::assert_snapshot!(error(json!({"derive": "x"})), @"`derive` needs `as`, the expression");

@@ -4,11 +4,18 @@ use arrow::array::ArrayRef;
 use arrow::util::display::array_value_to_string;
 use serde::{Deserialize, Serialize};
 
+use super::bin::Bin;
+use super::date_parts::DateParts;
 use super::derive::Derive;
 use super::frame::{Column, Frame, Kind};
+use super::hash::Hash;
 use super::impute::Impute;
+use super::log1p::Log1p;
 use super::one_hot::OneHot;
+use super::ordinal::Ordinal;
 use super::scale::Scale;
+use super::target_encoding::TargetEncoding;
+use super::winsorize::Winsorize;
 use super::{ColumnType, TransformError};
 
 /// Which rows are being transformed.
@@ -28,20 +35,34 @@ pub(super) enum Rows {
 #[serde(tag = "transform", rename_all = "snake_case")]
 pub(super) enum Unit {
     Impute(Impute),
+    Winsorize(Winsorize),
     Standardize(Scale),
     MinMax(Scale),
+    Log1p(Log1p),
     OneHot(OneHot),
+    Ordinal(Ordinal),
+    Target(TargetEncoding),
+    Hash(Hash),
+    Bin(Bin),
+    DateParts(DateParts),
     Derive(Derive),
     Drop { columns: Vec<String> },
 }
 
 impl Unit {
     /// Replaces, adds or takes away columns of `frame`.
-    pub(super) fn apply(&self, frame: &mut Frame, _rows: Rows) -> Result<(), TransformError> {
+    pub(super) fn apply(&self, frame: &mut Frame, rows: Rows) -> Result<(), TransformError> {
         match self {
             Unit::Impute(unit) => unit.apply(frame),
+            Unit::Winsorize(unit) => unit.apply(frame),
             Unit::Standardize(unit) | Unit::MinMax(unit) => unit.apply(frame),
+            Unit::Log1p(unit) => unit.apply(frame),
             Unit::OneHot(unit) => unit.apply(frame),
+            Unit::Ordinal(unit) => unit.apply(frame),
+            Unit::Target(unit) => unit.apply(frame, rows),
+            Unit::Hash(unit) => unit.apply(frame),
+            Unit::Bin(unit) => unit.apply(frame),
+            Unit::DateParts(unit) => unit.apply(frame),
             Unit::Derive(unit) => unit.apply(frame),
             Unit::Drop { columns } => {
                 columns.iter().for_each(|column| frame.remove(column));
@@ -54,9 +75,16 @@ impl Unit {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Unit::Impute(_) => "impute",
+            Unit::Winsorize(_) => "winsorize",
             Unit::Standardize(_) => "standardize",
             Unit::MinMax(_) => "min_max",
+            Unit::Log1p(_) => "log1p",
             Unit::OneHot(_) => "one_hot",
+            Unit::Ordinal(_) => "ordinal",
+            Unit::Target(_) => "target",
+            Unit::Hash(_) => "hash",
+            Unit::Bin(_) => "bin",
+            Unit::DateParts(_) => "date_parts",
             Unit::Derive(_) => "derive",
             Unit::Drop { .. } => "drop",
         }
@@ -65,10 +93,17 @@ impl Unit {
     /// The columns that it reads.
     pub(super) fn inputs(&self) -> Vec<&str> {
         match self {
-            Unit::Impute(unit) => vec![&unit.column],
-            Unit::Standardize(unit) | Unit::MinMax(unit) => vec![&unit.column],
-            Unit::OneHot(unit) => vec![&unit.column],
-            Unit::Derive(unit) => unit.reads.iter().map(String::as_str).collect(),
+            Unit::Impute(Impute { column, .. })
+            | Unit::Winsorize(Winsorize { column, .. })
+            | Unit::Standardize(Scale { column, .. })
+            | Unit::MinMax(Scale { column, .. })
+            | Unit::Log1p(Log1p { column })
+            | Unit::OneHot(OneHot { column, .. })
+            | Unit::Ordinal(Ordinal { column, .. })
+            | Unit::Target(TargetEncoding { column, .. })
+            | Unit::Bin(Bin { column, .. })
+            | Unit::DateParts(DateParts { column, .. }) => vec![column],
+            Unit::Hash(Hash { reads, .. }) | Unit::Derive(Derive { reads, .. }) => names(reads),
             Unit::Drop { .. } => Vec::new(),
         }
     }
@@ -76,12 +111,21 @@ impl Unit {
     /// The columns that it makes or changes.
     pub(super) fn outputs(&self) -> Vec<&str> {
         match self {
-            Unit::Impute(unit) => {
-                [Some(&unit.column), unit.indicator.as_ref()].into_iter().flatten().map(String::as_str).collect()
+            Unit::Impute(Impute { column, indicator, .. }) => {
+                [Some(column), indicator.as_ref()].into_iter().flatten().map(String::as_str).collect()
             }
-            Unit::Standardize(unit) | Unit::MinMax(unit) => vec![&unit.column],
-            Unit::OneHot(unit) => unit.columns.iter().map(String::as_str).collect(),
-            Unit::Derive(unit) => vec![&unit.column],
+            Unit::Winsorize(Winsorize { column, .. })
+            | Unit::Standardize(Scale { column, .. })
+            | Unit::MinMax(Scale { column, .. })
+            | Unit::Log1p(Log1p { column })
+            | Unit::Ordinal(Ordinal { column, .. })
+            | Unit::Derive(Derive { column, .. }) => vec![column],
+            Unit::Bin(Bin { column, columns, .. }) if columns.is_empty() => vec![column],
+            Unit::OneHot(OneHot { columns, .. })
+            | Unit::Target(TargetEncoding { columns, .. })
+            | Unit::Hash(Hash { columns, .. })
+            | Unit::Bin(Bin { columns, .. })
+            | Unit::DateParts(DateParts { columns, .. }) => names(columns),
             Unit::Drop { .. } => Vec::new(),
         }
     }
@@ -90,6 +134,10 @@ impl Unit {
     pub(super) fn fills(&self, column: &str) -> bool {
         matches!(self, Unit::Impute(unit) if unit.column == column)
     }
+}
+
+fn names(columns: &[String]) -> Vec<&str> {
+    columns.iter().map(String::as_str).collect()
 }
 
 /// Refuses a column that is no numbers.

@@ -1,0 +1,190 @@
+//! `bin`: numbers into intervals.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::TransformError;
+use super::column::numbers;
+use super::frame::{Column, Frame, Kind};
+use super::learn::{Learner, LearningRows, Plan, Promise};
+use super::stats::{Moments, infinite, nothing_to_learn, whole};
+use super::unit::{Unit, need_numbers};
+
+/// Bins narrower than this are merged, scikit-learn's rule.
+const NARROWEST: f64 = 1e-8;
+
+/// How the limits of the bins are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "BinStrategy")]
+pub(super) enum Strategy {
+    /// Bins with about the same number of rows.
+    #[default]
+    Quantile,
+    /// Bins of the same width.
+    Uniform,
+}
+
+/// What takes the place of the column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "BinEncode")]
+pub(super) enum Encode {
+    /// A 0/1 column `NAME_bin0`, `NAME_bin1`, ... for each bin; all are 0 where the value is missing.
+    #[default]
+    Onehot,
+    /// The number of the bin, from 0.
+    Ordinal,
+}
+
+/// Sorts numbers into bins (scikit-learn's `KBinsDiscretizer`). Values beyond the fit table's range go to the outermost
+/// bins. A bare number is `n_bins`: `bin: 10`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Bin")]
+pub(super) struct Params {
+    /// The number of bins; there are fewer where many rows have the same value.
+    #[serde(default = "five")]
+    #[schemars(range(min = 2, max = 1000))]
+    pub(super) n_bins: u32,
+    /// How their limits are found.
+    #[serde(default)]
+    pub(super) strategy: Strategy,
+    /// What takes the place of the column.
+    #[serde(default)]
+    pub(super) encode: Encode,
+}
+
+fn five() -> u32 {
+    5
+}
+
+impl Params {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if (2..=1000).contains(&self.n_bins) {
+            Ok(())
+        } else {
+            Err(format!("`n_bins: {}` must be from 2 to 1000", self.n_bins))
+        }
+    }
+
+    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+        need_numbers("bin", name, column)?;
+        let promise = match self.encode {
+            Encode::Onehot => Promise::OPEN,
+            Encode::Ordinal => Promise { same: Some((super::ColumnType::Int, Kind::Encoded)), is_open: false },
+        };
+        let learner =
+            Edges { name: name.to_owned(), params: self.clone(), moments: Moments::default(), values: Vec::new() };
+        Ok(Plan::Learn(Box::new(learner), promise))
+    }
+}
+
+struct Edges {
+    name: String,
+    params: Params,
+    moments: Moments,
+    values: Vec<f64>,
+}
+
+impl Learner for Edges {
+    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let values = numbers(&column.array)?;
+        self.moments.merge(&Moments::of(values.iter().flatten()));
+        if self.keeps_values() {
+            self.values.extend(values.iter().flatten());
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
+        let Moments { count, min, max, .. } = self.moments;
+        if count == 0.0 {
+            return Err(nothing_to_learn(&self.name, "bin"));
+        }
+        if !(min.is_finite() && max.is_finite()) {
+            return Err(infinite(&self.name, "bin"));
+        }
+        let bins = f64::from(self.params.n_bins);
+        let levels = (0..=self.params.n_bins).map(f64::from);
+        let edges: Vec<f64> = match self.params.strategy {
+            _ if min.total_cmp(&max).is_eq() => Vec::new(),
+            Strategy::Uniform => {
+                let step = (max - min) / bins;
+                levels.map(|level| if level.total_cmp(&bins).is_eq() { max } else { level * step + min }).collect()
+            }
+            Strategy::Quantile => {
+                self.values.sort_unstable_by(f64::total_cmp);
+                let mut edges: Vec<f64> = Vec::new();
+                let all: Vec<f64> = levels.map(|level| averaged_inverted_cdf(&self.values, level, bins)).collect();
+                for (place, edge) in all.iter().enumerate() {
+                    if place == 0 || edge - all[place - 1] > NARROWEST {
+                        edges.push(*edge);
+                    }
+                }
+                edges
+            }
+        };
+        // Values beyond the outermost edges belong to the outermost bins, so only the inner edges matter.
+        let inner = if edges.len() > 2 { edges[1..edges.len() - 1].to_vec() } else { Vec::new() };
+        let columns = match self.params.encode {
+            Encode::Onehot => (0..=inner.len()).map(|bin| format!("{}_bin{bin}", self.name)).collect(),
+            Encode::Ordinal => Vec::new(),
+        };
+        Ok(Unit::Bin(Bin { column: self.name, edges: inner, columns }))
+    }
+
+    fn keeps_values(&self) -> bool {
+        self.params.strategy == Strategy::Quantile
+    }
+}
+
+/// The quantile `level / levels`: the value at that place in the list, or the middle of two where it falls between
+/// them (numpy's `averaged_inverted_cdf`).
+fn averaged_inverted_cdf(sorted: &[f64], level: f64, levels: f64) -> f64 {
+    let last = sorted.len() - 1;
+    // As numpy does: percent first, then a share, so that rounding falls the same way.
+    let share = level * (100.0 / levels) / 100.0;
+    let position = sorted.len() as f64 * share;
+    let above = position.floor();
+    if position > above {
+        return sorted[whole(above).min(last)];
+    }
+    let below = whole((above - 1.0).max(0.0)).min(last);
+    let above = whole(above).min(last);
+    (sorted[below] + sorted[above]) / 2.0
+}
+
+/// The fitted bins of one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Bin {
+    pub(super) column: String,
+    /// The edges between bins.
+    edges: Vec<f64>,
+    /// The 0/1 columns; none if the column holds the number of the bin.
+    pub(super) columns: Vec<String>,
+}
+
+impl Bin {
+    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+        let values = numbers(&frame.column(&self.column)?.array)?;
+        let bin = |value: f64| self.edges.partition_point(|edge| *edge <= value);
+        if self.columns.is_empty() {
+            let codes = values.iter().map(|value| value.and_then(|value| i64::try_from(bin(value)).ok()));
+            let array: ArrayRef = Arc::new(codes.collect::<Int64Array>());
+            let categories = Some(self.edges.len() + 1);
+            frame.set(&self.column, Column { array, kind: Kind::Encoded, categories });
+            return Ok(());
+        }
+        let bins: Vec<Option<usize>> = values.iter().map(|value| value.map(bin)).collect();
+        let columns = self.columns.iter().enumerate().map(|(wanted, name)| {
+            let values = bins.iter().map(|bin| f64::from(u8::from(*bin == Some(wanted))));
+            (name.clone(), Column::encoded(Arc::new(Float64Array::from_iter_values(values))))
+        });
+        frame.replace(&self.column, columns.collect::<Vec<_>>());
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! `ordinal`: a code for each category.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, Int64Array};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::category::{Category, Dictionary, UNKNOWN};
+use super::frame::{Column, Frame, Kind};
+use super::learn::{Learner, LearningRows, Plan, Promise};
+use super::unit::{Unit, need_categories, unseen};
+use super::{ColumnType, TransformError};
+
+/// Replaces each category by its place in the sorted list, from 0 (scikit-learn's `OrdinalEncoder`). The column is
+/// marked as codes, which networks learn embeddings of. A missing value is the last category if the fit table has one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Ordinal")]
+pub(super) struct Params {
+    /// What becomes of a value that the fit table does not have.
+    #[serde(default)]
+    pub(super) handle_unknown: HandleUnknown,
+    /// The code for such values; the number of categories, one code more, if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unknown_value: Option<i64>,
+}
+
+/// What becomes of a value that the fit table does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "OrdinalUnknown")]
+pub(super) enum HandleUnknown {
+    /// It gets a code of its own, `unknown_value`.
+    #[default]
+    UseEncodedValue,
+    /// The table or request is refused.
+    Error,
+}
+
+impl Params {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.handle_unknown == HandleUnknown::Error && self.unknown_value.is_some() {
+            return Err("`unknown_value` has no use with `handle_unknown: error`".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+        need_categories("ordinal", name, column)?;
+        let learner = Listing { name: name.to_owned(), params: self.clone(), categories: Dictionary::default() };
+        let promise = Promise { same: Some((ColumnType::Int, Kind::Encoded)), is_open: false };
+        Ok(Plan::Learn(Box::new(learner), promise))
+    }
+}
+
+struct Listing {
+    name: String,
+    params: Params,
+    categories: Dictionary,
+}
+
+impl Learner for Listing {
+    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        self.categories.learn(&self.name, &column.array).map(drop)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
+        let (categories, _) = self.categories.sorted();
+        let count = i64::try_from(categories.len()).unwrap_or(i64::MAX);
+        let unknown = match (self.params.handle_unknown, self.params.unknown_value) {
+            (HandleUnknown::Error, _) => None,
+            (HandleUnknown::UseEncodedValue, None) => Some(count),
+            (HandleUnknown::UseEncodedValue, Some(code)) if (0..count).contains(&code) => {
+                let category =
+                    categories.categories().get(usize::try_from(code).unwrap_or(0)).unwrap_or(&Category::Null);
+                let message =
+                    format!("`unknown_value: {code}` is already the code of `{category}` in column `{}`", self.name);
+                return Err(TransformError::input("param_value", message)
+                    .help("leave `unknown_value` out, or take a negative one"));
+            }
+            (HandleUnknown::UseEncodedValue, Some(code)) => Some(code),
+        };
+        let codes = match unknown {
+            None => usize::try_from(count).ok(),
+            // Negative codes are no rows of an embedding, so the column then counts as plain numbers.
+            Some(unknown) => usize::try_from(unknown).ok().map(|unknown| unknown + 1),
+        };
+        Ok(Unit::Ordinal(Ordinal { column: self.name, categories, unknown, codes }))
+    }
+}
+
+/// Fitted codes of one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ordinal {
+    pub(super) column: String,
+    categories: Dictionary,
+    unknown: Option<i64>,
+    /// How many codes there may be, if all are 0 or more.
+    codes: Option<usize>,
+}
+
+impl Ordinal {
+    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+        let array = &frame.column(&self.column)?.array;
+        let codes = self.categories.codes(array);
+        let unknown = match self.unknown {
+            Some(unknown) => unknown,
+            None => match codes.iter().position(|code| *code == UNKNOWN) {
+                Some(row) => {
+                    return Err(unseen(
+                        &self.column,
+                        array,
+                        row,
+                        "set `handle_unknown: use_encoded_value` in `ordinal`",
+                    ));
+                }
+                None => 0,
+            },
+        };
+        let codes = codes.into_iter().map(|code| if code == UNKNOWN { unknown } else { i64::from(code) });
+        let array = Arc::new(Int64Array::from_iter_values(codes));
+        debug_assert_eq!(array.null_count(), 0);
+        frame.set(&self.column, Column { array, kind: Kind::Encoded, categories: self.codes });
+        Ok(())
+    }
+}

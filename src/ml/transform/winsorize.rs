@@ -1,0 +1,155 @@
+//! `winsorize`: cuts numbers to limits learnt from the fit table.
+
+use std::sync::Arc;
+
+use arrow::array::Float64Array;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::TransformError;
+use super::column::numbers;
+use super::frame::{Column, Frame};
+use super::learn::{Learner, LearningRows, Plan, Promise};
+use super::stats::{Moments, infinite, nothing_to_learn, quantile};
+use super::unit::{Unit, need_numbers};
+
+/// How the limits are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "WinsorizeMethod")]
+pub(super) enum Method {
+    /// The `fold` and `1 - fold` quantiles; `fold` is 0.05 if it is not given.
+    Quantiles,
+    /// `fold` interquartile ranges beyond the quartiles; 1.5 if it is not given.
+    Iqr,
+    /// `fold` standard deviations around the mean; 3 if it is not given.
+    Gaussian,
+}
+
+/// Which side is cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "WinsorizeTail")]
+pub(super) enum Tail {
+    /// Both sides.
+    #[default]
+    Both,
+    /// Small values.
+    Left,
+    /// Large values.
+    Right,
+}
+
+/// Cuts values beyond limits to the limits (feature-engine's `Winsorizer`). A bare word is the method:
+/// `winsorize: iqr`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Winsorize")]
+pub(super) struct Params {
+    /// How the limits are found.
+    #[serde(default = "quantiles")]
+    pub(super) method: Method,
+    /// How far out the limits are, in the method's own measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fold: Option<f64>,
+    /// Which side is cut.
+    #[serde(default)]
+    pub(super) tail: Tail,
+}
+
+fn quantiles() -> Method {
+    Method::Quantiles
+}
+
+impl Params {
+    pub(super) fn check(&self) -> Result<(), String> {
+        let fold = self.fold();
+        let fits = if self.method == Method::Quantiles { fold > 0.0 && fold < 0.5 } else { fold > 0.0 };
+        let range = if self.method == Method::Quantiles { "between 0 and 0.5" } else { "greater than 0" };
+        if fits { Ok(()) } else { Err(format!("`fold: {fold}` must be {range}")) }
+    }
+
+    fn fold(&self) -> f64 {
+        self.fold.unwrap_or(match self.method {
+            Method::Quantiles => 0.05,
+            Method::Iqr => 1.5,
+            Method::Gaussian => 3.0,
+        })
+    }
+
+    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+        need_numbers("winsorize", name, column)?;
+        let learner =
+            Limits { name: name.to_owned(), params: self.clone(), moments: Moments::default(), values: Vec::new() };
+        Ok(Plan::Learn(Box::new(learner), Promise::NUMBER))
+    }
+}
+
+struct Limits {
+    name: String,
+    params: Params,
+    moments: Moments,
+    values: Vec<f64>,
+}
+
+impl Learner for Limits {
+    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let values = numbers(&column.array)?;
+        if self.keeps_values() {
+            self.values.extend(values.iter().flatten());
+        } else {
+            self.moments.merge(&Moments::of(values.iter().flatten()));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
+        let fold = self.params.fold();
+        self.values.sort_unstable_by(f64::total_cmp);
+        if self.values.is_empty() && self.moments.count == 0.0 {
+            return Err(nothing_to_learn(&self.name, "winsorize"));
+        }
+        let (low, high) = match self.params.method {
+            Method::Gaussian => {
+                let spread = fold * self.moments.variance().sqrt();
+                (self.moments.mean - spread, self.moments.mean + spread)
+            }
+            Method::Quantiles => (quantile(&self.values, fold), quantile(&self.values, 1.0 - fold)),
+            Method::Iqr => {
+                let (first, third) = (quantile(&self.values, 0.25), quantile(&self.values, 0.75));
+                (first - fold * (third - first), third + fold * (third - first))
+            }
+        };
+        if !(low.is_finite() && high.is_finite()) {
+            return Err(infinite(&self.name, "winsorize"));
+        }
+        Ok(Unit::Winsorize(Winsorize {
+            column: self.name,
+            low: (self.params.tail != Tail::Right).then_some(low),
+            high: (self.params.tail != Tail::Left).then_some(high),
+        }))
+    }
+
+    fn keeps_values(&self) -> bool {
+        self.params.method != Method::Gaussian
+    }
+}
+
+/// Fitted limits of one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Winsorize {
+    pub(super) column: String,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl Winsorize {
+    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+        let values = numbers(&frame.column(&self.column)?.array)?;
+        let low = self.low.unwrap_or(f64::NEG_INFINITY);
+        let high = self.high.unwrap_or(f64::INFINITY);
+        let cut: Float64Array = values.unary(|value| value.max(low).min(high));
+        frame.set(&self.column, Column::number(Arc::new(cut)));
+        Ok(())
+    }
+}

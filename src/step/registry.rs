@@ -57,6 +57,9 @@ impl StepRegistry {
         let mut registry = StepRegistry { kinds: BTreeMap::new() };
         registry.register::<super::command::Command>();
         registry.register::<super::understanding::IngestCsv>();
+        registry.register::<super::understanding::IngestHttp>();
+        registry.register::<super::understanding::IngestJson>();
+        registry.register::<super::understanding::IngestParquet>();
         registry.register::<super::data_engineering::SplitRandom>();
         registry.register::<super::data_engineering::FeaturePipeline>();
         registry

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
@@ -215,6 +217,20 @@ pub fn bools<V: Into<Option<bool>>>(values: impl IntoIterator<Item = V>) -> Arra
 /// A column by name.
 pub fn column<'batch>(batch: &'batch RecordBatch, name: &str) -> &'batch ArrayRef {
     batch.column_by_name(name).unwrap_or_else(|| panic!("there is no column `{name}`"))
+}
+
+/// Names, types and rows as text, one line each; `~` is null.
+pub fn show(batch: &RecordBatch) -> String {
+    let schema = batch.schema();
+    let types: Vec<String> =
+        schema.fields().iter().map(|field| format!("{}:{}", field.name(), field.data_type())).collect();
+    let columns: Vec<ArrayRef> =
+        batch.columns().iter().map(|it| cast(it, &DataType::Utf8).expect("a column that has a text form")).collect();
+    let cell = |column: &ArrayRef, row: usize| {
+        if column.is_null(row) { "~".to_owned() } else { column.as_string::<i32>().value(row).to_owned() }
+    };
+    let row = |row: usize| columns.iter().map(|column| cell(column, row)).collect::<Vec<_>>().join(" ");
+    std::iter::once(types.join(" ")).chain((0..batch.num_rows()).map(row)).collect::<Vec<_>>().join("\n")
 }
 
 struct Lines(Arc<Mutex<Vec<String>>>);

@@ -116,11 +116,16 @@ with:
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let files = Location::parse(&self.params.path).files(context)?;
-        read_csv(context, self.csv(files))
+        self.read_files(context, files)
     }
 }
 
 impl IngestCsv {
+    /// Reads `files` into the output `table`.
+    pub(super) fn read_files(&self, context: &mut StepContext, files: Vec<SourceFile>) -> Result<(), StepError> {
+        read_csv(context, &self.csv(files))
+    }
+
     fn csv(&self, files: Vec<SourceFile>) -> Csv {
         Csv {
             files,
@@ -137,17 +142,16 @@ impl IngestCsv {
     }
 }
 
-/// Reads `csv` into the output `table`.
-pub(super) fn read_csv(context: &mut StepContext, csv: Csv) -> Result<(), StepError> {
+fn read_csv(context: &mut StepContext, csv: &Csv) -> Result<(), StepError> {
     let total = csv.files.iter().map(|file| file.bytes).sum();
     let mut layout = csv.sniff()?;
-    if let Some(surprise) = write(context, &csv, &layout, total)? {
+    if let Some(surprise) = write(context, csv, &layout, total)? {
         context.log(format!("{surprise}; all values are looked at, and the files are read again with types that fit"));
         layout = csv.survey(layout, &mut |bytes| {
             context.progress(&Progress { done: bytes, total: Some(total), unit: "bytes", note: "types".to_owned() });
             context.check_cancelled()
         })?;
-        if let Some(surprise) = write(context, &csv, &layout, total)? {
+        if let Some(surprise) = write(context, csv, &layout, total)? {
             return Err(StepError::bug(format!("{surprise}, although every value was looked at"))
                 .help("did the file change while it was read? otherwise name the type of the column in `types`"));
         }
@@ -249,7 +253,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::step::testing::{Ran, Workbench};
+    use crate::step::testing::{self, Ran, Workbench};
 
     fn read(bench: &Workbench, path: &str, with: Value) -> Result<Ran, StepError> {
         let mut params = with;
@@ -270,27 +274,7 @@ mod tests {
     }
 
     fn show(ran: &Ran) -> String {
-        let table = ran.table("table");
-        let schema = table.schema();
-        let types: Vec<String> =
-            schema.fields().iter().map(|field| format!("{}:{}", field.name(), field.data_type())).collect();
-        let mut lines = vec![types.join(" ")];
-        let columns: Vec<_> = table
-            .columns()
-            .iter()
-            .map(|it| arrow::compute::cast(it, &arrow::datatypes::DataType::Utf8).unwrap())
-            .collect();
-        for row in 0..table.num_rows() {
-            let cells: Vec<&str> = columns
-                .iter()
-                .map(|column| {
-                    use arrow::array::{Array, AsArray};
-                    if column.is_null(row) { "~" } else { column.as_string::<i32>().value(row) }
-                })
-                .collect();
-            lines.push(cells.join(" "));
-        }
-        lines.join("\n")
+        testing::show(&ran.table("table"))
     }
 
     fn one(text: &str, with: Value) -> String {

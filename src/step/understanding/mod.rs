@@ -2,6 +2,13 @@
 
 pub mod csv;
 mod ingest_csv;
+mod ingest_http;
+mod ingest_json;
+mod ingest_parquet;
+pub mod json;
 pub mod source;
 
 pub use ingest_csv::IngestCsv;
+pub use ingest_http::IngestHttp;
+pub use ingest_json::IngestJson;
+pub use ingest_parquet::IngestParquet;

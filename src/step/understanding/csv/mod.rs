@@ -9,7 +9,7 @@ mod encoding;
 mod layout;
 mod read;
 mod records;
-mod value;
+pub mod value;
 
 pub use column::ColumnType;
 pub use dialect::{Dialect, Nulls};

@@ -6,7 +6,7 @@ use super::ColumnType;
 
 /// What all texts of a column seen so far could be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Class {
+pub enum Class {
     /// Nothing was seen yet.
     #[default]
     Unseen,
@@ -28,7 +28,7 @@ pub(super) enum Class {
 
 impl Class {
     /// The narrowest class of one text.
-    pub(super) fn of(text: &[u8], decimal: u8) -> Class {
+    pub fn of(text: &[u8], decimal: u8) -> Class {
         match text.first() {
             Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b',' | b'i' | b'I' | b'n' | b'N') => {}
             Some(b't' | b'T' | b'f' | b'F') if is_bool(text) => return Class::Bool,
@@ -57,7 +57,7 @@ impl Class {
 
     /// The narrowest class that takes both.
     #[must_use]
-    pub(super) fn join(self, other: Class) -> Class {
+    pub fn join(self, other: Class) -> Class {
         match (self, other) {
             (one, same) if one == same => one,
             (Class::Unseen, one) | (one, Class::Unseen) => one,
@@ -68,12 +68,12 @@ impl Class {
     }
 
     /// Whether a column of this class takes `text` as it is.
-    pub(super) fn takes(self, text: &[u8], decimal: u8) -> bool {
+    pub fn takes(self, text: &[u8], decimal: u8) -> bool {
         self == Class::Text || self.join(Class::of(text, decimal)) == self
     }
 
     /// The type of a column of this class; a column without any value is text.
-    pub(super) fn column_type(self) -> ColumnType {
+    pub fn column_type(self) -> ColumnType {
         match self {
             Class::Bool => ColumnType::Bool,
             Class::Int => ColumnType::Int64,
@@ -100,7 +100,7 @@ fn is_plain_int(text: &[u8]) -> bool {
 }
 
 /// A whole number of 64 bits.
-pub(super) fn int(text: &[u8]) -> Option<i64> {
+pub fn int(text: &[u8]) -> Option<i64> {
     let (is_negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
@@ -122,7 +122,7 @@ pub(super) fn int(text: &[u8]) -> Option<i64> {
 }
 
 /// A number, `inf` and `nan` included, to the nearest double.
-pub(super) fn float(text: &[u8], decimal: u8) -> Option<f64> {
+pub fn float(text: &[u8], decimal: u8) -> Option<f64> {
     /// Powers of ten that are exact as doubles; a product or quotient with one of them rounds once, so it is right.
     const EXACT: [f64; 23] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
@@ -168,7 +168,7 @@ fn slow_float(text: &[u8], unsigned: &[u8], digits: usize, at: usize, decimal: u
 }
 
 /// Days since 1970 of `2024-02-29`.
-pub(super) fn date(text: &[u8]) -> Option<i32> {
+pub fn date(text: &[u8]) -> Option<i32> {
     if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
         return None;
     }
@@ -183,7 +183,7 @@ pub(super) fn date(text: &[u8]) -> Option<i32> {
 }
 
 /// Microseconds since 1970 of an ISO date and time, and whether it names a time zone. A bare date is midnight.
-pub(super) fn timestamp(text: &[u8]) -> Option<(i64, bool)> {
+pub fn timestamp(text: &[u8]) -> Option<(i64, bool)> {
     if text.len() < 16 {
         return date(text).map(|days| (i64::from(days) * 86_400_000_000, false));
     }
@@ -207,7 +207,7 @@ pub(super) fn timestamp(text: &[u8]) -> Option<(i64, bool)> {
 }
 
 /// A truth value as people write it when they say that the column holds truth values.
-pub(super) fn boolean(text: &[u8]) -> Option<bool> {
+pub fn boolean(text: &[u8]) -> Option<bool> {
     let is = |names: &[&[u8]]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
     if is(&[b"true", b"t", b"yes", b"y", b"1"]) {
         Some(true)

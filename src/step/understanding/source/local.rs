@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
+use super::{Download, download, object};
 use crate::step::{Dependency, StepContext, StepError};
 
 /// A file to read, on the local disk.
@@ -68,9 +69,10 @@ impl Location {
     pub fn files(&self, context: &mut StepContext) -> Result<Vec<SourceFile>, StepError> {
         match self {
             Location::Local(pattern) => local_files(pattern, context),
-            Location::Url(url) => {
-                Err(StepError::input("url_scheme", format!("`{url}` cannot be read")).help("use a local file"))
+            Location::Url(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                Ok(vec![download(&Download::plain(url), context)?])
             }
+            Location::Url(url) => object::fetch(url, context),
         }
     }
 }

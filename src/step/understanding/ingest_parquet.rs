@@ -1,0 +1,208 @@
+//! `ingest.parquet`: Parquet files from elsewhere to one table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::source::{Location, SourceFile, plain_batch, plain_type};
+use crate::artifact::ArtifactKind;
+use crate::phase::Phase;
+use crate::step::{Dependency, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
+use crate::table::{TableError, TableReader};
+
+/// Reads one or more Parquet files as one table.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// A file, a pattern such as `data/*.parquet`, or a URL (`https`, `s3`, `gs`, `az`). Relative paths start from the
+    /// manifest's folder. Files are read in the order of their names and must have the same columns.
+    pub path: String,
+    /// The columns to read, in this order; all of them by default.
+    #[serde(default)]
+    pub columns: Vec<String>,
+}
+
+/// A step that reads Parquet.
+pub struct IngestParquet {
+    params: Params,
+}
+
+impl StepKind for IngestParquet {
+    const NAME: &'static str = "ingest.parquet";
+    const VERSION: u32 = 1;
+    const PHASE: Phase = Phase::Understanding;
+    const SUMMARY: &'static str =
+        "Reads Parquet files into a table, with types brought to the ones that steps work with.";
+    const EXAMPLE: &'static str = "\
+uses: ingest.parquet
+with:
+  path: data/customers.parquet
+  columns: [customerID, tenure, Churn]
+";
+    type Params = Params;
+
+    fn new(params: Params) -> Result<Self, ParamErrors> {
+        if params.path.is_empty() {
+            return Err(ParamErrors::one(["path"], "the path is empty"));
+        }
+        Ok(IngestParquet { params })
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        vec![Location::parse(&self.params.path).dependency()]
+    }
+
+    fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
+        let files = Location::parse(&self.params.path).files(context)?;
+        read_parquet(context, &files, &self.params.columns)
+    }
+}
+
+/// Reads `files` into the output `table`.
+pub(super) fn read_parquet(
+    context: &mut StepContext,
+    files: &[SourceFile],
+    columns: &[String],
+) -> Result<(), StepError> {
+    let readers: Vec<TableReader> = files.iter().map(open).collect::<Result<_, _>>()?;
+    let names: Vec<String> =
+        if columns.is_empty() { readers[0].columns().map(str::to_owned).collect() } else { columns.to_vec() };
+    let schema = plain_schema(&files[0], &readers[0], &names)?;
+    for (file, reader) in files.iter().zip(&readers).skip(1) {
+        check_same(&files[0], &schema, file, reader, columns.is_empty())?;
+    }
+    let total = readers.iter().map(TableReader::rows).sum();
+    let mut table = context.create_table(&schema)?;
+    let mut rows = 0;
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    for reader in &readers {
+        for batch in reader.select(&wanted)? {
+            context.check_cancelled()?;
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            table.write(&plain_batch(&batch, &schema)?)?;
+            context.progress(&Progress { done: rows, total: Some(total), unit: "rows", note: String::new() });
+        }
+    }
+    context.finish_table("table", table)?;
+    context.metric("rows", rows as f64);
+    context.metric("columns", names.len() as f64);
+    context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);
+    Ok(())
+}
+
+fn open(file: &SourceFile) -> Result<TableReader, StepError> {
+    TableReader::open(&file.path).map_err(|error| match error {
+        TableError::Parquet { source, .. } => {
+            StepError::input("parquet_damaged", format!("`{}` is not a whole Parquet file", file.name))
+                .caused_by(source)
+        }
+        error => error.into(),
+    })
+}
+
+fn plain_schema(file: &SourceFile, reader: &TableReader, names: &[String]) -> Result<SchemaRef, StepError> {
+    let field = |name: &String| {
+        let found = reader.schema().field_with_name(name).map_err(|_| {
+            let available = reader.columns().map(str::to_owned).collect();
+            StepError::from(TableError::NoColumn { column: name.clone(), available })
+        })?;
+        let plain = plain_type(found.data_type()).ok_or_else(|| {
+            let message =
+                format!("column `{name}` of `{}` has type {}, which no step works with", file.name, found.data_type());
+            StepError::input("column_type", message)
+                .help("leave it out with `columns`, or flatten it in a `data.sql` or `run:` step")
+        })?;
+        Ok::<Field, StepError>(Field::new(name, plain, true))
+    };
+    Ok(Arc::new(Schema::new(names.iter().map(field).collect::<Result<Vec<_>, _>>()?)))
+}
+
+fn check_same(
+    first: &SourceFile,
+    schema: &SchemaRef,
+    file: &SourceFile,
+    reader: &TableReader,
+    is_all: bool,
+) -> Result<(), StepError> {
+    let refuse = |message: String| {
+        Err(StepError::input("parquet_columns", message).help("files that are read together have the same columns"))
+    };
+    for field in schema.fields() {
+        let name = field.name();
+        match reader.schema().field_with_name(name) {
+            Err(_) => {
+                return refuse(format!("the column `{name}` of `{}` is missing from `{}`", first.name, file.name));
+            }
+            Ok(found) if plain_type(found.data_type()).as_ref() != Some(field.data_type()) => {
+                return refuse(format!(
+                    "column `{name}` is {} in `{}` and {} in `{}`",
+                    field.data_type(),
+                    first.name,
+                    found.data_type(),
+                    file.name
+                ));
+            }
+            Ok(_) => {}
+        }
+    }
+    match reader.columns().find(|name| is_all && schema.field_with_name(name).is_err()) {
+        Some(extra) => refuse(format!("`{}` has a column `{extra}` that `{}` does not have", file.name, first.name)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Float32Array, Int32Array, ListArray};
+    use arrow::datatypes::Int32Type;
+    use serde_json::json;
+
+    use super::*;
+    use crate::step::testing::{Workbench, batch, column, texts};
+    use crate::table::TableWriter;
+
+    fn put(bench: &Workbench, name: &str, columns: &[(&str, ArrayRef)]) {
+        let rows = batch(columns);
+        let mut writer = TableWriter::create(&bench.folder().join(name), &rows.schema()).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+    }
+
+    fn small() -> ArrayRef {
+        Arc::new(Int32Array::from(vec![Some(1), None]))
+    }
+
+    #[test]
+    fn types_are_brought_to_the_ones_that_steps_work_with() {
+        let bench = Workbench::new();
+        let half: ArrayRef = Arc::new(Float32Array::from(vec![0.5, 1.5]));
+        put(&bench, "a.parquet", &[("n", small()), ("x", half), ("t", texts(["a", "b"]))]);
+        let ran = bench.run("ingest.parquet", json!({"path": "a.parquet", "columns": ["x", "n"]}), &[]).unwrap();
+        let table = ran.table("table");
+        let types: Vec<String> =
+            table.schema().fields().iter().map(|it| format!("{}:{}", it.name(), it.data_type())).collect();
+        assert_eq!(types, ["x:Float64", "n:Int64"]);
+        assert_eq!(column(&table, "n").null_count(), 1);
+    }
+
+    #[test]
+    fn files_that_differ_or_are_broken_are_refused() {
+        let bench = Workbench::new();
+        put(&bench, "a.parquet", &[("n", small())]);
+        put(&bench, "b.parquet", &[("n", texts(["a", "b"]))]);
+        let refused = |path: &str| bench.run("ingest.parquet", json!({"path": path}), &[]).err().unwrap().to_string();
+        insta::assert_snapshot!(refused("*.parquet"), @"column `n` is Int64 in `a.parquet` and Utf8 in `b.parquet`");
+        bench.file("c.parquet", "not Parquet");
+        insta::assert_snapshot!(refused("c.parquet"), @"`c.parquet` is not a whole Parquet file");
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1)])]));
+        put(&bench, "d.parquet", &[("l", list)]);
+        assert!(refused("d.parquet").contains("which no step works with"), "{}", refused("d.parquet"));
+    }
+}

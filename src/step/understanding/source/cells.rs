@@ -1,0 +1,187 @@
+//! Rows of cells to Arrow batches, for sources whose values carry types: JSON and databases.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use crate::step::StepError;
+use crate::step::understanding::csv::{ColumnType, value};
+
+/// One value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Missing.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number; NaN counts as missing.
+    Float(f64),
+    /// A text.
+    Text(String),
+    /// Days since 1970.
+    Date(i32),
+    /// Microseconds since 1970 without time zone.
+    Timestamp(i64),
+    /// Microseconds since 1970 in UTC.
+    Instant(i64),
+}
+
+impl Cell {
+    /// The value as text for messages.
+    pub fn shown(&self) -> String {
+        match self {
+            Cell::Null => "null".to_owned(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Int(value) | Cell::Timestamp(value) | Cell::Instant(value) => value.to_string(),
+            Cell::Float(value) => value.to_string(),
+            Cell::Date(days) => days.to_string(),
+            Cell::Text(text) => text.chars().take(60).collect(),
+        }
+    }
+}
+
+enum Builder {
+    Int(Int64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    Bool(BooleanBuilder),
+    Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Instant(TimestampMicrosecondBuilder),
+}
+
+/// Collects cells into a batch.
+pub struct Cells {
+    schema: SchemaRef,
+    builders: Vec<Builder>,
+    rows: usize,
+}
+
+impl Cells {
+    /// A collector for columns with these names and types.
+    pub fn new(columns: &[(String, ColumnType)]) -> Cells {
+        let fields: Vec<Field> =
+            columns.iter().map(|(name, column_type)| Field::new(name, column_type.data_type(), true)).collect();
+        let builders = columns
+            .iter()
+            .map(|(_, column_type)| match column_type {
+                ColumnType::Int64 => Builder::Int(Int64Builder::new()),
+                ColumnType::Float64 => Builder::Float(Float64Builder::new()),
+                ColumnType::Text => Builder::Text(StringBuilder::new()),
+                ColumnType::Bool => Builder::Bool(BooleanBuilder::new()),
+                ColumnType::Date => Builder::Date(Date32Builder::new()),
+                ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
+                ColumnType::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            })
+            .collect();
+        Cells { schema: Arc::new(Schema::new(fields)), builders, rows: 0 }
+    }
+
+    /// The schema of the batches.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many rows are waiting.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Appends a value to a column; a value that does not fit comes back. Texts are parsed where another type is wanted.
+    pub fn push(&mut self, column: usize, cell: Cell) -> Result<(), Cell> {
+        match (&mut self.builders[column], cell) {
+            (builder, Cell::Null) => builder.append_null(),
+            (Builder::Int(builder), Cell::Int(value)) => builder.append_value(value),
+            (Builder::Float(builder), Cell::Float(value)) => builder.append_option((!value.is_nan()).then_some(value)),
+            (Builder::Float(builder), Cell::Int(value)) => builder.append_value(value as f64),
+            (Builder::Text(builder), Cell::Text(value)) => builder.append_value(value),
+            (Builder::Text(builder), Cell::Bool(value)) => builder.append_value(value.to_string()),
+            (Builder::Text(builder), Cell::Int(value)) => builder.append_value(value.to_string()),
+            (Builder::Text(builder), Cell::Float(value)) => builder.append_value(value.to_string()),
+            (Builder::Bool(builder), Cell::Bool(value)) => builder.append_value(value),
+            (Builder::Bool(builder), Cell::Int(value @ (0 | 1))) => builder.append_value(value == 1),
+            (Builder::Date(builder), Cell::Date(value)) => builder.append_value(value),
+            (Builder::Timestamp(builder), Cell::Timestamp(value))
+            | (Builder::Instant(builder), Cell::Instant(value)) => {
+                builder.append_value(value);
+            }
+            (builder, Cell::Text(text)) => return builder.append_parsed(text),
+            (_, cell) => return Err(cell),
+        }
+        Ok(())
+    }
+
+    /// Ends a row that has a value in every column.
+    pub fn end_row(&mut self) {
+        self.rows += 1;
+    }
+
+    /// The rows so far as a batch; the collector is empty afterwards.
+    pub fn finish(&mut self) -> Result<RecordBatch, StepError> {
+        self.rows = 0;
+        let arrays = self.builders.iter_mut().map(Builder::finish).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
+    }
+}
+
+impl Builder {
+    fn append_null(&mut self) {
+        match self {
+            Builder::Int(builder) => builder.append_null(),
+            Builder::Float(builder) => builder.append_null(),
+            Builder::Text(builder) => builder.append_null(),
+            Builder::Bool(builder) => builder.append_null(),
+            Builder::Date(builder) => builder.append_null(),
+            Builder::Timestamp(builder) | Builder::Instant(builder) => builder.append_null(),
+        }
+    }
+
+    fn append_parsed(&mut self, text: String) -> Result<(), Cell> {
+        let bytes = text.trim().as_bytes();
+        let moment = |is_zoned: bool| value::timestamp(bytes).filter(|(_, zoned)| *zoned == is_zoned).map(|it| it.0);
+        let done = match self {
+            Builder::Int(builder) => value::int(bytes).map(|value| builder.append_value(value)),
+            Builder::Float(builder) => value::float(bytes, b'.').map(|value| builder.append_value(value)),
+            Builder::Bool(builder) => value::boolean(bytes).map(|value| builder.append_value(value)),
+            Builder::Date(builder) => value::date(bytes).map(|value| builder.append_value(value)),
+            Builder::Timestamp(builder) => moment(false).map(|value| builder.append_value(value)),
+            Builder::Instant(builder) => moment(true).map(|value| builder.append_value(value)),
+            Builder::Text(_) => None,
+        };
+        done.ok_or(Cell::Text(text))
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Builder::Int(builder) => Arc::new(builder.finish()),
+            Builder::Float(builder) => Arc::new(builder.finish()),
+            Builder::Text(builder) => Arc::new(builder.finish()),
+            Builder::Bool(builder) => Arc::new(builder.finish()),
+            Builder::Date(builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(builder) | Builder::Instant(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_does_not_fit_comes_back() {
+        let columns = [("n".to_owned(), ColumnType::Int64), ("day".to_owned(), ColumnType::Date)];
+        let mut cells = Cells::new(&columns);
+        assert_eq!(cells.push(0, Cell::Text("5".to_owned())), Ok(()));
+        assert_eq!(cells.push(1, Cell::Text("2024-02-30".to_owned())), Err(Cell::Text("2024-02-30".to_owned())));
+        assert_eq!(cells.push(1, Cell::Null), Ok(()));
+        cells.end_row();
+        assert_eq!(cells.finish().unwrap().num_rows(), 1);
+        assert_eq!(cells.push(0, Cell::Float(0.5)), Err(Cell::Float(0.5)));
+    }
+}

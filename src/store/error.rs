@@ -66,9 +66,22 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
-    /// A query that `sql` does not run.
-    #[error("{0}")]
-    Refused(String),
+    /// What was asked for by name is not there, or the name fits several.
+    #[error("{message}")]
+    NotFound {
+        /// What was looked for and not found.
+        message: String,
+        /// What is there instead.
+        help: Option<String>,
+    },
+    /// A query that cannot be run.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        message: String,
+        /// What to write instead.
+        help: Option<String>,
+    },
     /// A promise of the engine's port was broken.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -81,5 +94,12 @@ impl StoreError {
             StoreError::Engine(error) => error,
             other => EngineError::Database { doing, source: Box::new(other) },
         }
+    }
+}
+
+/// The failure of a query; connections that cannot be had are told apart by [`super::Store::read`].
+impl From<sqlx::Error> for StoreError {
+    fn from(source: sqlx::Error) -> StoreError {
+        StoreError::Sql { doing: "read", source }
     }
 }

@@ -1,1 +1,38 @@
 //! What the command line and the server ask, one file for each subject.
+
+mod artifacts;
+mod diff;
+mod endpoints;
+mod lineage;
+mod models;
+mod runs;
+mod show;
+mod sql;
+
+pub use artifacts::ArtifactDetail;
+pub use diff::{Difference, MetricDifference, RunDiff};
+pub use endpoints::Endpoint;
+pub use lineage::{Direction, LineageGraph, LineageNode};
+pub use models::ModelVersion;
+pub use runs::RunSummary;
+pub use show::{AttemptError, GateDetail, MeasuredValue, OutputDetail, RunDetail, StepDetail};
+pub use sql::QueryResult;
+
+use super::StoreError;
+
+fn not_found(message: String, help: impl Into<Option<String>>) -> StoreError {
+    StoreError::NotFound { message, help: help.into() }
+}
+
+/// A stored text that should read as `T`.
+fn parsed<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, StoreError>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| StoreError::Corrupt { what, reason: error.to_string() })
+}
+
+/// A stored JSON text.
+fn json(what: &'static str, text: &str) -> Result<serde_json::Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt { what, reason: error.to_string() })
+}

@@ -1,0 +1,89 @@
+//! Finding an artifact by its digest.
+
+use serde::Serialize;
+
+use super::super::connection::{Row, Session};
+use super::super::{Store, StoreError};
+use super::{not_found, parsed};
+use crate::artifact::{ArtifactRef, Digest};
+
+/// The shortest beginning of a digest that is looked up.
+const SHORTEST: usize = 4;
+
+/// An artifact with the step that made it first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArtifactDetail {
+    /// The artifact.
+    #[serde(flatten)]
+    pub artifact: ArtifactRef,
+    /// The pipeline of the run.
+    pub pipeline: String,
+    /// The run.
+    pub run: String,
+    /// The step.
+    pub step: String,
+    /// The output; none for a bundle made in passing.
+    pub output: Option<String>,
+    /// When.
+    pub created_at: String,
+}
+
+impl Store {
+    /// The artifact whose digest begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none or more than one.
+    pub async fn artifact(&self, prefix: &str) -> Result<ArtifactDetail, StoreError> {
+        let mut session = self.read("look for an artifact").await?;
+        find(&mut session, prefix).await
+    }
+}
+
+pub(super) async fn find(session: &mut Session<'_>, prefix: &str) -> Result<ArtifactDetail, StoreError> {
+    let prefix = prefix.to_ascii_lowercase();
+    if prefix.len() < SHORTEST || prefix.len() > 64 || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let help =
+            format!("write at least {SHORTEST} of its 64 hexadecimal digits, as `phaseline show RUN` lists them");
+        return Err(not_found(format!("`{prefix}` is not the beginning of a digest"), help));
+    }
+    // Everything that begins with these digits lies between them and them followed by a letter after `f`.
+    let sql = "select a.digest, a.kind, a.bytes, a.rows, r.pipeline, a.run_id, a.step, a.output, a.created_at
+        from artifacts a join runs r on r.run_id = a.run_id
+        where a.digest >= $1 and a.digest < $2 order by a.digest limit 2";
+    let rows = session.fetch(sql, vec![prefix.as_str().into(), format!("{prefix}g").into()]).await?;
+    match rows.as_slice() {
+        [only] => detail(only),
+        [] => Err(not_found(format!("no artifact has a digest that begins with `{prefix}`"), None)),
+        _ => {
+            let help = "write more of it".to_owned();
+            Err(not_found(format!("several artifacts have digests that begin with `{prefix}`"), help))
+        }
+    }
+}
+
+fn detail(row: &Row) -> Result<ArtifactDetail, StoreError> {
+    Ok(ArtifactDetail {
+        artifact: reference(row, "digest", "kind", "bytes", "rows")?,
+        pipeline: row.get("pipeline")?,
+        run: row.get("run_id")?,
+        step: row.get("step")?,
+        output: row.get("output")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+/// An artifact from the columns of those names.
+pub(super) fn reference(
+    row: &Row,
+    digest: &str,
+    kind: &str,
+    bytes: &str,
+    rows: &str,
+) -> Result<ArtifactRef, StoreError> {
+    Ok(ArtifactRef {
+        digest: parsed::<Digest>("digest", &row.get::<String>(digest)?)?,
+        kind: parsed("kind of an artifact", &row.get::<String>(kind)?)?,
+        bytes: row.get::<i64>(bytes)?.unsigned_abs(),
+        rows: row.get::<Option<i64>>(rows)?.map(i64::unsigned_abs),
+    })
+}

@@ -3,10 +3,20 @@
 //! Exit codes: 0 succeeded, 1 a step failed or the machine did, 2 the manifest or the command is wrong, 3 a gate
 //! rejected, 130 cancelled.
 
+mod artifacts;
 mod completions;
+mod database;
+mod diff;
 mod exit;
+mod lineage;
+mod logs;
+mod models;
 mod output;
+mod runs;
 mod settings;
+mod show;
+mod sql;
+mod table_facts;
 
 pub mod sample;
 
@@ -29,6 +39,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List runs, newest first.
+    Runs(runs::Args),
+    /// Show one run: its steps, gates and metrics.
+    Show(show::Args),
+    /// Print the log of a step of a run.
+    Logs(logs::Args),
+    /// Look at artifacts.
+    Artifacts(artifacts::Args),
+    /// Show what went into a model or artifact, or what came of it.
+    Lineage(lineage::Args),
+    /// List registered models.
+    Models(models::Args),
+    /// Compare two runs: params, inputs, outputs, metrics.
+    Diff(diff::Args),
+    /// Ask the lineage views in SQL.
+    Sql(sql::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -43,6 +69,14 @@ pub fn main() -> ExitCode {
     let result = settings::Settings::resolve(cli.settings).and_then(|settings| {
         crate::telemetry::start(settings.verbosity);
         match cli.command {
+            Command::Runs(args) => runs::run(&settings, &args),
+            Command::Show(args) => show::run(&settings, &args),
+            Command::Logs(args) => logs::run(&settings, &args),
+            Command::Artifacts(args) => artifacts::run(&settings, &args),
+            Command::Lineage(args) => lineage::run(&settings, &args),
+            Command::Models(args) => models::run(&settings, &args),
+            Command::Diff(args) => diff::run(&settings, &args),
+            Command::Sql(args) => sql::run(&settings, &args),
             Command::Completions(args) => completions::run(&args),
         }
     });

@@ -11,6 +11,13 @@ pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes everything that `source` gives.
+pub(super) fn copy(source: &mut impl io::Read) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    io::copy(source, &mut out)?;
+    out.flush()
+}
+
 /// Writes a line of text.
 pub(super) fn line(text: impl AsRef<str>) -> io::Result<()> {
     write(format!("{}\n", text.as_ref()).as_bytes())

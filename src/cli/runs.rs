@@ -1,0 +1,79 @@
+//! `phaseline runs`.
+
+use super::database::{ask, time};
+use super::{Exit, Settings, output};
+use crate::store::queries::RunSummary;
+
+/// Which runs.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only runs of this pipeline.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+    /// How many, newest first.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    limit: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
+    let runs = ask(settings, async |store| store.runs(args.pipeline.as_deref(), args.limit).await)?;
+    if args.json {
+        output::json(&runs)?;
+    } else if runs.is_empty() {
+        output::line("no runs")?;
+    } else {
+        output::write(text(&runs).as_bytes())?;
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn text(runs: &[RunSummary]) -> String {
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            vec![
+                run.run.to_string(),
+                run.pipeline.clone(),
+                run.state.clone(),
+                format!("{}/{}", run.done, run.steps),
+                run.reused.to_string(),
+                time(&run.created_at),
+                run.seconds.map_or_else(|| "-".to_owned(), output::seconds),
+            ]
+        })
+        .collect();
+    output::table(&["run", "pipeline", "state", "done", "reused", "asked for (UTC)", "took"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::RunId;
+
+    #[test]
+    fn runs_are_listed_in_columns() {
+        let run = RunSummary {
+            run: RunId::from_u128(0x0193_8000),
+            pipeline: "churn".to_owned(),
+            state: "rejected".to_owned(),
+            manifest_path: "churn.yaml".to_owned(),
+            requested_by: "cli".to_owned(),
+            created_at: "2026-03-02T08:00:00.123456Z".to_owned(),
+            finished_at: None,
+            seconds: Some(75.2),
+            steps: 12,
+            done: 9,
+            reused: 4,
+            failed: 0,
+        };
+        let interrupted = RunSummary { state: "interrupted".to_owned(), seconds: None, ..run.clone() };
+        insta::assert_snapshot!(text(&[run, interrupted]), @r"
+        run                                   pipeline  state        done  reused  asked for (UTC)      took
+        run_00000000000000000000000001938000  churn     rejected     9/12       4  2026-03-02 08:00:00  1m15s
+        run_00000000000000000000000001938000  churn     interrupted  9/12       4  2026-03-02 08:00:00  -
+        ");
+    }
+}

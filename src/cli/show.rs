@@ -1,0 +1,118 @@
+//! `phaseline show RUN`.
+
+use std::fmt::Write;
+
+use super::database::{ask, short, time, value};
+use super::{Exit, Settings, output};
+use crate::store::queries::{RunDetail, StepDetail};
+
+/// Which run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A run id, the beginning of one, or `latest`.
+    run: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
+    let detail = ask(settings, async |store| store.run_detail(store.find_run(&args.run).await?).await)?;
+    if args.json {
+        output::json(&detail)?;
+    } else {
+        output::write(text(&detail).as_bytes())?;
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn text(detail: &RunDetail) -> String {
+    let mut text = String::new();
+    let run = &detail.summary;
+    let took = run.seconds.map_or_else(String::new, |seconds| format!(" in {}", output::seconds(seconds)));
+    // Writing into a string cannot fail.
+    let mut line = |words: String| writeln!(text, "{words}").expect("a string takes everything");
+    line(format!("{}  {} {}{took}", run.run, run.pipeline, run.state));
+    line(format!("  manifest  {} ({})", run.manifest_path, short(&detail.manifest_digest)));
+    line(format!("  asked     {} UTC by {}", time(&run.created_at), run.requested_by));
+    let facts = detail.environment.as_object().into_iter().flatten();
+    let facts: Vec<String> =
+        facts.filter_map(|(name, fact)| Some(format!("{}: {}", name.replace('_', " "), fact.as_str()?))).collect();
+    if !facts.is_empty() {
+        line(format!("  with      {}", facts.join(", ")));
+    }
+    let params: Vec<String> = detail.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !params.is_empty() {
+        line(format!("  params    {}", params.join(" ")));
+    }
+    line(String::new());
+    text.push_str(&steps(&detail.steps));
+    for step in &detail.steps {
+        if let Some(error) = &step.error {
+            write!(text, "\n{} failed ({}, {}): {}\n", step.step, error.fault, error.code, error.message)
+                .expect("a string takes everything");
+            if let Some(help) = &error.help {
+                writeln!(text, "  help: {help}").expect("a string takes everything");
+            }
+        }
+    }
+    if !detail.gates.is_empty() {
+        let rows: Vec<Vec<String>> = detail
+            .gates
+            .iter()
+            .map(|gate| {
+                let verdict = gate.verdict.clone().unwrap_or_else(|| "open".to_owned());
+                let evidence = gate.evidence.as_object().into_iter().flatten();
+                let evidence: Vec<String> = evidence.map(|(path, value)| format!("{path} = {value}")).collect();
+                vec![gate.gate.clone(), gate.phase.clone(), verdict, gate.expression.clone(), evidence.join(", ")]
+            })
+            .collect();
+        text.push('\n');
+        text.push_str(&output::table(&["gate", "phase", "verdict", "check", "measured"], &rows));
+    }
+    text.push_str(&metrics(&detail.steps));
+    text
+}
+
+fn steps(steps: &[StepDetail]) -> String {
+    let rows: Vec<Vec<String>> = steps
+        .iter()
+        .map(|step| {
+            let outputs: Vec<String> =
+                step.outputs.iter().map(|output| format!("{} {}", output.output, short(&output.digest))).collect();
+            let rest = step.because.clone().unwrap_or_else(|| outputs.join(", "));
+            vec![
+                step.step.clone(),
+                step.phase.clone(),
+                step.kind.clone(),
+                step.state.clone(),
+                step.attempts.to_string(),
+                step.seconds.map_or_else(|| "-".to_owned(), output::seconds),
+                rest,
+            ]
+        })
+        .collect();
+    output::table(&["step", "phase", "uses", "state", "attempts", "took", "outputs"], &rows)
+}
+
+/// The metrics over all rows; those of slices are left to `--json` and SQL.
+fn metrics(steps: &[StepDetail]) -> String {
+    let shown = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), value);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut sliced = 0;
+    for step in steps {
+        for metric in &step.metrics {
+            if metric.slice.is_some() {
+                sliced += 1;
+                continue;
+            }
+            let name = metric.metric.clone();
+            rows.push(vec![step.step.clone(), name, shown(metric.value), shown(metric.low), shown(metric.high)]);
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let note = if sliced > 0 { format!("and {sliced} values of slices: see `--json`\n") } else { String::new() };
+    format!("\n{}{note}", output::table(&["step", "metric", "value", "low", "high"], &rows))
+}

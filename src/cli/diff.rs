@@ -119,7 +119,7 @@ mod tests {
         input      left          right
         net.train  a1a1a1a1a1a1  b2b2b2b2b2b2
 
-        metric                     left    right   change
+        metric                       left   right   change
         report.roc_auc [senior=1]  0.8312  0.8441  +0.0129
         ");
     }

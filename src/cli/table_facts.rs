@@ -135,11 +135,11 @@ mod tests {
         let facts = column_facts(&TableReader::open(&path).unwrap()).unwrap();
         let cells: Vec<Vec<String>> = facts.iter().map(ColumnFacts::cells).collect();
         insta::assert_snapshot!(super::super::output::table(&ColumnFacts::HEADER, &cells), @r"
-        column  type     nulls  min  max  mean
+        column  type     nulls  min  max    mean
         tenure  Int64        1  2    7    3.6667
         name    Utf8         0  a    c
-        left    Boolean      0  0    1    0.5
-        gone    Int64        3
+        left    Boolean      0  0    1       0.5
+        gone    Int64        4
         ");
     }
 }

@@ -1,11 +1,45 @@
 //! Plan in, run out, by events.
 //!
-//! A run is a log of events. `Run::apply` is the only state change and refuses what is illegal; `decide` is a pure
-//! function from a run, the time and the limits to actions. An event is durable before its effect begins, and a fresh
-//! run is the recovery of an empty log.
+//! A run is a log of events. [`Run::apply`] is the only state change and refuses what is illegal; [`decide`] is a pure
+//! function from a run and the time to actions, and [`admit`] says for which of them there is room. An event is durable
+//! before its effect begins, and a fresh run is the recovery of an empty log. [`Engine`] drives a run: it is the only
+//! part that waits.
 
 mod event;
 mod ports;
 
+mod options;
+mod state;
+mod board;
+mod run;
+mod apply;
+mod scope;
+mod gate;
+mod retry;
+mod decide;
+mod admit;
+mod files;
+mod cache_key;
+mod resolve;
+mod order;
+mod journal;
+mod lease;
+mod attempts;
+mod error;
+mod run_loop;
+mod driver;
+mod memory;
+
+pub use admit::{Limits, admit};
+pub use apply::IllegalEvent;
+pub use cache_key::{Keyed, Uncacheable, cache_key, explain, key_of};
+pub use decide::{Action, decide};
+pub use driver::{CancelSwitch, Engine, EngineSettings};
+pub use error::DriveError;
 pub use event::{CacheKey, Happening, InputBinding, KeyParts, Outcome, RunEvent, SkipReason, Verdict};
+pub use files::{FileDigests, NoDigest};
+pub use memory::MemoryLog;
+pub use options::{RunOptions, Selection, UnknownStep};
 pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, RunLog, StoredRun};
+pub use run::Run;
+pub use state::{GateState, Made, RunningAttempt, Setback, StepEnd, StepRecord, StepState};

@@ -1,0 +1,83 @@
+//! A run together with its log: each event is applied at once and written in groups, before its effect begins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use super::{EngineError, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog};
+
+/// The first wait before a failed write is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest one.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The only way by which a driver changes its run.
+pub(super) struct Journal {
+    pub(super) run: Run,
+    pub(super) lease: Lease,
+    log: Arc<dyn RunLog>,
+    pending: Vec<RunEvent>,
+    committed: broadcast::Sender<Arc<RunEvent>>,
+    /// How long a database may be away before the run is left to be resumed.
+    patience: Duration,
+}
+
+impl Journal {
+    pub(super) fn new(
+        run: Run,
+        lease: Lease,
+        log: Arc<dyn RunLog>,
+        committed: broadcast::Sender<Arc<RunEvent>>,
+        patience: Duration,
+    ) -> Journal {
+        Journal { run, lease, log, pending: Vec::new(), committed, patience }
+    }
+
+    /// Applies an event and keeps it for the next [`Journal::flush`].
+    pub(super) fn record(&mut self, what: Happening) -> Result<(), IllegalEvent> {
+        let event = RunEvent { seq: self.run.next_seq(), at: Utc::now(), what };
+        self.run.apply(&event)?;
+        self.pending.push(event);
+        Ok(())
+    }
+
+    /// Makes everything recorded so far durable, and tells those who listen.
+    pub(super) async fn flush(&mut self) -> Result<(), EngineError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let mut wait = FIRST_WAIT;
+        while let Err(error) = self.write().await {
+            if !matches!(error, EngineError::Database { .. }) || started.elapsed() + wait > self.patience {
+                return Err(error);
+            }
+            tracing::warn!(run.id = %self.run.id(), %error, "the database did not take events; trying again");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        for event in self.pending.drain(..) {
+            // Nobody listening is no failure, and those who are too slow miss events and not the run.
+            drop(self.committed.send(Arc::new(event)));
+        }
+        Ok(())
+    }
+
+    async fn write(&self) -> Result<(), EngineError> {
+        let first = self.pending[0].seq;
+        let refused = match self.log.append(&self.lease, first, &self.pending).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if !matches!(refused, EngineError::Database { .. }) {
+            return Err(refused);
+        }
+        // The answer may have been lost and not the write: then a second one would be taken for another driver's.
+        let known = self.log.events(self.lease.run).await?;
+        let written = known.get(usize::try_from(first - 1).unwrap_or(usize::MAX)..).unwrap_or_default();
+        if written == self.pending { Ok(()) } else { Err(refused) }
+    }
+}

@@ -1,0 +1,106 @@
+//! Makes the work order of an attempt out of the run.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::admit::Share;
+use super::scope::criteria;
+use super::{EngineSettings, GateState, InputBinding, Run};
+use crate::artifact::DigestWriter;
+use crate::id::{AttemptId, InputName, RunId, StepName};
+use crate::worker::{AttemptFolder, OrderedInput, WorkOrder};
+
+/// The id of the `number`th attempt of a step. It follows from the run, so that a driver that crashed before it recorded
+/// the attempt asks for the same reservation again, and two drivers of one run can never start two.
+pub(super) fn attempt_id(run: RunId, step: &StepName, number: u32) -> AttemptId {
+    let digest = DigestWriter::new("phaseline attempt 1")
+        .bytes(run.to_string())
+        .bytes(step.as_str())
+        .number(u64::from(number))
+        .finish();
+    let bits = u128::from_str_radix(&digest.to_string()[..32], 16).expect("a digest is hexadecimal");
+    // Version 8, variant 1: a UUID whose content is its maker's business.
+    let bits = bits & !(0xf << 76) & !(0x3 << 62) | (0x8 << 76) | (0x2 << 62);
+    AttemptId::from_u128(bits)
+}
+
+/// The order for an attempt that was admitted.
+pub(super) fn work_order(
+    run: &Run,
+    step: usize,
+    attempt: AttemptId,
+    number: u32,
+    bindings: &[InputBinding],
+    settings: &EngineSettings,
+) -> WorkOrder {
+    let planned = run.planned(step);
+    let mut inputs: BTreeMap<InputName, Vec<OrderedInput>> = BTreeMap::new();
+    for binding in bindings {
+        let producer = run.step(&binding.source.step).and_then(|record| record.outcome());
+        inputs.entry(binding.input.clone()).or_default().push(OrderedInput {
+            source: binding.source.to_string(),
+            artifact: binding.artifact.clone(),
+            metrics: producer.map(|outcome| outcome.metrics.clone()).unwrap_or_default(),
+        });
+    }
+    let share = Share::of(planned, &settings.limits);
+    WorkOrder {
+        run: run.id(),
+        pipeline: run.plan().pipeline.clone(),
+        step: planned.name.clone(),
+        phase: planned.phase,
+        attempt,
+        number,
+        kind: planned.kind.clone(),
+        params: planned.params.clone(),
+        inputs,
+        seed: planned.seed,
+        base_folder: run.plan().base_folder.clone(),
+        artifacts: settings.artifacts.clone(),
+        state_folder: settings.state_folder.clone(),
+        checkpoint: AttemptFolder::checkpoint(&settings.state_folder, run.id(), &planned.name),
+        threads: share.cpus as usize,
+        memory_bytes: planned.resources.memory_bytes,
+        env: planned.env.clone(),
+        record: record(run, &settings.environment),
+    }
+}
+
+/// The record for model cards and deployments: what the manifest says about purpose (`description`, `owner`,
+/// `objectives`, `criteria`, `risks`), and what the run has found (`run`, `pipeline`, `manifest_digest`, `params`,
+/// `sealed_criteria`, `measured_criteria`, `environment`, and `gates` by name).
+fn record(run: &Run, environment: &Value) -> Value {
+    let mut record = match serde_json::to_value(&run.plan().record).expect("a record is plain data") {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let gates: Map<String, Value> = run
+        .gates()
+        .map(|(gate, state)| {
+            let mut fields = json!({
+                "phase": gate.phase,
+                "check": gate.check,
+                "severity": gate.severity,
+                "mitigates": gate.mitigates,
+                "on_fail": gate.on_fail,
+                "is_blocking": gate.is_blocking(),
+                "verdict": Value::Null,
+            });
+            if let GateState::Evaluated { verdict, evidence } = state {
+                fields["verdict"] = verdict.as_str().into();
+                fields["evidence"] = json!(evidence);
+            }
+            (gate.name.to_string(), fields)
+        })
+        .collect();
+    record.insert("run".to_owned(), run.id().to_string().into());
+    record.insert("pipeline".to_owned(), run.plan().pipeline.to_string().into());
+    record.insert("manifest_digest".to_owned(), run.plan().manifest_digest.to_string().into());
+    record.insert("params".to_owned(), json!(run.plan().params));
+    record.insert("sealed_criteria".to_owned(), json!(run.sealed()));
+    record.insert("measured_criteria".to_owned(), criteria(run));
+    record.insert("environment".to_owned(), environment.clone());
+    record.insert("gates".to_owned(), gates.into());
+    record.into()
+}

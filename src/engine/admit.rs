@@ -80,10 +80,7 @@ impl<'run> Room<'run> {
             let slots = self.limits.pools.get(pool).copied().unwrap_or(1).max(1);
             self.taken.get(pool).copied().unwrap_or(0) < slots
         });
-        pool_has_room
-            && share.cpus <= self.cpus
-            && share.memory_bytes <= self.memory_bytes
-            && share.gpus <= self.gpus
+        pool_has_room && share.cpus <= self.cpus && share.memory_bytes <= self.memory_bytes && share.gpus <= self.gpus
     }
 
     /// Attempts that were adopted under other limits may take more than there is.

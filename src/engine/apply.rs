@@ -127,8 +127,7 @@ impl Run {
             }
             Happening::AttemptLost { step, attempt, why } => {
                 let (index, record, _) = self.running(step, *attempt)?;
-                let record =
-                    StepRecord { losses: record.losses + 1, last_failure: Some(lost(why)), ..record.clone() };
+                let record = StepRecord { losses: record.losses + 1, last_failure: Some(lost(why)), ..record.clone() };
                 Ok(moved(index, &record, StepState::Faltered(Setback::Lost(why.clone()))))
             }
             Happening::RetryScheduled { step, number, until } => self.back_off(step, *number, *until),
@@ -275,10 +274,8 @@ fn moved(index: usize, record: &StepRecord, state: StepState) -> Change {
 
 fn failed(index: usize, record: &StepRecord, failure: &Failure, seconds: f64) -> Change {
     let is_bad_input = matches!(failure.code.as_str(), "artifact_missing" | "artifact_corrupt");
-    let (failures, losses) =
-        if is_bad_input { (record.failures, record.losses + 1) } else { (record.failures + 1, 0) };
-    let setback =
-        if is_bad_input { Setback::BadInput(failure.clone()) } else { Setback::Failed(failure.clone()) };
+    let (failures, losses) = if is_bad_input { (record.failures, record.losses + 1) } else { (record.failures + 1, 0) };
+    let setback = if is_bad_input { Setback::BadInput(failure.clone()) } else { Setback::Failed(failure.clone()) };
     let record = StepRecord {
         failures,
         losses,

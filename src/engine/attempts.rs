@@ -79,12 +79,7 @@ impl Attempts {
     }
 }
 
-async fn wait(
-    executor: Arc<dyn Executor>,
-    watch: Watch,
-    mut stop: watch::Receiver<bool>,
-    grace: Duration,
-) -> Finished {
+async fn wait(executor: Arc<dyn Executor>, watch: Watch, mut stop: watch::Receiver<bool>, grace: Duration) -> Finished {
     let Watch { step, run, attempt, timeout } = watch;
     let limit = async {
         match timeout {
@@ -131,12 +126,8 @@ pub(super) fn meaning(
 ) -> Happening {
     let Finished { attempt, ended, stopped, .. } = finished;
     let step = step.clone();
-    let failed = |failure: Failure, seconds: f64| Happening::AttemptFailed {
-        step: step.clone(),
-        attempt,
-        failure,
-        seconds,
-    };
+    let failed =
+        |failure: Failure, seconds: f64| Happening::AttemptFailed { step: step.clone(), attempt, failure, seconds };
     let stop_failure = |stopped: Stopped| match stopped {
         Stopped::TimedOut => Failure {
             fault: Fault::Environment,

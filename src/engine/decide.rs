@@ -31,10 +31,11 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
     if run.cancel_requested {
         records.extend(run.board.backing_off.iter().map(|index| cancelled(run, *index)));
     } else {
-        records.extend(skips(run).into_iter().map(|(index, because)| Happening::StepSkipped {
-            step: run.planned(index).name.clone(),
-            because,
-        }));
+        records.extend(
+            skips(run)
+                .into_iter()
+                .map(|(index, because)| Happening::StepSkipped { step: run.planned(index).name.clone(), because }),
+        );
         records.extend((0..run.gates.len()).filter(|gate| run.is_due(*gate)).map(|gate| gate::evaluate(run, gate)));
         records.extend(seal(run));
     }

@@ -29,10 +29,9 @@ fn judge(run: &Run, text: &str) -> (Verdict, BTreeMap<String, Value>) {
         Ok(expression) => expression,
         Err(error) => return (Verdict::NotEvaluable, BTreeMap::from([("error".to_owned(), error.to_string().into())])),
     };
-    let paths = paths(&expression);
+    let paths = expression.paths();
     let scope = scope(run, &paths);
-    let mut evidence: BTreeMap<String, Value> =
-        paths.iter().flat_map(|path| evidence_of(run, &scope, path)).collect();
+    let mut evidence: BTreeMap<String, Value> = paths.iter().flat_map(|path| evidence_of(run, &scope, path)).collect();
     let verdict = match expression.eval_scalar(&scope) {
         Ok(Value::Bool(true)) => Verdict::Passed,
         Ok(Value::Bool(false)) => Verdict::Failed,
@@ -66,7 +65,7 @@ fn evidence_of(run: &Run, scope: &Value, path: &[String]) -> Vec<(String, Value)
 pub(crate) fn steps_read(plan: &Plan, text: &str) -> BTreeSet<usize> {
     let Ok(expression) = Expr::parse(text) else { return BTreeSet::new() };
     let mut read = BTreeSet::new();
-    for path in paths(&expression) {
+    for path in expression.paths() {
         match (path.first().map(String::as_str), path.get(1)) {
             (Some("steps"), Some(name)) => read.extend(plan.steps.keys().position(|step| step.as_str() == name)),
             (Some("steps"), None) => read.extend(0..plan.steps.len()),
@@ -87,8 +86,4 @@ pub(crate) fn steps_read(plan: &Plan, text: &str) -> BTreeSet<usize> {
         }
     }
     read
-}
-
-fn paths(expression: &Expr) -> Vec<Vec<String>> {
-    expression.paths()
 }

@@ -8,27 +8,30 @@
 mod event;
 mod ports;
 
-mod options;
-mod state;
-mod board;
-mod run;
-mod apply;
-mod scope;
-mod gate;
-mod retry;
-mod decide;
 mod admit;
-mod files;
+mod apply;
+mod attempts;
+mod board;
 mod cache_key;
-mod resolve;
-mod order;
+mod decide;
+mod driver;
+mod error;
+mod files;
+mod gate;
 mod journal;
 mod lease;
-mod attempts;
-mod error;
-mod run_loop;
-mod driver;
 mod memory;
+mod options;
+mod order;
+mod resolve;
+mod retry;
+mod run;
+mod run_loop;
+mod scope;
+mod state;
+
+#[cfg(test)]
+mod testing;
 
 pub use admit::{Limits, admit};
 pub use apply::IllegalEvent;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::cache_key::{Keyed, Uncacheable, cache_key, explain, key_of};
+use super::cache_key::{Keyed, cache_key, explain, key_of};
 use super::files::FileDigests;
 use super::{CacheIndex, CacheKey, CachedResult, EngineError, InputBinding, KeyParts};
 use crate::artifact::ArtifactStore;

@@ -163,8 +163,7 @@ impl Run {
             None
         } else if self.cancel_requested {
             board.backing_off.is_empty().then_some(Outcome::Cancelled)
-        } else if board.unfinished.iter().any(|count| *count > 0)
-            || (0..self.gates.len()).any(|gate| self.is_due(gate))
+        } else if board.unfinished.iter().any(|count| *count > 0) || (0..self.gates.len()).any(|gate| self.is_due(gate))
         {
             None
         } else if board.broken.iter().any(|steps| !steps.is_empty()) {

@@ -309,7 +309,11 @@ impl<'engine> Drive<'engine> {
             }
             for upstream in &run.graph.upstream[index] {
                 let outcome = run.steps[*upstream].outcome();
-                let needed = planned.inputs.values().flatten().filter(|it| run.plan().steps.get_index_of(&it.step) == Some(*upstream));
+                let needed = planned
+                    .inputs
+                    .values()
+                    .flatten()
+                    .filter(|it| run.plan().steps.get_index_of(&it.step) == Some(*upstream));
                 for binding in needed {
                     let artifact = outcome.and_then(|outcome| outcome.outputs.get(&binding.output));
                     if let Some(Err(error)) = artifact.map(|artifact| self.engine.artifacts.path(artifact)) {
@@ -385,7 +389,10 @@ fn not_started(error: &crate::executor::ExecutorError) -> Failure {
 }
 
 /// The outputs that a step must not end without: all planned ones that its kind does not call optional.
-pub(super) fn required(planned: &crate::plan::PlannedStep, registry: &crate::step::StepRegistry) -> BTreeSet<OutputName> {
+pub(super) fn required(
+    planned: &crate::plan::PlannedStep,
+    registry: &crate::step::StepRegistry,
+) -> BTreeSet<OutputName> {
     let ports = registry.kind(&planned.kind).ok().and_then(|kind| kind.build(planned.params.clone()).ok());
     let ports = ports.map(|step| step.ports());
     let is_optional = |output: &OutputName| {
@@ -393,3 +400,6 @@ pub(super) fn required(planned: &crate::plan::PlannedStep, registry: &crate::ste
     };
     planned.outputs.keys().filter(|output| !is_optional(output)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

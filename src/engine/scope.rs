@@ -15,8 +15,7 @@ use crate::step::{Metric, StepOutcome};
 
 /// The values that `paths` may read, and little more: a gate of a large run does not copy all of its metrics.
 pub(crate) fn scope(run: &Run, paths: &[Vec<String>]) -> Value {
-    let named =
-        |root: &'static str| paths.iter().filter(move |path| path.first().is_some_and(|first| first == root));
+    let named = |root: &'static str| paths.iter().filter(move |path| path.first().is_some_and(|first| first == root));
     let mut steps = Map::new();
     // `steps` alone, or with a computed name, may read any of them.
     let reads_all = named("steps").any(|path| path.len() < 2);

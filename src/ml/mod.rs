@@ -1,3 +1,13 @@
-//! Numerics: data sets, networks, the training loop, metrics and drift statistics.
+//! Numerics: data sets, models, the training loop, metrics and drift statistics.
+//!
+//! Nothing here knows of steps, runs or artifacts: tables come in, models and numbers go out.
 
+pub mod dataset;
+pub mod features;
+pub mod importance;
+pub mod linear;
+pub mod metrics;
+pub mod model;
+pub mod scores;
+pub mod tensors;
 pub mod transform;

@@ -62,6 +62,10 @@ impl StepRegistry {
         registry.register::<super::understanding::IngestParquet>();
         registry.register::<super::data_engineering::SplitRandom>();
         registry.register::<super::data_engineering::FeaturePipeline>();
+        registry.register::<super::model_engineering::TrainLogistic>();
+        registry.register::<super::model_engineering::TrainLinear>();
+        registry.register::<super::evaluation::EvaluateClassifier>();
+        registry.register::<super::evaluation::EvaluateRegressor>();
         registry
     }
 

@@ -60,6 +60,7 @@ impl StepRegistry {
         registry.register::<super::understanding::IngestHttp>();
         registry.register::<super::understanding::IngestJson>();
         registry.register::<super::understanding::IngestParquet>();
+        registry.register::<super::understanding::IngestSql>();
         registry.register::<super::data_engineering::SplitRandom>();
         registry.register::<super::data_engineering::FeaturePipeline>();
         registry.register::<super::model_engineering::TrainLogistic>();

@@ -5,6 +5,7 @@ mod ingest_csv;
 mod ingest_http;
 mod ingest_json;
 mod ingest_parquet;
+pub mod ingest_sql;
 pub mod json;
 pub mod source;
 
@@ -12,3 +13,4 @@ pub use ingest_csv::IngestCsv;
 pub use ingest_http::IngestHttp;
 pub use ingest_json::IngestJson;
 pub use ingest_parquet::IngestParquet;
+pub use ingest_sql::IngestSql;

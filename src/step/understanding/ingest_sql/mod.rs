@@ -1,0 +1,11 @@
+//! `ingest.sql`: the rows of a query to one table, from Postgres, MySQL, MariaDB or SQLite.
+//!
+//! The only steps that name `sqlx`. Connection strings hold passwords: they reach no message and no log.
+
+mod kind;
+mod mysql;
+mod postgres;
+mod rows;
+mod sqlite;
+
+pub use kind::{IngestSql, Params};

@@ -1,0 +1,142 @@
+//! SQLite, whose values carry types and whose columns only suggest them: one pass learns the types, one writes.
+
+use futures_util::TryStreamExt;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
+};
+
+use super::rows;
+use crate::step::understanding::csv::{ColumnType, value::Class};
+use crate::step::understanding::source::Cell;
+use crate::step::{StepContext, StepError};
+
+pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> Result<(), StepError> {
+    let path = url.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches("//");
+    let path = context.resolve(path.split('?').next().unwrap_or_default());
+    if !path.is_file() {
+        return Err(StepError::input("file_missing", "the SQLite database file does not exist")
+            .help("relative paths start from the manifest's folder"));
+    }
+    let options = SqliteConnectOptions::new().filename(&path).read_only(true);
+    let mut connection = options.connect().await.map_err(rows::connect_failed)?;
+    // Both passes must see the same rows.
+    connection.execute("BEGIN").await.map_err(rows::query_failed)?;
+    let statement =
+        connection.prepare(AssertSqlSafe(query.to_owned()).into_sql_str()).await.map_err(rows::query_failed)?;
+    rows::check_names(statement.columns().iter().map(Column::name))?;
+    let declared: Vec<(String, String)> = statement
+        .columns()
+        .iter()
+        .map(|column| (column.name().to_owned(), column.type_info().name().to_owned()))
+        .collect();
+    let mut classes = vec![Class::Unseen; declared.len()];
+    let mut stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
+    let mut rows_seen = 0_usize;
+    while let Some(row) = stream.try_next().await.map_err(rows::query_failed)? {
+        for (index, class) in classes.iter_mut().enumerate() {
+            *class = class.join(class_of(&row, index, &declared[index])?);
+        }
+        rows_seen += 1;
+        if rows_seen.is_multiple_of(crate::table::BATCH_ROWS) {
+            context.check_cancelled()?;
+        }
+    }
+    drop(stream);
+    let columns: Vec<(String, ColumnType)> =
+        declared.iter().zip(&classes).map(|((name, _), class)| (name.clone(), class.column_type())).collect();
+    let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
+    rows::write(stream, &columns, cell, context).await?;
+    connection.close().await.map_err(rows::query_failed)
+}
+
+/// What a value could be. Declared truth values and dates are kept as such if every value agrees.
+fn class_of(row: &SqliteRow, index: usize, (name, declared): &(String, String)) -> Result<Class, StepError> {
+    let cell = cell(row, index).map_err(|_| rows::unknown_type(name, "BLOB"))?;
+    Ok(match (cell, declared.as_str()) {
+        (Cell::Null, _) => Class::Unseen,
+        (Cell::Int(0 | 1), "BOOLEAN") => Class::Bool,
+        (Cell::Int(_), _) => Class::Int,
+        (Cell::Float(_), _) => Class::Float,
+        (Cell::Text(text), "DATE" | "DATETIME") => match Class::of(text.as_bytes(), b'.') {
+            class @ (Class::Date | Class::Timestamp | Class::Instant) => class,
+            _ => Class::Text,
+        },
+        _ => Class::Text,
+    })
+}
+
+fn cell(row: &SqliteRow, index: usize) -> Result<Cell, String> {
+    let raw = row.try_get_raw(index).map_err(|error| error.to_string())?;
+    if raw.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    let read = match kind.as_str() {
+        "INTEGER" | "BOOLEAN" => row.try_get_unchecked(index).map(Cell::Int),
+        "REAL" | "NUMERIC" => row.try_get_unchecked(index).map(Cell::Float),
+        "BLOB" => return Err("it holds bytes".to_owned()),
+        _ => row.try_get_unchecked(index).map(Cell::Text),
+    };
+    read.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+    use crate::step::testing::{Workbench, show};
+
+    fn check(set_up: &'static str, query: &str) -> String {
+        let bench = Workbench::new();
+        let path = bench.folder().join("t.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+            let mut connection = options.connect().await.unwrap();
+            connection.execute(set_up).await.unwrap();
+            connection.close().await.unwrap();
+        });
+        match bench.run("ingest.sql", json!({"url": "sqlite:t.db", "query": query}), &[]) {
+            Ok(ran) => show(&ran.table("table")),
+            Err(error) => format!("{} ({}): {error}", error.code(), error.fault()),
+        }
+    }
+
+    const TABLE: &str = "CREATE TABLE t (id INTEGER, x REAL, day DATE, ok BOOLEAN, note, b BLOB);
+        INSERT INTO t VALUES (1, 2, '2024-01-31', 1, 'a', x'00'), (2, NULL, NULL, 0, 7, NULL);";
+
+    #[test]
+    fn types_are_those_that_take_every_value() {
+        insta::assert_snapshot!(check(TABLE, "SELECT id, x, day, ok, note FROM t ORDER BY id;"), @"
+        id:Int64 x:Float64 day:Date32 ok:Boolean note:Utf8
+        1 2.0 2024-01-31 true a
+        2 ~ ~ false 7
+        ");
+        insta::assert_snapshot!(check(TABLE, "SELECT id + 0.5 AS y FROM t WHERE id > 5"), @"y:Utf8");
+    }
+
+    #[test]
+    fn mistakes_are_the_users_and_say_so() {
+        insta::assert_snapshot!(check(TABLE, "SELECT nix FROM t"), @"sql_query (input): the database refuses the query: no such column: nix");
+        insta::assert_snapshot!(check(TABLE, "SELECT b FROM t"), @"sql_type (input): column `b` has type BLOB, which no step works with");
+        insta::assert_snapshot!(check(TABLE, "SELECT id, id FROM t"), @"sql_columns (input): the query gives two columns named `id`");
+        insta::assert_snapshot!(check(TABLE, "DELETE FROM t"), @"sql_columns (input): the query gives no columns");
+        insta::assert_snapshot!(check(TABLE, "DELETE FROM t RETURNING id"), @"sql_query (input): the database refuses the query: attempt to write a readonly database");
+    }
+
+    #[test]
+    fn connections_that_fail_show_no_secrets() {
+        let bench = Workbench::new();
+        let run = |url: &str| bench.run("ingest.sql", json!({"url": url, "query": "SELECT 1"}), &[]).err().unwrap();
+        let error = run("postgres://me:secret@127.0.0.1:1/db");
+        assert_eq!((error.code(), error.fault()), ("sql_connect", crate::step::Fault::Environment));
+        let failure = crate::worker::Failure::from(&error);
+        assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
+        assert_eq!(run("mysql://me:secret@127.0.0.1:1/db").code(), "sql_connect");
+        assert_eq!(run("oracle://x").code(), "params");
+        assert_eq!(run("sqlite:none.db").code(), "file_missing");
+    }
+}

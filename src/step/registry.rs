@@ -62,6 +62,7 @@ impl StepRegistry {
         registry.register::<super::understanding::IngestParquet>();
         registry.register::<super::understanding::IngestSql>();
         registry.register::<super::data_engineering::SplitRandom>();
+        registry.register::<super::data_engineering::SplitTime>();
         registry.register::<super::data_engineering::FeaturePipeline>();
         registry.register::<super::model_engineering::TrainLogistic>();
         registry.register::<super::model_engineering::TrainLinear>();

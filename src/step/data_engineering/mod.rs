@@ -3,7 +3,9 @@
 mod feature_pipeline;
 mod parts;
 mod split_random;
+mod split_time;
 mod strata;
 
 pub use feature_pipeline::FeaturePipeline;
 pub use split_random::SplitRandom;
+pub use split_time::SplitTime;

@@ -64,6 +64,11 @@ impl Shares {
         }
     }
 
+    /// The sets that get any rows.
+    pub(super) fn sets(self) -> Vec<Part> {
+        Part::ALL.into_iter().filter(|part| *part == Part::Train || self.of(*part) > 0.0).collect()
+    }
+
     /// How many of `rows` rows each set gets: the largest remainders are rounded up, train first among equals, and
     /// train is never left empty.
     pub(super) fn counts(self, rows: u64) -> [u64; 3] {
@@ -103,34 +108,28 @@ impl Shares {
     }
 }
 
-/// The ports of a split: a set with share 0 is not made.
-pub(super) fn ports(shares: Shares) -> Ports {
-    let output = |part: Part| OutputPort::new(part.as_str(), ArtifactKind::Table);
-    let mut outputs = vec![output(Part::Train)];
-    if shares.valid > 0.0 {
-        outputs.push(output(Part::Valid));
-    }
-    if shares.test > 0.0 {
-        outputs.push(output(Part::Test).test());
-    }
-    Ports::new([InputPort::one("table", ArtifactKind::Table)], outputs)
+/// The ports of a split into `sets`.
+pub(super) fn ports(sets: &[Part]) -> Ports {
+    let output = |part: &Part| {
+        let output = OutputPort::new(part.as_str(), ArtifactKind::Table);
+        if *part == Part::Test { output.test() } else { output }
+    };
+    Ports::new([InputPort::one("table", ArtifactKind::Table)], sets.iter().map(output).collect::<Vec<_>>())
 }
 
 /// Writes every row of `table` to the set that `choose` says, in order, and reports how many there are.
 pub(super) fn write(
     context: &mut StepContext,
     table: &TableReader,
-    shares: Shares,
+    wanted: &[Part],
     choose: &mut dyn FnMut(u64) -> Part,
 ) -> Result<(), StepError> {
     if table.rows() == 0 {
         return Err(StepError::input("table_empty", "the table has no rows to split"));
     }
     let mut sets: Vec<(Part, StagedTable, u64)> = Vec::new();
-    for part in Part::ALL {
-        if part == Part::Train || shares.of(part) > 0.0 {
-            sets.push((part, context.create_table(table.schema())?, 0));
-        }
+    for part in wanted {
+        sets.push((*part, context.create_table(table.schema())?, 0));
     }
     let mut row = 0;
     for batch in table.batches()? {

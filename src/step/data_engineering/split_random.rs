@@ -59,7 +59,7 @@ with: {stratify: Churn, valid: 0.15, test: 0.15, seed: 7}
     }
 
     fn ports(&self) -> Ports {
-        parts::ports(self.shares)
+        parts::ports(&self.shares.sets())
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
@@ -87,7 +87,7 @@ with: {stratify: Churn, valid: 0.15, test: 0.15, seed: 7}
             hands.push(hand);
         }
         let mut next = vec![0; hands.len()];
-        parts::write(context, &table, self.shares, &mut |row| {
+        parts::write(context, &table, &self.shares.sets(), &mut |row| {
             let stratum = strata.stratum(row);
             let part = hands[stratum][next[stratum]];
             next[stratum] += 1;

@@ -1,0 +1,272 @@
+//! `split.time`: the past for training, the future for the test.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::parts::{self, Part, Shares};
+use crate::phase::Phase;
+use crate::step::understanding::csv::value;
+use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
+use crate::table::TableReader;
+
+/// Splits a table by time: rows before a cut train, later ones validate, the latest test.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The column that says when: a date, a moment, a number that grows with time, or a text such as `2026-02-28`.
+    pub column: String,
+    /// Rows from this day or moment on are the test set. For a column of numbers, a number.
+    #[serde(default)]
+    pub test_from: Option<Cut>,
+    /// Rows from this day or moment on, and before `test_from`, are the validation set.
+    #[serde(default)]
+    pub valid_from: Option<Cut>,
+    /// Instead of a day: the share of the latest rows for the test. Rows of one moment stay together.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub test: Option<f64>,
+    /// Instead of a day: the share of rows before the test for validation.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub valid: Option<f64>,
+}
+
+/// A point in time.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Cut {
+    /// A number, for columns of numbers.
+    Number(f64),
+    /// A day or moment: `2026-02-28`, `2026-02-28 12:00`, `2026-02-28T12:00:00Z`.
+    Moment(String),
+}
+
+impl Cut {
+    /// The cut on the scale of the column.
+    fn key(&self, is_time: bool) -> Option<f64> {
+        match self {
+            Cut::Number(number) => (!is_time).then_some(*number),
+            Cut::Moment(text) if is_time => value::timestamp(text.as_bytes()).map(|(micros, _)| micros as f64),
+            Cut::Moment(_) => None,
+        }
+    }
+}
+
+/// A step that splits by time.
+pub struct SplitTime {
+    params: Params,
+    shares: Option<Shares>,
+}
+
+impl StepKind for SplitTime {
+    const NAME: &'static str = "split.time";
+    const VERSION: u32 = 1;
+    const PHASE: Phase = Phase::DataEngineering;
+    const SUMMARY: &'static str = "Splits a table by time into train (past), valid and test (future).";
+    const EXAMPLE: &'static str = "\
+uses: split.time
+inputs: {table: checked}
+with: {column: signed_up, valid_from: 2026-01-01, test_from: 2026-03-01}
+";
+    type Params = Params;
+
+    fn new(params: Params) -> Result<Self, ParamErrors> {
+        let by_moment = params.test_from.is_some() || params.valid_from.is_some();
+        let by_share = params.test.is_some() || params.valid.is_some();
+        if by_moment == by_share {
+            return Err(ParamErrors::one(
+                ["test_from"],
+                "give the cuts either as moments (`test_from`, `valid_from`) or as shares (`test`, `valid`)",
+            ));
+        }
+        for (name, cut) in [("test_from", &params.test_from), ("valid_from", &params.valid_from)] {
+            if let Some(Cut::Moment(text)) = cut
+                && value::timestamp(text.as_bytes()).is_none()
+            {
+                return Err(ParamErrors::one([name], format!("`{text}` is no day or moment such as 2026-02-28")));
+            }
+        }
+        if let (Some(valid), Some(test)) = (&params.valid_from, &params.test_from) {
+            let keys = [true, false].map(|is_time| (valid.key(is_time), test.key(is_time)));
+            if !keys.iter().any(|(valid, test)| valid.is_some() && test.is_some() && valid < test) {
+                return Err(ParamErrors::one(["valid_from"], "`valid_from` is not before `test_from`"));
+            }
+        }
+        let shares =
+            if by_share { Some(Shares::new(params.valid.unwrap_or(0.0), params.test.unwrap_or(0.0))?) } else { None };
+        Ok(SplitTime { params, shares })
+    }
+
+    fn ports(&self) -> Ports {
+        parts::ports(&self.sets())
+    }
+
+    fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
+        let table = context.table("table")?;
+        let (keys, is_time) = self.keys(&table, context)?;
+        let (valid_from, test_from) = match self.shares {
+            Some(shares) => cuts(shares, &keys),
+            None => (
+                self.cut(self.params.valid_from.as_ref(), is_time)?,
+                self.cut(self.params.test_from.as_ref(), is_time)?,
+            ),
+        };
+        parts::write(context, &table, &self.sets(), &mut |row| {
+            let key = usize::try_from(row).ok().and_then(|row| keys.get(row)).copied().unwrap_or(f64::NEG_INFINITY);
+            if key >= test_from {
+                Part::Test
+            } else if key >= valid_from {
+                Part::Valid
+            } else {
+                Part::Train
+            }
+        })
+    }
+}
+
+impl SplitTime {
+    fn sets(&self) -> Vec<Part> {
+        match self.shares {
+            Some(shares) => shares.sets(),
+            None => Part::ALL
+                .into_iter()
+                .filter(|part| match part {
+                    Part::Train => true,
+                    Part::Valid => self.params.valid_from.is_some(),
+                    Part::Test => self.params.test_from.is_some(),
+                })
+                .collect(),
+        }
+    }
+
+    fn cut(&self, cut: Option<&Cut>, is_time: bool) -> Result<f64, StepError> {
+        let Some(cut) = cut else { return Ok(f64::INFINITY) };
+        cut.key(is_time).ok_or_else(|| {
+            let (holds, wants) = if is_time { ("times", "a day such as 2026-02-28") } else { ("numbers", "a number") };
+            StepError::input("split_cut", format!("column `{}` holds {holds}, and a cut is not", self.params.column))
+                .help(format!("give {wants}"))
+        })
+    }
+
+    /// The time of every row on one scale, and whether that scale is time.
+    fn keys(&self, table: &TableReader, context: &StepContext) -> Result<(Vec<f64>, bool), StepError> {
+        let name = self.params.column.as_str();
+        let mut keys = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
+        let mut is_time = true;
+        for batch in table.select(&[name])? {
+            context.check_cancelled()?;
+            let column = Arc::clone(batch?.column(0));
+            if column.null_count() > 0 {
+                let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0) + keys.len() + 1;
+                return Err(StepError::input("time_missing", format!("row {row} has no value in column `{name}`"))
+                    .help("filter such rows out before the split"));
+            }
+            match column.data_type() {
+                DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
+                    let moments = cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+                    keys.extend(
+                        moments.as_primitive::<TimestampMicrosecondType>().values().iter().map(|it| *it as f64),
+                    );
+                }
+                kind if kind.is_numeric() => {
+                    is_time = false;
+                    keys.extend(cast(&column, &DataType::Float64)?.as_primitive::<Float64Type>().values());
+                }
+                DataType::Utf8 => {
+                    for text in column.as_string::<i32>().iter().flatten() {
+                        let moment = value::timestamp(text.as_bytes()).ok_or_else(|| {
+                            let row = keys.len() + 1;
+                            StepError::input(
+                                "time_value",
+                                format!("row {row} holds `{text}` in column `{name}`, which is no time"),
+                            )
+                            .help("write times like 2026-02-28 or 2026-02-28 12:00:00")
+                        })?;
+                        keys.push(moment.0 as f64);
+                    }
+                }
+                other => {
+                    return Err(StepError::input(
+                        "time_type",
+                        format!("column `{name}` of type {other} cannot order rows"),
+                    ));
+                }
+            }
+        }
+        Ok((keys, is_time))
+    }
+}
+
+/// The first moment of validation and of test, so that they get about their shares of rows.
+fn cuts(shares: Shares, keys: &[f64]) -> (f64, f64) {
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let [train, valid, _] = shares.counts(keys.len() as u64).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    let at = |rank: usize| sorted.get(rank).copied().unwrap_or(f64::INFINITY);
+    let test_from = if shares.of(Part::Test) > 0.0 { at(train + valid) } else { f64::INFINITY };
+    let valid_from = if shares.of(Part::Valid) > 0.0 { at(train) } else { f64::INFINITY };
+    (valid_from, test_from)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::step::testing::{Workbench, batch, column, ints, texts};
+
+    /// The rows of each set by number, or the error.
+    fn check(times: &[&str], with: Value) -> String {
+        let bench = Workbench::new();
+        let rows = i64::try_from(times.len()).unwrap();
+        let numbers = ints(times.iter().map(|time| time.parse::<i64>().ok()));
+        let table = batch(&[("row", ints(0..rows)), ("at", texts(times.iter().copied())), ("n", numbers)]);
+        match bench.run("split.time", with, &[("table", &bench.table(&table))]) {
+            Err(error) => error.to_string(),
+            Ok(ran) => ["train", "valid", "test"]
+                .iter()
+                .filter(|output| ran.has(output))
+                .map(|output| {
+                    let table = ran.table(output);
+                    let rows = column(&table, "row").as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+                    format!("{output} {rows:?}")
+                })
+                .collect::<Vec<_>>()
+                .join(" "),
+        }
+    }
+
+    const DAYS: [&str; 5] = ["2024-03-01", "2024-01-01", "2024-02-01", "2024-02-01 12:00", "2024-04-01"];
+
+    #[test]
+    fn the_future_is_the_test() {
+        let with = json!({"column": "at", "valid_from": "2024-02-01", "test_from": "2024-03-01"});
+        assert_eq!(check(&DAYS, with), "train [1] valid [2, 3] test [0, 4]");
+        assert_eq!(check(&DAYS, json!({"column": "at", "test_from": "2024-04-01"})), "train [0, 1, 2, 3] test [4]");
+        assert_eq!(
+            check(&DAYS, json!({"column": "at", "test": 0.4, "valid": 0.2})),
+            "train [1, 2] valid [3] test [0, 4]"
+        );
+        assert_eq!(check(&["1", "2", "3", "4"], json!({"column": "n", "test_from": 3})), "train [0, 1] test [2, 3]");
+    }
+
+    #[test]
+    fn rows_of_one_moment_stay_together() {
+        assert_eq!(check(&["1", "2", "2", "2"], json!({"column": "n", "test": 0.25})), "train [0] test [1, 2, 3]");
+    }
+
+    #[test]
+    fn cuts_that_make_no_sense_are_refused() {
+        let refused = |with: Value| check(&DAYS, with);
+        insta::assert_snapshot!(refused(json!({"column": "at", "test_from": "spring"})), @"test_from: `spring` is no day or moment such as 2026-02-28");
+        insta::assert_snapshot!(refused(json!({"column": "at", "valid_from": "2024-02-01", "test_from": "2024-01-01"})), @"valid_from: `valid_from` is not before `test_from`");
+        insta::assert_snapshot!(refused(json!({"column": "at"})), @"test_from: give the cuts either as moments (`test_from`, `valid_from`) or as shares (`test`, `valid`)");
+        insta::assert_snapshot!(refused(json!({"column": "at", "test_from": 5})), @"column `at` holds times, and a cut is not");
+        insta::assert_snapshot!(refused(json!({"column": "n", "test": 0.5})), @"row 1 has no value in column `n`");
+    }
+}

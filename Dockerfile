@@ -1,12 +1,10 @@
 # syntax=docker/dockerfile:1
 
 # The image that builds: a compiler and everything that only a build needs.
-FROM rust:1.95-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /build
 
-# The toolchain of the image is the pinned one; without this, rustup would fetch it again for the pin's components.
-ENV RUSTUP_TOOLCHAIN=1.95.0
-
+# The image's toolchain is the pinned one, so that rustup fetches nothing.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY src ./src
 # Compiled into the program.
@@ -44,6 +42,6 @@ STOPSIGNAL SIGTERM
 # Inside a container loopback reaches nobody, so `serve` listens on all addresses; that needs PHASELINE_SERVE_TOKEN,
 # and the server refuses to start without it.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["phaseline", "serve", "--probe", "http://127.0.0.1:7655/healthz"]
+    CMD ["phaseline", "serve", "--listen", "0.0.0.0:7655", "--probe"]
 ENTRYPOINT ["phaseline"]
 CMD ["serve", "--listen", "0.0.0.0:7655"]

@@ -1,11 +1,11 @@
 //! What the server needs to know of the store: which versions are deployed, and how to get at one.
 
-use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
-use super::{BundleRecord, Scorer};
+use super::{RequestColumns, Scorer};
 use crate::artifact::ArtifactRef;
 use crate::id::EndpointName;
+use crate::ml::bundle::BundleRecord;
 
 /// One alias of an endpoint and the version that it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct LoadedModel {
     /// What its bundle says about it.
     pub record: BundleRecord,
     /// The raw columns that it takes.
-    pub schema: SchemaRef,
+    pub columns: RequestColumns,
     /// The model.
     pub scorer: Box<dyn Scorer>,
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 
 use super::model_thread::ModelThread;
-use super::{BundleRecord, Deployment, ModelSource};
+use super::{Deployment, ModelSource, RequestColumns};
 use crate::id::EndpointName;
+use crate::ml::bundle::BundleRecord;
 
 /// The alias that an endpoint answers with when it has several.
 const CHAMPION: &str = "champion";
@@ -37,7 +37,7 @@ struct State {
 pub(super) struct Live {
     pub(super) deployment: Deployment,
     pub(super) record: BundleRecord,
-    pub(super) schema: SchemaRef,
+    pub(super) columns: RequestColumns,
     pub(super) model: ModelThread,
     pub(super) since: DateTime<Utc>,
 }
@@ -150,7 +150,7 @@ fn load(deployment: Deployment, models: &dyn ModelSource) -> Result<Live, String
     };
     let loaded = models.load(&deployment).map_err(|error| failed(&*error))?;
     let model = ModelThread::start(deployment.endpoint.as_str(), loaded.scorer).map_err(|error| failed(&error))?;
-    Ok(Live { record: loaded.record, schema: loaded.schema, model, since: Utc::now(), deployment })
+    Ok(Live { record: loaded.record, columns: loaded.columns, model, since: Utc::now(), deployment })
 }
 
 /// For each endpoint the deployment that answers: the champion, or the newest version where no alias is called so.

@@ -5,7 +5,6 @@
 //! [`request_log`] keeps them for the monitor step. [`endpoints`] swaps versions while requests are answered.
 //! Nothing here writes to the database or decides which version is deployed.
 
-mod bundle;
 mod deployment;
 mod endpoints;
 mod error;
@@ -17,10 +16,10 @@ mod request_log;
 mod router;
 mod server;
 
-pub use bundle::{BundleRecord, InputColumn};
 pub use deployment::{Deployment, Deployments, LoadedModel, ModelSource};
 pub use error::ServeError;
 pub use guard::Guard;
 pub use prediction::{Prediction, ScoreError, Scorer};
+pub use request::RequestColumns;
 pub use request_log::LogSettings;
 pub use server::{ServeSettings, serve};

@@ -1,5 +1,6 @@
 //! JSON rows into a batch of raw columns, with every mistake named by row and field.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
@@ -53,7 +54,7 @@ pub(super) struct Mistake {
     pub(super) row: usize,
     /// The field.
     pub(super) field: String,
-    /// `missing`, `unknown` or `type`.
+    /// `missing`, `unknown`, `null` or `type`.
     pub(super) problem: &'static str,
     /// The type that the model takes; none for an unknown field.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,28 +83,38 @@ pub(super) fn type_name(data_type: &DataType) -> &'static str {
     }
 }
 
-/// The rows of a request body as a batch with the columns of `schema`.
-pub(super) fn read(body: &[u8], schema: &SchemaRef) -> Result<RecordBatch, RequestError> {
+/// What a request may hold.
+#[derive(Debug, Clone)]
+pub struct RequestColumns {
+    /// The columns that each row must have; null is taken only where the field is nullable.
+    pub schema: SchemaRef,
+    /// Columns that the model has seen and does not need: a row may have them.
+    pub ignored: BTreeSet<String>,
+}
+
+/// What a field takes, for messages.
+fn wanted(field: &Field) -> String {
+    let name = type_name(field.data_type());
+    if field.is_nullable() { format!("{name} or null") } else { name.to_owned() }
+}
+
+/// The rows of a request body as a batch with the columns of the schema.
+pub(super) fn read(body: &[u8], columns: &RequestColumns) -> Result<RecordBatch, RequestError> {
     let body: Value = serde_json::from_slice(body).map_err(RequestError::NotJson)?;
+    let schema = &columns.schema;
     let rows = rows(body, schema)?;
     let mut mistakes = Mistakes::default();
     for (index, row) in rows.iter().enumerate() {
-        check_names(index, row, schema, &mut mistakes);
+        check_names(index, row, columns, &mut mistakes);
     }
-    let columns: Vec<ArrayRef> = schema.fields().iter().map(|field| column(field, &rows, &mut mistakes)).collect();
+    let arrays: Vec<ArrayRef> = schema.fields().iter().map(|field| values_of(field, &rows, &mut mistakes)).collect();
     if !mistakes.listed.is_empty() {
         mistakes.listed.sort_by_key(|mistake| mistake.row);
         return Err(RequestError::Fields { mistakes: mistakes.listed, more: mistakes.more });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::new(nullable(schema)), columns, &options)
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
         .expect("each column was built for its field, one value for each row"))
-}
-
-/// A request may leave any value open: whether that can be imputed is the transform's business.
-fn nullable(schema: &SchemaRef) -> arrow::datatypes::Schema {
-    let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    arrow::datatypes::Schema::new_with_metadata(fields, schema.metadata().clone())
 }
 
 fn rows(body: Value, schema: &SchemaRef) -> Result<Vec<Map<String, Value>>, RequestError> {
@@ -162,7 +173,8 @@ impl Mistakes {
     }
 }
 
-fn check_names(index: usize, row: &Map<String, Value>, schema: &SchemaRef, mistakes: &mut Mistakes) {
+fn check_names(index: usize, row: &Map<String, Value>, columns: &RequestColumns, mistakes: &mut Mistakes) {
+    let schema = &columns.schema;
     for field in schema.fields() {
         if !row.contains_key(field.name()) {
             let expected = type_name(field.data_type());
@@ -171,15 +183,12 @@ fn check_names(index: usize, row: &Map<String, Value>, schema: &SchemaRef, mista
                 field: field.name().clone(),
                 problem: "missing",
                 expected: Some(expected),
-                message: format!(
-                    "row {index}: field `{}` is missing; expected {expected}, or null if it is not known",
-                    field.name()
-                ),
+                message: format!("row {index}: field `{}` is missing; expected {}", field.name(), wanted(field)),
             });
         }
     }
     for name in row.keys() {
-        if schema.index_of(name).is_err() {
+        if schema.index_of(name).is_err() && !columns.ignored.contains(name) {
             mistakes.add(|| {
                 let nearest = schema
                     .fields()
@@ -202,7 +211,7 @@ fn check_names(index: usize, row: &Map<String, Value>, schema: &SchemaRef, mista
 }
 
 /// The values of one field in all rows. A value of another type is a mistake and becomes null.
-fn column(field: &Field, rows: &[Map<String, Value>], mistakes: &mut Mistakes) -> ArrayRef {
+fn values_of(field: &Field, rows: &[Map<String, Value>], mistakes: &mut Mistakes) -> ArrayRef {
     let values = || rows.iter().map(|row| row.get(field.name()).filter(|value| !value.is_null()));
     let data_type = field.data_type();
     let array: ArrayRef = match data_type {
@@ -216,23 +225,26 @@ fn column(field: &Field, rows: &[Map<String, Value>], mistakes: &mut Mistakes) -
         Ok(array) => array,
         Err(_) => arrow::array::new_null_array(data_type, rows.len()),
     };
-    for (index, value) in values().enumerate() {
-        if let Some(value) = value
-            && array.is_null(index)
-        {
-            let expected = type_name(data_type);
-            mistakes.add(|| Mistake {
-                row: index,
-                field: field.name().clone(),
-                problem: "type",
-                expected: Some(expected),
-                message: format!(
-                    "row {index}: field `{}` is {}; expected {expected}",
-                    field.name(),
-                    describe(Some(value))
-                ),
-            });
-        }
+    for (index, row) in rows.iter().enumerate().filter(|(index, _)| array.is_null(*index)) {
+        // A missing field was found before.
+        let Some(value) = row.get(field.name()) else { continue };
+        let problem = match (value, field.is_nullable()) {
+            (Value::Null, true) => continue,
+            (Value::Null, false) => "null",
+            _ => "type",
+        };
+        mistakes.add(|| Mistake {
+            row: index,
+            field: field.name().clone(),
+            problem,
+            expected: Some(type_name(data_type)),
+            message: format!(
+                "row {index}: field `{}` is {}; expected {}",
+                field.name(),
+                describe(Some(value)),
+                wanted(field)
+            ),
+        });
     }
     array
 }
@@ -254,18 +266,18 @@ mod tests {
 
     use super::*;
 
-    fn schema() -> SchemaRef {
+    fn columns() -> RequestColumns {
         let fields = vec![
             Field::new("tenure", DataType::Int64, false),
             Field::new("charge", DataType::Float64, true),
             Field::new("contract", DataType::Utf8, true),
             Field::new("since", DataType::Date32, true),
         ];
-        Arc::new(Schema::new(fields))
+        RequestColumns { schema: Arc::new(Schema::new(fields)), ignored: ["id".to_owned()].into() }
     }
 
     fn check(body: &str, expected: &str) {
-        let found = match read(body.as_bytes(), &schema()) {
+        let found = match read(body.as_bytes(), &columns()) {
             Ok(batch) => format!("{} rows", batch.num_rows()),
             Err(RequestError::Fields { mistakes, .. }) => {
                 let messages: Vec<String> = mistakes.into_iter().map(|mistake| mistake.message).collect();
@@ -287,11 +299,11 @@ mod tests {
 
     #[test]
     fn values_arrive_in_the_types_of_the_columns() {
-        let batch = read(ROW.as_bytes(), &schema()).unwrap();
+        let batch = read(ROW.as_bytes(), &columns()).unwrap();
         assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 3);
         assert_eq!(batch.column(3).as_primitive::<Date32Type>().value(0), 19_782);
         let open = r#"{"since": null, "contract": null, "charge": null, "tenure": 3.0}"#;
-        let batch = read(open.as_bytes(), &schema()).unwrap();
+        let batch = read(open.as_bytes(), &columns()).unwrap();
         assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 3);
         assert!(batch.column(1).is_null(0));
     }
@@ -301,18 +313,25 @@ mod tests {
         let bad = r#"{"tenure": "three", "charge": true, "contrat": "One year", "since": "soon"}"#;
         check(
             &format!("[{ROW}, {bad}]"),
-            "row 1: field `contract` is missing; expected string, or null if it is not known\n\
+            "row 1: field `contract` is missing; expected string or null\n\
              row 1: field `contrat` is not among the columns of the model; did you mean `contract`?\n\
              row 1: field `tenure` is the string \"three\"; expected integer\n\
-             row 1: field `charge` is the boolean true; expected number\n\
-             row 1: field `since` is the string \"soon\"; expected date",
+             row 1: field `charge` is the boolean true; expected number or null\n\
+             row 1: field `since` is the string \"soon\"; expected date or null",
         );
         check(
             r#"{"tenure": 3.5, "charge": [1], "contract": 7, "since": null}"#,
             "row 0: field `tenure` is the number 3.5; expected integer\n\
-             row 0: field `charge` is a list; expected number\n\
-             row 0: field `contract` is the number 7; expected string",
+             row 0: field `charge` is a list; expected number or null\n\
+             row 0: field `contract` is the number 7; expected string or null",
         );
+    }
+
+    #[test]
+    fn null_is_taken_only_where_it_can_be_filled_and_unused_columns_may_stay() {
+        let row = r#"{"id": 7, "tenure": null, "charge": null, "contract": null, "since": null}"#;
+        check(row, "row 0: field `tenure` is null; expected integer");
+        check(&row.replace(r#""tenure": null"#, r#""tenure": 1"#), "1 rows");
     }
 
     #[test]
@@ -327,17 +346,17 @@ mod tests {
             r#"{"rows": 7}"#,
             "expected one row as an object, a list of rows, or {\"rows\": [...]}, found `rows` with the number 7",
         );
-        assert!(matches!(read(b"{", &schema()), Err(RequestError::NotJson(_))));
+        assert!(matches!(read(b"{", &columns()), Err(RequestError::NotJson(_))));
         let many = format!("[{}]", vec!["{}"; MOST_ROWS + 1].join(","));
         assert!(
-            matches!(read(many.as_bytes(), &schema()), Err(RequestError::TooManyRows { rows }) if rows > MOST_ROWS)
+            matches!(read(many.as_bytes(), &columns()), Err(RequestError::TooManyRows { rows }) if rows > MOST_ROWS)
         );
     }
 
     #[test]
     fn a_request_with_many_mistakes_lists_the_first_and_counts_the_rest() {
         let body = format!("[{}]", vec!["{}"; 10].join(","));
-        let Err(RequestError::Fields { mistakes, more }) = read(body.as_bytes(), &schema()) else { panic!() };
+        let Err(RequestError::Fields { mistakes, more }) = read(body.as_bytes(), &columns()) else { panic!() };
         assert_eq!((mistakes.len(), more), (MOST_MISTAKES, 40 - MOST_MISTAKES));
     }
 }

@@ -160,7 +160,7 @@ async fn predict(
     check_content_type(headers).map_err(refused)?;
     let body = body.map_err(|rejection| refused(body_refused(&rejection)))?;
     let live = live(endpoint).map_err(refused)?;
-    let rows = request::read(&body, &live.schema).map_err(|error| refused(error.into()))?;
+    let rows = request::read(&body, &live.columns).map_err(|error| refused(error.into()))?;
     let predictions = live.model.score(rows.clone()).await.map_err(|refusal: Refusal| refused(refusal.into()))?;
     Counters::add(&endpoint.counters.rows, rows.num_rows() as u64);
 

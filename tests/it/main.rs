@@ -2,4 +2,5 @@
 
 mod attempts;
 mod harness;
+mod serving;
 mod store_contract;

@@ -24,6 +24,8 @@ pub struct BundleRecord {
     pub classes: Vec<String>,
     /// The raw columns of a request.
     pub inputs: Vec<InputColumn>,
+    /// Columns that the fit table had and no feature comes from; a request may have them.
+    pub ignored: Vec<String>,
     /// The features that the transform makes of them and the model learned from.
     pub features: Vec<String>,
     /// The digest of the trained model.

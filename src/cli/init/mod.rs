@@ -1,0 +1,5 @@
+//! `phaseline init DIR`: a small project that works as it is.
+
+mod command;
+
+pub(super) use command::{Args, run};

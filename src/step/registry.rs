@@ -66,6 +66,7 @@ impl StepRegistry {
         registry.register::<super::data_engineering::FeaturePipeline>();
         registry.register::<super::model_engineering::TrainLogistic>();
         registry.register::<super::model_engineering::TrainLinear>();
+        registry.register::<super::model_engineering::SelectBest>();
         registry.register::<super::evaluation::EvaluateClassifier>();
         registry.register::<super::evaluation::EvaluateRegressor>();
         registry

@@ -3,9 +3,11 @@
 mod class_weight;
 mod linear;
 mod logistic;
+mod select_best;
 #[cfg(test)]
 pub(super) mod testing;
 pub(in crate::step) mod training;
 
 pub use linear::TrainLinear;
 pub use logistic::TrainLogistic;
+pub use select_best::SelectBest;

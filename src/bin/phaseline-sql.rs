@@ -1,1 +1,188 @@
-fn main() {}
+//! The worker program that carries DataFusion: runs `data.sql` steps by the same work orders as `phaseline worker`.
+//!
+//! A query sees its declared inputs and nothing else: no DDL, no files, no URLs. One partition makes the order of rows
+//! a matter of the inputs alone; what does not fit in memory spills to the scratch folder.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SQLOptions, SessionConfig, SessionContext};
+use futures_util::StreamExt;
+use phaseline::phase::Phase;
+use phaseline::step::data_engineering::sql::{DataSql, Params};
+use phaseline::step::understanding::source::{plain_batch, plain_type};
+use phaseline::step::{ParamErrors, Ports, Progress, StepContext, StepError, StepKind, StepRegistry};
+use phaseline::table::BATCH_ROWS;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What operators may hold in memory when the step says nothing; reading and writing come on top.
+const DEFAULT_MEMORY: u64 = 1 << 30;
+
+#[expect(clippy::print_stderr, reason = "the one thing this program says by itself")]
+fn main() -> ExitCode {
+    phaseline::worker::main_if_worker(StepRegistry::of::<Query>).unwrap_or_else(|| {
+        eprintln!("phaseline-sql runs `data.sql` steps for phaseline and is not started by hand");
+        ExitCode::from(2)
+    })
+}
+
+/// `data.sql` with its engine.
+struct Query(DataSql);
+
+impl StepKind for Query {
+    const NAME: &'static str = DataSql::NAME;
+    const VERSION: u32 = DataSql::VERSION;
+    const PHASE: Phase = DataSql::PHASE;
+    const SUMMARY: &'static str = DataSql::SUMMARY;
+    const EXAMPLE: &'static str = DataSql::EXAMPLE;
+    type Params = Params;
+
+    fn new(params: Params) -> Result<Self, ParamErrors> {
+        DataSql::new(params).map(Query)
+    }
+
+    fn ports(&self) -> Ports {
+        self.0.ports()
+    }
+
+    fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(query(self.0.query(), context))
+    }
+}
+
+async fn query(text: &str, context: &mut StepContext) -> Result<(), StepError> {
+    let session = session(context)?;
+    let inputs: Vec<_> = context.surroundings().inputs.keys().cloned().collect();
+    for name in inputs {
+        let path = context.path(&context.input(name.as_str())?.artifact)?;
+        let path = path.to_str().ok_or_else(|| StepError::bug("the artifact store's path is not UTF-8"))?;
+        let options = ParquetReadOptions::default().file_extension("");
+        session.register_parquet(name.as_str(), path, options).await.map_err(failure)?;
+    }
+    let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let frame = session.sql_with_options(text, allowed).await.map_err(failure)?;
+    for warning in warnings(frame.logical_plan()).map_err(failure)? {
+        context.log(warning);
+    }
+    write(frame, context).await
+}
+
+fn session(context: &StepContext) -> Result<SessionContext, StepError> {
+    let surroundings = context.surroundings();
+    let memory = surroundings.memory_bytes.unwrap_or(DEFAULT_MEMORY);
+    let spill = DiskManagerMode::Directories(vec![surroundings.scratch.clone()]);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(usize::try_from(memory).unwrap_or(usize::MAX))))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill))
+        .build_arc()
+        .map_err(failure)?;
+    let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
+    // People write columns as they are named; `TotalCharges` is not `totalcharges`.
+    config.options_mut().sql_parser.enable_ident_normalization = false;
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    let state =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    Ok(SessionContext::new_with_state(state))
+}
+
+async fn write(frame: DataFrame, context: &mut StepContext) -> Result<(), StepError> {
+    let schema = plain_schema(frame.schema().as_arrow())?;
+    let mut rows = 0;
+    let mut table = context.create_table(&schema)?;
+    let mut stream = frame.execute_stream().await.map_err(failure)?;
+    while let Some(batch) = stream.next().await {
+        context.check_cancelled()?;
+        let batch = plain_batch(&batch.map_err(failure)?, &schema)?;
+        rows += batch.num_rows() as u64;
+        table.write(&batch)?;
+        context.progress(&Progress { done: rows, total: None, unit: "rows", note: String::new() });
+    }
+    context.finish_table("table", table)?;
+    context.metric("rows", rows as f64);
+    context.metric("columns", schema.fields().len() as f64);
+    Ok(())
+}
+
+/// The result's columns, brought to the types that steps work with.
+fn plain_schema(found: &Schema) -> Result<SchemaRef, StepError> {
+    let mut fields: Vec<Field> = Vec::new();
+    for field in found.fields() {
+        let name = field.name();
+        if fields.iter().any(|known| known.name() == name) {
+            return Err(StepError::input("sql_columns", format!("the query gives two columns named `{name}`"))
+                .help("rename one with `AS`"));
+        }
+        let plain = plain_type(field.data_type()).ok_or_else(|| {
+            let message = format!("column `{name}` has type {}, which no step works with", field.data_type());
+            StepError::input("sql_type", message).help(format!("cast it, for instance `CAST(\"{name}\" AS VARCHAR)`"))
+        })?;
+        fields.push(Field::new(name, plain, true));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// What makes the same inputs give other rows, or other orders of rows.
+fn warnings(plan: &LogicalPlan) -> Result<Vec<String>, DataFusionError> {
+    let mut warnings = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::ScalarFunction(call) = part
+                    && call.func.signature().volatility != Volatility::Immutable
+                {
+                    warnings.push(format!(
+                        "warning: `{}` gives another value at another time, but a result that is reused does not",
+                        call.func.name()
+                    ));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    if !is_ordered(plan) {
+        warnings.push(
+            "warning: without `ORDER BY` the order of rows is up to the engine and may change with its version"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
+
+fn is_ordered(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Limit(_) | LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().first().is_some_and(|input| is_ordered(input))
+        }
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
+}
+
+fn failure(error: DataFusionError) -> StepError {
+    let message = error.strip_backtrace();
+    let message = message.lines().next().unwrap_or_default().to_owned();
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => {
+            StepError::environment("sql_memory", format!("the query needs more memory than it may use: {message}"))
+                .help("raise `resources.memory` of the step")
+        }
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
+            StepError::environment("sql_io", message)
+        }
+        DataFusionError::Internal(_) => StepError::bug(message),
+        _ => StepError::input("sql_query", message)
+            .help("tables are the step's inputs, by their names; names keep their case"),
+    }
+}

@@ -80,6 +80,8 @@ pub trait StepKind: Send + Sync + Sized + 'static {
     const EFFECT: Effect = Effect::Pure;
     /// A step of this kind as YAML (`uses`, `inputs`, `with`), used in the documentation and tested.
     const EXAMPLE: &'static str;
+    /// Another program that runs steps of this kind, found beside this one; without it, `run` is called here.
+    const PROGRAM: Option<&'static str> = None;
     /// What `with` holds. Use `#[serde(deny_unknown_fields)]`.
     type Params: DeserializeOwned + JsonSchema;
 

@@ -21,6 +21,8 @@ pub struct KindInfo {
     pub effect: Effect,
     /// A step of this kind as YAML.
     pub example: &'static str,
+    /// Another program that runs steps of this kind, if there is one.
+    pub program: Option<&'static str>,
     /// Makes the JSON Schema of `with`.
     pub schema: fn() -> schemars::Schema,
     build: fn(Value) -> Result<Box<dyn Step>, ParamErrors>,
@@ -61,6 +63,7 @@ impl StepRegistry {
         registry.register::<super::understanding::IngestJson>();
         registry.register::<super::understanding::IngestParquet>();
         registry.register::<super::understanding::IngestSql>();
+        registry.register::<super::data_engineering::DataSql>();
         registry.register::<super::data_engineering::SplitRandom>();
         registry.register::<super::data_engineering::SplitTime>();
         registry.register::<super::data_engineering::FeaturePipeline>();
@@ -72,6 +75,13 @@ impl StepRegistry {
         registry
     }
 
+    /// A registry with one kind, for programs that run nothing else.
+    pub fn of<K: StepKind>() -> StepRegistry {
+        let mut registry = StepRegistry { kinds: BTreeMap::new() };
+        registry.register::<K>();
+        registry
+    }
+
     fn register<K: StepKind>(&mut self) {
         let info = KindInfo {
             name: K::NAME,
@@ -80,6 +90,7 @@ impl StepRegistry {
             summary: K::SUMMARY,
             effect: K::EFFECT,
             example: K::EXAMPLE,
+            program: K::PROGRAM,
             schema: || schemars::schema_for!(K::Params),
             build: build::<K>,
         };

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    hand_over(folder, &order, registry);
     match Claim::take(folder) {
         Ok(_) => {}
         Err(ClaimError::Taken) => return ExitCode::from(EXIT_CLAIMED),
@@ -79,6 +81,18 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
             eprintln!("cannot write the report: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Becomes the program that runs steps of this kind, if there is one beside this program. The process stays the same,
+/// so whoever started it need not know.
+#[expect(clippy::print_stderr, reason = "standard error is the attempt's log")]
+fn hand_over(folder: &AttemptFolder, order: &WorkOrder, registry: &StepRegistry) {
+    let Some(program) = registry.kind(&order.kind).ok().and_then(|kind| kind.program) else { return };
+    let Some(path) = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(program))) else { return };
+    if path.is_file() {
+        let error = std::process::Command::new(&path).arg(WORKER_COMMAND).arg(folder.path()).exec();
+        eprintln!("cannot start `{}`: {error}", path.display());
     }
 }
 

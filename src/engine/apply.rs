@@ -241,7 +241,7 @@ impl Run {
             SkipReason::WhenFalse => self.board.unwanted.contains(&index),
             SkipReason::NotSelected => !self.selection.steps[index],
             SkipReason::Upstream(name) => self.plan.steps.get_index_of(name).is_some_and(|upstream| {
-                self.board.doomed.get(&index) == Some(&upstream)
+                self.is_doomed_by(index, upstream)
                     || self.board.broken[..phase as usize].iter().any(|steps| steps.contains(&upstream))
             }),
             SkipReason::Gate(name) => self.plan.gates.get_full(name).is_some_and(|(place, _, gate)| {

@@ -90,6 +90,8 @@ async fn wait(executor: Arc<dyn Executor>, watch: Watch, mut stop: watch::Receiv
     let end = end_of(&*executor, run, attempt);
     tokio::pin!(end, limit);
     let stopped = tokio::select! {
+        // An attempt that has ended is not ended again.
+        biased;
         ended = &mut end => return Finished { step, attempt, ended, stopped: None },
         () = &mut limit => Stopped::TimedOut,
         Ok(_) = stop.wait_for(|stop| *stop) => Stopped::Cancelled,

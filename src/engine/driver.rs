@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use super::files::FileDigests;
+use super::forecast::{check_only, forecast};
 use super::journal::Journal;
 use super::resolve::Resolver;
 use super::run_loop::{Drive, required};
@@ -111,6 +112,17 @@ impl Engine {
         options.check(&new.plan)?;
         let plan = Arc::new(new.plan.clone());
         let run = Run::fresh(Arc::clone(&plan), new.id, &options);
+        if !options.only.is_empty() {
+            let forecasts = forecast(
+                &plan,
+                &options,
+                self.cache.clone(),
+                self.artifacts.clone(),
+                Arc::clone(&self.files),
+                Utc::now(),
+            );
+            check_only(&run, &forecasts.await?)?;
+        }
         let resolver = self.resolver(&run).await?;
         let lease = self.log.create(new, &self.settings.owner, self.settings.lease_for).await?;
         let mut drive = Drive::new(self, self.journal(run, lease), resolver, cancel);

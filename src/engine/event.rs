@@ -218,6 +218,17 @@ pub enum SkipReason {
     NotSelected,
 }
 
+impl fmt::Display for SkipReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SkipReason::WhenFalse => formatter.write_str("its `when` is false"),
+            SkipReason::Upstream(step) => write!(formatter, "step `{step}` gave no result"),
+            SkipReason::Gate(gate) => write!(formatter, "gate `{gate}` did not pass"),
+            SkipReason::NotSelected => formatter.write_str("it was not selected"),
+        }
+    }
+}
+
 /// What a gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -17,6 +17,7 @@ mod decide;
 mod driver;
 mod error;
 mod files;
+mod forecast;
 mod gate;
 mod journal;
 mod lease;
@@ -31,6 +32,8 @@ mod scope;
 mod state;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
 
 pub use admit::{Limits, admit};
@@ -41,6 +44,7 @@ pub use driver::{CancelSwitch, Engine, EngineSettings};
 pub use error::DriveError;
 pub use event::{CacheKey, Happening, InputBinding, KeyParts, Outcome, RunEvent, SkipReason, Verdict};
 pub use files::{FileDigests, NoDigest};
+pub use forecast::{Forecast, Will, forecast};
 pub use memory::MemoryLog;
 pub use options::{RunOptions, Selection, UnknownStep};
 pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, RunLog, StoredRun};

@@ -245,6 +245,13 @@ impl Run {
         bound.all(|binding| outcome.outputs.contains_key(&binding.output))
     }
 
+    /// Whether a step can never run, and `upstream` alone is reason enough.
+    pub(super) fn is_doomed_by(&self, index: usize, upstream: usize) -> bool {
+        self.graph.upstream[index].contains(&upstream)
+            && self.steps[upstream].state.is_done()
+            && !self.gives(upstream, index)
+    }
+
     /// Works out anew whether a step that waits is ready, doomed or unwanted.
     fn reconsider(&mut self, index: usize) {
         let phase = self.planned(index).phase as usize;
@@ -254,10 +261,7 @@ impl Run {
         if !self.waits(index) {
             return;
         }
-        let blame = self.graph.upstream[index]
-            .iter()
-            .copied()
-            .find(|upstream| self.steps[*upstream].state.is_done() && !self.gives(*upstream, index));
+        let blame = self.graph.upstream[index].iter().copied().find(|upstream| self.is_doomed_by(index, *upstream));
         if let Some(blame) = blame {
             self.board.doomed.insert(index, blame);
         } else if self.board.unmet[index] == 0 && self.steps[index].state == StepState::Waiting {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Engine, EngineSettings, MemoryLog, NewRun, RunOptions};
-use crate::artifact::{ArtifactKind, ArtifactStore, Digest};
+use crate::artifact::{ArtifactKind, ArtifactRef, ArtifactStore, Digest};
 use crate::executor::{Ended, Executor, ExecutorError, Found};
 use crate::id::{AttemptId, RunId, StepName};
 use crate::phase::Phase;
@@ -106,6 +106,8 @@ pub(crate) enum Act {
     Vanish,
     /// Go on until it is cancelled.
     Hang,
+    /// Damage the first input, and fail because of it.
+    Damage,
 }
 
 type Script = Box<dyn Fn(&WorkOrder) -> Act + Send + Sync>;
@@ -124,6 +126,28 @@ impl Scripted {
         self.orders.lock().unwrap().iter().map(|order| order.step.to_string()).collect()
     }
 
+    /// Lets the attempts that hang make their output.
+    pub(crate) fn end_hanging(&self, content: &str) {
+        let outputs = BTreeMap::from([("out".parse().unwrap(), self.make(content))]);
+        for (attempt, end) in &*self.ends.lock().unwrap() {
+            let outcome = StepOutcome {
+                outputs: outputs.clone(),
+                metrics: vec![Metric::new("rows", 1.0)],
+                ..StepOutcome::default()
+            };
+            if end.borrow().is_none() {
+                let end_report = ReportedEnd::Succeeded(outcome);
+                let report = Report { attempt: *attempt, end: end_report, seconds: 0.5, peak_memory_bytes: 1 };
+                end.send_replace(Some(Ended::Reported(Box::new(report))));
+            }
+        }
+    }
+
+    /// Puts an artifact into the store.
+    pub(crate) fn make(&self, content: &str) -> ArtifactRef {
+        self.store.put(ArtifactKind::Report, content.as_bytes()).unwrap()
+    }
+
     fn end(&self, order: &WorkOrder) -> Option<Ended> {
         let end = match (self.script)(order) {
             Act::Make(content, rows) => {
@@ -136,6 +160,12 @@ impl Scripted {
             }
             Act::Fail(fault, code) => {
                 ReportedEnd::Failed(Failure { fault, code: code.to_owned(), message: "no".to_owned(), help: None })
+            }
+            Act::Damage => {
+                let artifact = &order.inputs.values().next().unwrap()[0].artifact;
+                destroy(&self.store, artifact);
+                let (code, message) = ("artifact_missing".to_owned(), "gone".to_owned());
+                ReportedEnd::Failed(Failure { fault: Fault::Environment, code, message, help: None })
             }
             Act::Vanish => return Some(Ended::Vanished { why: "killed".to_owned() }),
             Act::Hang => return None,
@@ -201,10 +231,19 @@ impl Bench {
         Bench { engine, log, executor, store, _folder: folder }
     }
 
+    /// Deletes the artifact with this content.
+    pub(crate) fn destroy(&self, content: &str) {
+        destroy(&self.store, &self.executor.make(content));
+    }
+
     /// Another engine on the same parts, as after a restart.
     pub(crate) fn restarted(&self, owner: &str) -> Engine {
         engine(owner, &self.executor, &self.log, &self.store, self._folder.path())
     }
+}
+
+fn destroy(store: &ArtifactStore, artifact: &ArtifactRef) {
+    std::fs::remove_file(store.path(artifact).unwrap()).unwrap();
 }
 
 fn engine(owner: &str, executor: &Arc<Scripted>, log: &Arc<MemoryLog>, store: &ArtifactStore, folder: &Path) -> Engine {

@@ -1,9 +1,11 @@
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::engine::testing::{Act, Bench, diamond, name, new_run};
-use crate::engine::{Outcome, Run, RunOptions};
+use crate::engine::{Happening, Outcome, Run, RunLog, RunOptions};
 use crate::step::Fault;
 
 fn never() -> watch::Receiver<Option<String>> {
@@ -51,4 +53,156 @@ async fn a_failure_of_the_environment_is_tried_again_and_one_of_the_input_is_not
     assert_eq!(states(&run), ["load succeeded", "left succeeded", "right failed", "join skipped"]);
     assert_eq!(run.step(&name("left")).unwrap().attempts(), 2);
     assert_eq!(run.step(&name("right")).unwrap().attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_worker_uses_up_no_attempt_but_five_in_a_row_fail_the_step() {
+    let losses = AtomicU32::new(0);
+    let bench = Bench::new(move |order| match order.step.as_str() {
+        "left" if losses.fetch_add(1, Ordering::Relaxed) < 2 => Act::Vanish,
+        "right" => Act::Vanish,
+        _ => Act::Make("table", 1.0),
+    });
+    let run = bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()).await.unwrap();
+    assert_eq!(states(&run), ["load succeeded", "left succeeded", "right failed", "join skipped"]);
+    assert_eq!(run.step(&name("right")).unwrap().attempts(), 5);
+    assert_eq!(run.step(&name("right")).unwrap().failure().unwrap().code, "worker_lost");
+}
+
+#[tokio::test]
+async fn an_attempt_that_takes_too_long_is_ended() {
+    let bench = Bench::new(|order| if order.step.as_str() == "left" { Act::Hang } else { Act::Make("table", 1.0) });
+    let mut plan = diamond();
+    plan.steps[1].timeout = Some(Duration::from_millis(5));
+    let run = bench.engine.start(new_run(plan, 1, &RunOptions::default()), never()).await.unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Failed));
+    assert_eq!(run.step(&name("left")).unwrap().failure().unwrap().code, "timeout");
+}
+
+#[tokio::test]
+async fn a_cancelled_run_goes_on_when_it_is_resumed() {
+    let hangs = Arc::new(AtomicBool::new(true));
+    let (ask, asked) = watch::channel(None);
+    let bench = Bench::new({
+        let hangs = Arc::clone(&hangs);
+        move |order| {
+            if order.step.as_str() == "left" && hangs.load(Ordering::Relaxed) {
+                ask.send_replace(Some("ctrl-c".to_owned()));
+                Act::Hang
+            } else {
+                Act::Make("table", 1.0)
+            }
+        }
+    });
+    let run = bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), asked).await.unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Cancelled));
+    assert_eq!(states(&run), ["load succeeded", "left cancelled", "right succeeded", "join waiting"]);
+    hangs.store(false, Ordering::Relaxed);
+    let resumed = bench.restarted("two").resume(run.id(), "test", never()).await.unwrap();
+    assert_eq!(resumed.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(bench.executor.started(), ["load", "left", "right", "left", "join"]);
+}
+
+#[tokio::test]
+async fn a_damaged_artifact_is_made_again_and_the_run_goes_on() {
+    let bench = Bench::new(|order| {
+        let damaged = order.step.as_str() == "join" && order.number == 1;
+        if damaged { Act::Damage } else { Act::Make("table", 1.0) }
+    });
+    let run = bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()).await.unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(bench.executor.started(), ["load", "left", "right", "join", "left", "right", "join"]);
+}
+
+#[tokio::test]
+async fn a_result_whose_artifact_is_gone_is_not_reused() {
+    let bench =
+        Bench::new(
+            |order| if order.step.as_str() == "left" { Act::Make("left", 1.0) } else { Act::Make("table", 1.0) },
+        );
+    bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()).await.unwrap();
+    bench.destroy("left");
+    let run = bench.engine.start(new_run(diamond(), 2, &RunOptions::default()), never()).await.unwrap();
+    // It makes the same bytes again, so what is after it is as before.
+    assert_eq!(states(&run), ["load reused", "left succeeded", "right reused", "join reused"]);
+    assert!(run.step(&name("left")).unwrap().why().unwrap().contains("cannot be reused"));
+}
+
+#[tokio::test]
+async fn only_reuses_what_it_needs_and_refuses_to_run_it() {
+    let bench = Bench::new(|_| Act::Make("table", 1.0));
+    let only = RunOptions { only: vec![name("right")], ..RunOptions::default() };
+    let refused = bench.engine.start(new_run(diamond(), 1, &only), never()).await.unwrap_err();
+    assert!(refused.to_string().contains("step `load` is needed"), "{refused}");
+    bench.engine.start(new_run(diamond(), 2, &RunOptions::default()), never()).await.unwrap();
+    let run = bench.engine.start(new_run(diamond(), 3, &only), never()).await.unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(states(&run), ["load reused", "left skipped", "right reused", "join skipped"]);
+}
+
+#[tokio::test]
+async fn from_runs_a_step_and_all_after_it_anew_and_refresh_only_the_step() {
+    let bench = Bench::new(|_| Act::Make("table", 1.0));
+    bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()).await.unwrap();
+    let from = RunOptions { from: vec![name("left")], ..RunOptions::default() };
+    let run = bench.engine.start(new_run(diamond(), 2, &from), never()).await.unwrap();
+    assert_eq!(states(&run), ["load reused", "left succeeded", "right reused", "join succeeded"]);
+    let refresh = RunOptions { refresh: vec![name("left")], ..RunOptions::default() };
+    let run = bench.engine.start(new_run(diamond(), 3, &refresh), never()).await.unwrap();
+    assert_eq!(states(&run), ["load reused", "left succeeded", "right reused", "join reused"]);
+    let unknown = RunOptions { refresh: vec![name("lefd")], ..RunOptions::default() };
+    let refused = bench.engine.start(new_run(diamond(), 4, &unknown), never()).await.unwrap_err();
+    assert!(refused.to_string().contains("did you mean `left`"), "{refused}");
+}
+
+#[tokio::test]
+async fn two_runs_that_need_the_same_result_at_once_make_it_once() {
+    let bench = Bench::new(|_| Act::Make("table", 1.0));
+    let other = bench.restarted("two");
+    let (one, two) = tokio::join!(
+        bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()),
+        other.start(new_run(diamond(), 2, &RunOptions::default()), never()),
+    );
+    assert_eq!(one.unwrap().outcome(), Some(Outcome::Succeeded));
+    assert_eq!(two.unwrap().outcome(), Some(Outcome::Succeeded));
+    assert_eq!(bench.executor.started().len(), 4);
+}
+
+#[tokio::test]
+async fn a_driver_that_dies_leaves_a_run_whose_attempts_another_adopts() {
+    let bench = Bench::new(|order| if order.step.as_str() == "left" { Act::Hang } else { Act::Make("table", 1.0) });
+    let id = new_run(diamond(), 1, &RunOptions::default()).id;
+    let mut started = bench.engine.subscribe();
+    let dies = async {
+        // Dropping the driver is what a crash looks like from outside.
+        while !matches!(&started.recv().await.unwrap().what, Happening::AttemptSucceeded { step, .. } if step.as_str() == "right")
+        {
+        }
+    };
+    tokio::select! {
+        ended = bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()) => panic!("{ended:?}"),
+        () = dies => {}
+    }
+    bench.log.expire(id);
+    bench.executor.end_hanging("table");
+    let run = bench.restarted("two").resume(id, "test", never()).await.unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(bench.executor.started(), ["load", "left", "right", "join"]);
+}
+
+#[tokio::test]
+async fn a_log_that_is_cut_anywhere_is_driven_to_the_same_end_without_a_second_start() {
+    let whole = Bench::new(|_| Act::Make("table", 1.0));
+    let run = whole.engine.start(new_run(diamond(), 1, &RunOptions::default()), never()).await.unwrap();
+    let events = whole.log.events(run.id()).await.unwrap();
+    for cut in 0..events.len() {
+        let bench = Bench::new(|_| Act::Make("table", 1.0));
+        let lease =
+            bench.log.create(new_run(diamond(), 1, &RunOptions::default()), "dead", Duration::ZERO).await.unwrap();
+        bench.log.append(&lease, 1, &events[..cut]).await.unwrap();
+        bench.log.expire(run.id());
+        bench.executor.make("table");
+        let resumed = bench.restarted("two").resume(run.id(), "test", never()).await.unwrap();
+        assert_eq!(resumed.outcome(), Some(Outcome::Succeeded), "cut at {cut}");
+    }
 }

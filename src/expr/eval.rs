@@ -9,10 +9,11 @@ use arrow::datatypes::DataType;
 use super::check::{call_type, comparable, list_outside_in, matches_type};
 use super::functions::Function;
 use super::kernels::{convert, date, logic, number, text};
-use super::operand::{Operand, aligned, cast};
+use super::operand::{Operand, aligned};
 use super::syntax::{Kind, Literal, Node};
 use super::types::Type;
 use super::{EvalError, ExprError};
+use crate::table::cast;
 
 /// Where the values of names come from.
 pub(super) trait Scope {

@@ -32,6 +32,13 @@ impl Expr {
         Ok(Expr { text: text.to_owned(), tree: lower::parse(text)? })
     }
 
+    /// The expression that reads the column `name`, whatever characters it has.
+    pub fn column(name: &str) -> Expr {
+        let text = format!("col({name:?})");
+        let span = 0..text.len();
+        Expr { text, tree: Node { span, kind: Kind::Path(vec![name.to_owned()]) } }
+    }
+
     /// The expression as written.
     pub fn text(&self) -> &str {
         &self.text

@@ -3,17 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
-use arrow::datatypes::{Float64Type, Int64Type};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 use serde_json::Value;
 
 use super::eval::{Scope, evaluate};
 use super::functions::Function;
-use super::kernels::date::iso;
 use super::operand::Operand;
 use super::syntax::{Kind, Literal, Node};
-use super::types::Type;
 use super::{EvalError, ExprError};
+use crate::table::json_value;
 
 /// The value of `node` over `scope`. Lists and objects pass through choices as they are.
 pub(super) fn evaluate_json(node: &Node, scope: &Value) -> Result<Value, EvalError> {
@@ -43,7 +41,7 @@ pub(super) fn evaluate_json(node: &Node, scope: &Value) -> Result<Value, EvalErr
         }
         // An int is given back as written, without a detour that cuts it to 64 bits.
         Kind::Literal(Literal::Int(value)) => Ok(Value::from(*value)),
-        _ => Ok(to_json(evaluate(node, &JsonScope(scope))?.array.as_ref())),
+        _ => Ok(json_value(evaluate(node, &JsonScope(scope))?.array.as_ref(), 0)),
     }
 }
 
@@ -113,18 +111,4 @@ fn from_json(value: &Value) -> Option<Operand> {
         Value::Array(_) | Value::Object(_) => return None,
     };
     Some(Operand::scalar(array))
-}
-
-fn to_json(array: &dyn Array) -> Value {
-    if array.is_null(0) {
-        return Value::Null;
-    }
-    match Type::of(array.data_type()) {
-        None | Some(Type::Null) => Value::Null,
-        Some(Type::Bool) => Value::from(array.as_boolean().value(0)),
-        Some(Type::Int) => Value::from(array.as_primitive::<Int64Type>().value(0)),
-        Some(Type::Float) => Value::from(array.as_primitive::<Float64Type>().value(0)),
-        Some(Type::Text) => Value::from(array.as_string::<i32>().value(0)),
-        Some(Type::Date | Type::Timestamp) => iso(array, 0).map_or(Value::Null, Value::from),
-    }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Datum, Float64Array, Int64Array, StringArray, UInt32Array, new_null_array,
 };
-use arrow::compute::{CastOptions, cast_with_options, nullif, take};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
 
 use super::kernels::number::finite_or_null;
 use super::syntax::Literal;
 use super::types::Type;
+use crate::table::{canonical, cast};
 
 /// A value of one of our types, in that type's own Arrow type.
 #[derive(Debug, Clone)]
@@ -43,14 +44,7 @@ impl Operand {
 
     /// A column of a table in the type that we compute in; none if expressions cannot read it.
     pub(super) fn column(array: &ArrayRef) -> Option<Operand> {
-        let kind = Type::of(array.data_type())?;
-        // Epochs of any unit, and clock times of any zone, become microseconds of UTC.
-        let array = match array.data_type() {
-            DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, None)),
-            _ => array.clone(),
-        };
-        let array = cast(&array, &kind.data_type());
-        let array = if kind == Type::Float { finite(&array) } else { array };
+        let array = canonical(array)?;
         Some(Operand { array, is_scalar: false })
     }
 
@@ -89,25 +83,3 @@ pub(super) fn aligned(arguments: &[Operand]) -> (Vec<ArrayRef>, bool) {
     let arrays = arguments.iter().map(|argument| argument.broadcast(rows.unwrap_or(1))).collect();
     (arrays, rows.is_none())
 }
-
-/// `array` in another type; what does not fit is null.
-pub(super) fn cast(array: &ArrayRef, to: &DataType) -> ArrayRef {
-    if array.data_type() == to {
-        return array.clone();
-    }
-    let options = CastOptions { safe: true, ..CastOptions::default() };
-    cast_with_options(array, to, &options).expect("the types that expressions read can be cast to one another")
-}
-
-fn finite(array: &ArrayRef) -> ArrayRef {
-    use arrow::array::AsArray;
-    let floats = array.as_primitive::<arrow::datatypes::Float64Type>();
-    if floats.values().iter().all(|value| value.is_finite()) {
-        return array.clone();
-    }
-    let missing = BooleanArray::from_unary(floats, |value| !value.is_finite());
-    nullif(array, &missing).expect("the mask has the array's length")
-}
-
-/// Microseconds since 1970, the one unit of timestamps here.
-pub(super) const MICROSECONDS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
+
+use crate::table::{MICROSECONDS, canonical_type};
 
 /// The type of a value; `Null` is the type of the literal `null` and of a missing path, and fits every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,29 +21,14 @@ pub(super) enum Type {
 impl Type {
     /// The type of a column, if expressions can read it.
     pub(super) fn of(data_type: &DataType) -> Option<Type> {
-        Some(match data_type {
+        Some(match canonical_type(data_type)? {
             DataType::Null => Type::Null,
             DataType::Boolean => Type::Bool,
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::UInt8
-            | DataType::UInt16
-            | DataType::UInt32
-            | DataType::UInt64 => Type::Int,
-            DataType::Float16
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Decimal32(..)
-            | DataType::Decimal64(..)
-            | DataType::Decimal128(..)
-            | DataType::Decimal256(..) => Type::Float,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::Text,
-            DataType::Date32 | DataType::Date64 => Type::Date,
-            DataType::Timestamp(..) => Type::Timestamp,
-            DataType::Dictionary(_, value) => return Type::of(value),
-            _ => return None,
+            DataType::Int64 => Type::Int,
+            DataType::Float64 => Type::Float,
+            DataType::Utf8 => Type::Text,
+            DataType::Date32 => Type::Date,
+            _ => Type::Timestamp,
         })
     }
 
@@ -54,7 +41,7 @@ impl Type {
             Type::Float => DataType::Float64,
             Type::Text => DataType::Utf8,
             Type::Date => DataType::Date32,
-            Type::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Type::Timestamp => MICROSECONDS,
         }
     }
 

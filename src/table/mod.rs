@@ -2,9 +2,15 @@
 //!
 //! This module knows nothing of steps, runs or artifacts.
 
+mod canonical;
 mod error;
+pub mod keys;
 mod parquet;
 pub mod roles;
+pub mod sketch;
+mod value;
 
+pub use canonical::{MICROSECONDS, canonical, canonical_type, cast};
 pub use error::TableError;
 pub use parquet::{BATCH_ROWS, TableReader, TableWriter};
+pub use value::{iso_date, iso_timestamp, json_value};

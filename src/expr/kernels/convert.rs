@@ -6,9 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Ar
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
 use super::super::functions::Function;
-use super::super::operand::cast;
 use super::super::types::Type;
 use super::{date, number};
+use crate::table::cast;
 
 /// `array`, of type `from`, after the cast that `function` names.
 pub(in super::super) fn convert(function: Function, from: Type, array: &ArrayRef) -> ArrayRef {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, TimestampMicrosecondArray};
 use arrow::compute::{DatePart, date_part};
-use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::super::functions::Function;
-use super::super::operand::{MICROSECONDS, cast};
 use super::super::types::Type;
+use crate::table::{MICROSECONDS, cast, json_value};
 
 const MICROSECONDS_A_DAY: f64 = 86_400_000_000.0;
 
@@ -73,20 +73,7 @@ pub(in super::super) fn days_between(from: &ArrayRef, to: &ArrayRef) -> ArrayRef
     Arc::new(rows.map(days).collect::<Float64Array>())
 }
 
-/// ISO text of dates and timestamps, as `string(x)` and scalar results give it.
+/// ISO text of dates and timestamps.
 pub(in super::super) fn iso(array: &dyn Array, row: usize) -> Option<String> {
-    if array.is_null(row) {
-        return None;
-    }
-    match array.data_type() {
-        DataType::Date32 => {
-            let days = array.as_primitive::<Date32Type>().value(row);
-            Some(arrow::temporal_conversions::date32_to_datetime(days)?.date().format("%Y-%m-%d").to_string())
-        }
-        _ => {
-            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            let stamp = arrow::temporal_conversions::timestamp_us_to_datetime(micros)?;
-            Some(stamp.format("%Y-%m-%dT%H:%M:%S%.f").to_string())
-        }
-    }
+    json_value(array, row).as_str().map(str::to_owned)
 }

@@ -8,9 +8,11 @@ mod ingest_parquet;
 pub mod ingest_sql;
 pub mod json;
 pub mod source;
+pub mod validate;
 
 pub use ingest_csv::IngestCsv;
 pub use ingest_http::IngestHttp;
 pub use ingest_json::IngestJson;
 pub use ingest_parquet::IngestParquet;
 pub use ingest_sql::IngestSql;
+pub use validate::ValidateTable;

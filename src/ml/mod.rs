@@ -4,6 +4,7 @@
 
 pub mod bundle;
 pub mod dataset;
+pub mod drift;
 pub mod features;
 pub mod importance;
 pub mod linear;

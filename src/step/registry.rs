@@ -73,6 +73,7 @@ impl StepRegistry {
         registry.register::<super::model_engineering::SelectBest>();
         registry.register::<super::evaluation::EvaluateClassifier>();
         registry.register::<super::evaluation::EvaluateRegressor>();
+        registry.register::<super::monitoring::MonitorDrift>();
         registry
     }
 

@@ -1,0 +1,10 @@
+//! `monitor.drift`: compares the columns of a reference table with current rows, from a table or an endpoint's log.
+
+mod kind;
+mod page;
+mod rows;
+
+pub use kind::MonitorDrift;
+
+#[cfg(test)]
+mod tests;

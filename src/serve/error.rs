@@ -49,6 +49,7 @@ impl ApiError {
         ApiError { status, code, message: message.into(), details: None }
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }

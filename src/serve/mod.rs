@@ -5,6 +5,7 @@
 //! [`request_log`] keeps them for the monitor step. [`endpoints`] swaps versions while requests are answered.
 //! Nothing here writes to the database or decides which version is deployed.
 
+mod bundles;
 mod deployment;
 mod endpoints;
 mod error;

@@ -58,6 +58,7 @@ impl StepRegistry {
     pub fn builtin() -> StepRegistry {
         let mut registry = StepRegistry { kinds: BTreeMap::new() };
         registry.register::<super::command::Command>();
+        registry.register::<super::deployment::DeployEndpoint>();
         registry.register::<super::understanding::IngestCsv>();
         registry.register::<super::understanding::IngestHttp>();
         registry.register::<super::understanding::IngestJson>();

@@ -190,6 +190,14 @@ impl FittedPipeline {
                 || self.weight.as_ref().is_some_and(is))
     }
 
+    /// All columns that [`FittedPipeline::ignores`], by name.
+    pub fn ignored_columns(&self) -> Vec<String> {
+        let columns = self.columns.iter().map(|column| &column.name).chain(&self.dropped);
+        let all = columns.chain([&self.target.column]).chain(self.weight.as_ref());
+        let ignored: BTreeSet<&String> = all.filter(|name| self.ignores(name)).collect();
+        ignored.into_iter().cloned().collect()
+    }
+
     /// The features, in order.
     pub fn features(&self) -> &[Feature] {
         &self.features

@@ -98,6 +98,7 @@ impl ModelSource for Running {
             pipeline: None,
             task: "binary".to_owned(),
             classes,
+            threshold: Some(0.5),
             inputs: Vec::new(),
             ignored: Vec::new(),
             features: Vec::new(),

@@ -5,6 +5,22 @@
 
 mod planned;
 
+mod bind;
+mod build;
+mod conditions;
+mod dot;
+mod instances;
+mod order;
+mod params;
+mod record;
+mod scope;
+mod settings;
+mod shape;
+mod taint;
+mod work;
+
+pub use build::load;
+pub use params::Overrides;
 pub use planned::{
     Binding, CachePolicy, Criterion, Gate, OnFail, Plan, PlannedStep, Record, Resources, RetryOn, RetryPolicy, Risk,
     Severity,

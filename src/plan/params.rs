@@ -1,0 +1,196 @@
+//! Values of the pipeline's params: what was given from outside, or else the defaults.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::id::ParamName;
+use crate::manifest::{Manifest, Mistake, Node, ParamDecl, ParamType, Rejected, Source, Span, Spanned, suggest};
+
+/// Values given to params from outside the manifest.
+#[derive(Debug, Clone)]
+pub struct Overrides {
+    source: Arc<Source>,
+    given: Vec<(Spanned<String>, Spanned<Given>)>,
+    stand_ins: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Given {
+    /// Text that takes the declared type.
+    Text(String),
+    /// A value that must have the declared type.
+    Value(Value),
+}
+
+impl Overrides {
+    /// Nothing given: the defaults count.
+    pub fn none() -> Overrides {
+        Overrides { source: Source::new("--set", ""), given: Vec::new(), stand_ins: false }
+    }
+
+    /// Nothing given, and a stand-in for each param that has no default, so that a manifest can be checked without it.
+    pub fn stand_ins() -> Overrides {
+        Overrides { stand_ins: true, ..Overrides::none() }
+    }
+
+    /// Settings such as `epochs=50`.
+    ///
+    /// # Errors
+    /// A setting has no `=`, or two name the same param.
+    pub fn from_settings<'setting>(settings: impl IntoIterator<Item = &'setting str>) -> Result<Overrides, Rejected> {
+        let settings: Vec<String> = settings.into_iter().map(|setting| setting.replace('\n', " ")).collect();
+        let source = Source::new("--set", settings.join("\n"));
+        let (mut given, mut mistakes, mut offset) = (Vec::<(Spanned<String>, _)>::new(), Vec::new(), 0);
+        for setting in &settings {
+            let end = offset + setting.len();
+            match setting.split_once('=') {
+                Some((name, value)) => {
+                    let span = offset..offset + name.len();
+                    if given.iter().any(|(known, _)| known.value == name.trim()) {
+                        let message = format!("param `{}` is set twice", name.trim());
+                        mistakes.push(Mistake::new("duplicate_key", span.clone(), message));
+                    }
+                    let value = Spanned::new(Given::Text(value.to_owned()), span.end + 1..end);
+                    given.push((Spanned::new(name.trim().to_owned(), span), value));
+                }
+                None => mistakes.push(
+                    Mistake::new("bad_setting", offset..end, format!("`{setting}` is not a setting"))
+                        .help("write `--set name=value`"),
+                ),
+            }
+            offset = end + 1;
+        }
+        Rejected::unless_empty(&source, mistakes)?;
+        Ok(Overrides { source, given, stand_ins: false })
+    }
+
+    /// Typed values, such as those of a request.
+    pub fn from_values(values: impl IntoIterator<Item = (String, Value)>) -> Overrides {
+        let (mut text, mut given) = (String::new(), Vec::new());
+        for (name, value) in values {
+            let start = text.len();
+            text.push_str(&name.replace('\n', " "));
+            let span = start..text.len();
+            text.push('=');
+            let value_start = text.len();
+            text.push_str(&value.to_string());
+            given.push((Spanned::new(name, span), Spanned::new(Given::Value(value), value_start..text.len())));
+            text.push('\n');
+        }
+        Overrides { source: Source::new("params", text), given, stand_ins: false }
+    }
+}
+
+/// The values of all params, and what is wrong with those that were given.
+pub(super) fn values(
+    manifest: &Manifest,
+    overrides: &Overrides,
+    mistakes: &mut Vec<Mistake>,
+) -> (BTreeMap<ParamName, Value>, Result<(), Rejected>) {
+    let (mut values, mut refused) = (BTreeMap::new(), Vec::new());
+    for (name, given) in &overrides.given {
+        let Some((declared_name, declared)) = manifest.params.iter().find(|(known, _)| known.as_str() == name.value)
+        else {
+            let known = manifest.params.keys().map(ParamName::as_str);
+            let message = format!("pipeline `{}` has no param `{}`", manifest.pipeline, name.value);
+            refused.push(
+                Mistake::new("unknown_param", name.span.clone(), message).maybe_help(suggest(&name.value, known)),
+            );
+            continue;
+        };
+        let accepted = match &given.value {
+            Given::Text(text) => declared.accept_text(&name.value, text, &given.span),
+            Given::Value(value) => declared.accept(&name.value, &Node::from_json(value, &given.span)),
+        };
+        match accepted {
+            Ok(value) => drop(values.insert(declared_name.clone(), value)),
+            Err(mistake) => {
+                refused.push(mistake);
+                // Something, so that what depends on the value is not reported as well.
+                values.insert(declared_name.clone(), declared.default.clone().unwrap_or_else(|| stand_in(declared)));
+            }
+        }
+    }
+    for (name, declared) in &manifest.params {
+        if values.contains_key(name) {
+            continue;
+        }
+        let value = declared.default.clone().unwrap_or_else(|| {
+            if !overrides.stand_ins {
+                mistakes.push(missing(name, &declared.span));
+            }
+            stand_in(declared)
+        });
+        values.insert(name.clone(), value);
+    }
+    (values, Rejected::unless_empty(&overrides.source, refused))
+}
+
+fn missing(name: &ParamName, span: &Span) -> Mistake {
+    Mistake::new("missing_param", span.clone(), format!("param `{name}` has no default and is not given"))
+        .help(format!("add `--set {name}=…`, or give it a default"))
+}
+
+/// A value of the declared type, for checks in which the value itself plays no part.
+fn stand_in(declared: &ParamDecl) -> Value {
+    let lowest = declared.min.or(declared.max).unwrap_or(1.0);
+    match declared.param_type {
+        _ if !declared.choices.is_empty() => declared.choices[0].clone(),
+        ParamType::String | ParamType::Path | ParamType::Choice => json!("value"),
+        #[expect(clippy::cast_possible_truncation, reason = "a stand-in need not be exact")]
+        ParamType::Int => json!(lowest.ceil() as i64),
+        ParamType::Float => json!(lowest),
+        ParamType::Bool => json!(false),
+        ParamType::List => json!([]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(settings: &[&str]) -> Result<String, String> {
+        let text =
+            "version: 1\npipeline: p\nparams:\n  epochs: {type: int, default: 4, min: 1}\n  name: {type: string}\n";
+        let manifest = crate::manifest::parse(Source::new("p.yaml", text)).unwrap();
+        let overrides = Overrides::from_settings(settings.iter().copied()).map_err(|rejected| rejected.to_string())?;
+        let mut mistakes = Vec::new();
+        let (values, refused) = values(&manifest, &overrides, &mut mistakes);
+        refused.map_err(|rejected| rejected.to_string())?;
+        match mistakes.first() {
+            Some(mistake) => Err(mistake.message.clone()),
+            None => Ok(json!(values).to_string()),
+        }
+    }
+
+    #[test]
+    fn a_given_value_counts_before_the_default() {
+        assert_eq!(check(&["name=x"]).unwrap(), r#"{"epochs":4,"name":"x"}"#);
+        assert_eq!(check(&["name=a=b", "epochs=9"]).unwrap(), r#"{"epochs":9,"name":"a=b"}"#);
+        assert_eq!(check(&[]).unwrap_err(), "param `name` has no default and is not given");
+    }
+
+    #[test]
+    fn a_wrong_setting_shows_its_place_on_the_command_line() {
+        insta::assert_snapshot!(check(&["name=x", "epochs=0"]).unwrap_err(), @r"
+        error[out_of_range]: param `epochs` is 0, but must be at least 1
+         --> --set:2:8
+          |
+        2 | epochs=0
+          |        ^
+        ");
+        insta::assert_snapshot!(check(&["epoch=3", "name=x"]).unwrap_err(), @r"
+        error[unknown_param]: pipeline `p` has no param `epoch`
+         --> --set:1:1
+          |
+        1 | epoch=3
+          | ^^^^^
+          |
+          = help: did you mean `epochs`?
+        ");
+        assert!(check(&["epochs"]).unwrap_err().contains("bad_setting"));
+        assert!(check(&["name=x", "name=y"]).unwrap_err().contains("duplicate_key"));
+    }
+}

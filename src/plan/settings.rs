@@ -1,0 +1,67 @@
+//! How each step is run: its own settings, then the defaults of the manifest, then ours.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::planned::{CachePolicy, Resources, RetryPolicy};
+use super::scope::Scope;
+use crate::manifest::{Cache, Gpu, Mistake, Settings};
+
+/// Settings with nothing left open.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub(super) retry: RetryPolicy,
+    pub(super) timeout: Option<Duration>,
+    pub(super) resources: Resources,
+    pub(super) pool: Option<String>,
+    pub(super) cache: CachePolicy,
+    pub(super) env: BTreeMap<String, String>,
+}
+
+/// The settings of a step; `scope` is what expressions in its environment see.
+pub(super) fn resolve(defaults: &Settings, own: &Settings, scope: &Scope<'_>, mistakes: &mut Vec<Mistake>) -> Resolved {
+    let ours = RetryPolicy::default();
+    let (first, then) = (&own.retry, &defaults.retry);
+    let retry = RetryPolicy {
+        attempts: first.attempts.or(then.attempts).unwrap_or(ours.attempts),
+        initial: first.initial.or(then.initial).unwrap_or(ours.initial),
+        max: first.max.or(then.max).unwrap_or(ours.max),
+        factor: first.factor.or(then.factor).unwrap_or(ours.factor),
+        jitter: first.jitter.or(then.jitter).unwrap_or(ours.jitter),
+        on: first.on.clone().or_else(|| then.on.clone()).unwrap_or(ours.on),
+    };
+    let gpu = own.machine.gpu.or(defaults.machine.gpu);
+    let resources = Resources {
+        cpus: own.machine.cpus.or(defaults.machine.cpus).unwrap_or(Resources::default().cpus),
+        memory_bytes: own.machine.memory_bytes.or(defaults.machine.memory_bytes),
+        gpu_required: match gpu {
+            Some(Gpu::Required) => Some(true),
+            Some(Gpu::Optional) => Some(false),
+            Some(Gpu::None) | None => None,
+        },
+    };
+    let cache = match own.cache.or(defaults.cache) {
+        Some(Cache::Reuse) | None => CachePolicy::Reuse,
+        Some(Cache::Refresh) => CachePolicy::Refresh,
+        Some(Cache::Off) => CachePolicy::Off,
+    };
+    let mut env = BTreeMap::new();
+    for (name, node) in defaults.env.iter().chain(&own.env) {
+        let text = match scope.resolve(node, mistakes).to_json() {
+            Value::String(text) => text,
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        env.insert(name.value.clone(), text);
+    }
+    Resolved {
+        retry,
+        timeout: own.timeout.or(defaults.timeout),
+        resources,
+        pool: own.pool.clone().or_else(|| defaults.pool.clone()),
+        cache,
+        env,
+    }
+}

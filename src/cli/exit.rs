@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::manifest::Rejected;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -68,6 +70,10 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     if broken_pipe {
         // `phaseline runs | head` is no failure.
         return Exit::Succeeded;
+    }
+    if let Some(rejected) = error.downcast_ref::<Rejected>() {
+        super::output::report(rejected);
+        return Exit::Usage;
     }
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {

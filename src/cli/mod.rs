@@ -4,15 +4,19 @@
 //! rejected, 130 cancelled.
 
 mod artifacts;
+mod check;
 mod completions;
 mod database;
 mod diff;
 mod exit;
 mod lineage;
+mod load;
 mod logs;
 mod models;
 mod output;
+mod plan;
 mod runs;
+mod schema;
 mod settings;
 mod show;
 mod sql;
@@ -39,6 +43,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check manifests: all mistakes at once.
+    Check(check::Args),
+    /// Show what a run would do, step by step.
+    Plan(plan::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show one run: its steps, gates and metrics.
@@ -55,6 +63,8 @@ enum Command {
     Diff(diff::Args),
     /// Ask the lineage views in SQL.
     Sql(sql::Args),
+    /// Print the JSON Schema of manifests, or the kinds of steps.
+    Schema(schema::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -69,6 +79,8 @@ pub fn main() -> ExitCode {
     let result = settings::Settings::resolve(cli.settings).and_then(|settings| {
         crate::telemetry::start(settings.verbosity);
         match cli.command {
+            Command::Check(args) => check::run(&args),
+            Command::Plan(args) => plan::run(&args),
             Command::Runs(args) => runs::run(&settings, &args),
             Command::Show(args) => show::run(&settings, &args),
             Command::Logs(args) => logs::run(&settings, &args),
@@ -77,6 +89,7 @@ pub fn main() -> ExitCode {
             Command::Models(args) => models::run(&settings, &args),
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
+            Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }
     });

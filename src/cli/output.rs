@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::manifest::{Colour, Rejected};
+
 /// Writes bytes to standard output.
 pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -28,6 +30,14 @@ pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_vec_pretty(document)?;
     text.push(b'\n');
     Ok(write(&text)?)
+}
+
+/// Writes what is wrong with a manifest to standard error.
+#[expect(clippy::print_stderr, reason = "reports go beside the output, not into it")]
+pub(super) fn report(rejected: &Rejected) {
+    let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = if is_coloured { Colour::Always } else { Colour::Never };
+    eprintln!("{}\n", rejected.render(colour));
 }
 
 /// Rows in aligned columns below a header; numbers are right-aligned where the whole column is numbers.

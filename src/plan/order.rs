@@ -54,9 +54,6 @@ impl Graph {
                         at = came_from[&at];
                         path.push(at.index());
                     }
-                    if node == start {
-                        path.pop();
-                    }
                     path.reverse();
                     return path;
                 }

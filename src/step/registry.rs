@@ -85,7 +85,11 @@ impl StepRegistry {
         registry
     }
 
-    fn register<K: StepKind>(&mut self) {
+    /// Adds a kind.
+    ///
+    /// # Panics
+    /// The name is taken.
+    pub fn register<K: StepKind>(&mut self) {
         let info = KindInfo {
             name: K::NAME,
             version: K::VERSION,

@@ -1,0 +1,329 @@
+//! The JSON Schema of manifests, for editors: generated from the same key lists and kinds that reading uses.
+
+use serde_json::{Map, Value, json};
+
+use super::param::ParamType;
+use super::{document, gate, param, purpose, settings, step, trigger};
+use crate::phase::Phase;
+use crate::step::{KindInfo, StepRegistry};
+
+/// The JSON Schema of manifests with all kinds of `registry`.
+pub fn schema(registry: &StepRegistry) -> Value {
+    let mut definitions = definitions();
+    let mut with = Vec::new();
+    for kind in registry.kinds().filter(|kind| kind.name != step::COMMAND) {
+        let name = format!("with {}", kind.name);
+        definitions.insert(name.clone(), params_schema(kind, &name));
+        with.push(json!({
+            "if": {"properties": {"uses": {"const": kind.name}}, "required": ["uses"]},
+            "then": {"properties": {"with": {"$ref": format!("#/$defs/{name}")}}},
+        }));
+    }
+    definitions.insert("step".to_owned(), step_schema(registry, with));
+    let mut properties = Map::from_iter([
+        ("version".to_owned(), json!({"const": 1, "description": "The version of this form."})),
+        ("pipeline".to_owned(), described(reference("name"), "The pipeline's name.")),
+        ("owner".to_owned(), described(text(), "Who answers for it.")),
+        ("description".to_owned(), described(text(), "What it is, in a sentence.")),
+        ("params".to_owned(), described(map_of(reference("param")), "What `--set name=value` changes.")),
+        ("triggers".to_owned(), described(map_of(reference("trigger")), "When it runs by itself.")),
+        (
+            "defaults".to_owned(),
+            described(object(settings_properties(), &settings::KEYS, &[]), "Settings of all steps."),
+        ),
+    ]);
+    for phase in Phase::ALL {
+        let definition = if phase == Phase::Understanding { "understanding" } else { "phase" };
+        properties.insert(phase.as_str().to_owned(), reference(definition));
+    }
+    let keys: Vec<&str> = document::KEYS.into_iter().chain(Phase::ALL.map(Phase::as_str)).collect();
+    let mut schema = object(properties, &keys, &["version", "pipeline"]);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Phaseline pipeline");
+    schema["$defs"] = Value::Object(definitions);
+    schema
+}
+
+fn definitions() -> Map<String, Value> {
+    let one_or_many = |item: Value| json!({"anyOf": [item, {"type": "array", "items": item}]});
+    let phase = Map::from_iter([
+        ("steps".to_owned(), map_of(reference("step"))),
+        ("gates".to_owned(), map_of(reference("gate"))),
+    ]);
+    let mut understanding = phase.clone();
+    let kinds = |value: Value| {
+        let properties = purpose::KINDS.map(|kind| (kind.to_owned(), value.clone()));
+        object(Map::from_iter(properties), &purpose::KINDS, &[])
+    };
+    understanding.insert("objectives".to_owned(), kinds(text()));
+    understanding.insert("success_criteria".to_owned(), kinds(map_of(reference("criterion"))));
+    understanding.insert("risks".to_owned(), map_of(reference("risk")));
+    let severity = json!({"enum": purpose::Weight::WORDS.map(|(word, _)| word)});
+    let types: Vec<&str> = ParamType::words().collect();
+    Map::from_iter([
+        ("name".to_owned(), json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"})),
+        ("expression".to_owned(), json!({"type": "string", "pattern": "\\$\\{\\{.*\\}\\}"})),
+        ("duration".to_owned(), json!({"type": "string", "pattern": "^[0-9.]+ ?(ms|s|m|h|d)$"})),
+        ("size".to_owned(), json!({"type": "string", "pattern": "^[0-9.]+ ?(B|[KMGT]iB|[kKMGT]B)$"})),
+        ("one_or_many_texts".to_owned(), one_or_many(text())),
+        ("phase".to_owned(), object(phase, &document::PHASE_KEYS, &[])),
+        ("understanding".to_owned(), object(understanding, &document::UNDERSTANDING_KEYS, &[])),
+        (
+            "param".to_owned(),
+            typed(
+                &[
+                    ("type", json!({"enum": types})),
+                    ("default", json!({})),
+                    ("min", json!({"type": "number"})),
+                    ("max", json!({"type": "number"})),
+                    ("choices", json!({"type": "array"})),
+                    ("description", text()),
+                ],
+                &param::KEYS,
+                &["type"],
+            ),
+        ),
+        (
+            "trigger".to_owned(),
+            typed(
+                &[
+                    ("cron", described(text(), "Minute, hour, day of month, month, day of week.")),
+                    ("every", reference("duration")),
+                    ("timezone", text()),
+                    ("missed", json!({"enum": ["latest", "all", "skip"]})),
+                    ("overlap", json!({"enum": ["skip", "queue", "allow"]})),
+                ],
+                &trigger::KEYS,
+                &[],
+            ),
+        ),
+        (
+            "criterion".to_owned(),
+            typed(
+                &[
+                    ("min", json!({"type": "number"})),
+                    ("max", json!({"type": "number"})),
+                    ("unit", text()),
+                    ("step", described(text(), "The step that measures it, if there are several.")),
+                ],
+                &purpose::CRITERION_KEYS,
+                &[],
+            ),
+        ),
+        ("risk".to_owned(), typed(&[("text", text()), ("severity", severity.clone())], &purpose::RISK_KEYS, &["text"])),
+        (
+            "gate".to_owned(),
+            typed(
+                &[
+                    (
+                        "check",
+                        described(json!({"type": ["string", "boolean"]}), "An expression, true if the gate passes."),
+                    ),
+                    ("severity", severity),
+                    ("mitigates", described(reference("one_or_many_texts"), "The risks that it watches.")),
+                    ("on_fail", json!({"enum": ["stop", "warn", "approval", "notify"]})),
+                ],
+                &gate::KEYS,
+                &["check"],
+            ),
+        ),
+    ])
+}
+
+fn settings_properties() -> Map<String, Value> {
+    let retry = typed(
+        &[
+            ("attempts", json!({"type": "integer", "minimum": 1, "maximum": 100})),
+            ("backoff", json!({"enum": ["exponential", "fixed"]})),
+            ("initial", reference("duration")),
+            ("max", reference("duration")),
+            ("jitter", json!({"type": "number", "minimum": 0, "maximum": 1})),
+            ("on", reference("one_or_many_texts")),
+        ],
+        &settings::RETRY_KEYS,
+        &[],
+    );
+    let resources = typed(
+        &[
+            ("cpus", json!({"type": "integer", "minimum": 1})),
+            ("memory", reference("size")),
+            ("gpu", json!({"enum": ["optional", "required", "none"]})),
+        ],
+        &settings::RESOURCE_KEYS,
+        &[],
+    );
+    Map::from_iter([
+        ("retry".to_owned(), json!({"anyOf": [{"type": "integer", "minimum": 1}, retry]})),
+        ("timeout".to_owned(), described(reference("duration"), "How long one attempt may take.")),
+        ("resources".to_owned(), described(resources, "What an attempt takes from the machine.")),
+        ("pool".to_owned(), described(reference("name"), "A named pool whose slots the step competes for.")),
+        ("cache".to_owned(), json!({"enum": [true, false, "reuse", "refresh", "off"]})),
+        (
+            "env".to_owned(),
+            described(map_of(json!({"type": ["string", "number", "boolean", "null"]})), "Environment variables."),
+        ),
+        ("executor".to_owned(), json!({"enum": ["local"]})),
+        (
+            "secrets".to_owned(),
+            json!({"type": "array", "items": {"type": "string"}, "description": "Environment variables that hold secrets."}),
+        ),
+    ])
+}
+
+fn step_schema(registry: &StepRegistry, with: Vec<Value>) -> Value {
+    let kinds: Vec<Value> = registry
+        .kinds()
+        .filter(|kind| kind.name != step::COMMAND)
+        .map(|kind| json!({"const": kind.name, "description": kind.summary}))
+        .chain([reference("expression")])
+        .collect();
+    let command = registry.kind(step::COMMAND).map(|kind| (kind.schema)().to_value()).unwrap_or_default();
+    let of_command = |key: &str| command.pointer(&format!("/properties/{key}")).cloned().unwrap_or_else(|| json!({}));
+    let outputs = json!({
+        "type": "object",
+        "description": of_command("outputs")["description"],
+        "additionalProperties": {"enum": ["table", "model", "transform", "report", "file"]},
+    });
+    let values = json!({"anyOf": [{"type": "array", "minItems": 1}, reference("expression")]});
+    let mut properties = settings_properties();
+    properties.extend([
+        ("uses".to_owned(), json!({"anyOf": kinds, "description": "The kind of step."})),
+        ("with".to_owned(), json!({"type": "object", "description": "The params of the kind."})),
+        ("run".to_owned(), described(text(), "A command line, given to `sh -c`.")),
+        ("outputs".to_owned(), outputs),
+        ("files".to_owned(), of_command("files")),
+        (
+            "inputs".to_owned(),
+            described(map_of(reference("one_or_many_texts")), "Outputs of other steps: `step` or `step.output`."),
+        ),
+        ("needs".to_owned(), described(reference("one_or_many_texts"), "Steps that must end before it.")),
+        ("when".to_owned(), described(json!({"type": ["string", "boolean"]}), "Run only if this expression is true.")),
+        ("foreach".to_owned(), described(values.clone(), "One instance for each value, read as `${{ item }}`.")),
+        (
+            "matrix".to_owned(),
+            described(map_of(values), "One instance for each combination, read as `${{ matrix.KEY }}`."),
+        ),
+    ]);
+    let keys: Vec<&str> = step::KEYS.iter().chain(&settings::KEYS).copied().collect();
+    let mut schema = object(properties, &keys, &[]);
+    schema["oneOf"] = json!([{"required": ["uses"]}, {"required": ["run"]}]);
+    schema["allOf"] = Value::Array(with);
+    schema
+}
+
+/// The schema of a kind's params, which may hold expressions in place of values, with its own definitions inside.
+fn params_schema(kind: &KindInfo, name: &str) -> Value {
+    let mut schema = (kind.schema)().to_value();
+    relax(&mut schema, name, true);
+    if let Value::Object(fields) = &mut schema {
+        fields.remove("$schema");
+        fields.remove("title");
+    }
+    schema
+}
+
+/// Lets an expression stand wherever a value does, and points references at the definitions' new place.
+fn relax(schema: &mut Value, name: &str, is_root: bool) {
+    let Value::Object(fields) = schema else { return };
+    if let Some(Value::String(reference)) = fields.get_mut("$ref")
+        && let Some(path) = reference.strip_prefix("#/")
+    {
+        *reference = format!("#/$defs/{name}/{path}");
+    }
+    for key in ["properties", "$defs", "patternProperties"] {
+        if let Some(Value::Object(inner)) = fields.get_mut(key) {
+            inner.values_mut().for_each(|schema| relax(schema, name, false));
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = fields.get_mut(key) {
+            relax(inner, name, false);
+        }
+    }
+    for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
+        if let Some(Value::Array(inner)) = fields.get_mut(key) {
+            inner.iter_mut().for_each(|schema| relax(schema, name, true));
+        }
+    }
+    if is_root {
+        return;
+    }
+    if let Some(Value::Array(alternatives)) = fields.get_mut("anyOf") {
+        alternatives.push(reference("expression"));
+        return;
+    }
+    let is_text = fields.get("type").is_some_and(|name| *name == "string") && !fields.contains_key("enum");
+    let is_value = fields.contains_key("type") || fields.contains_key("enum") || fields.contains_key("oneOf");
+    if is_value && !is_text {
+        let description = fields.remove("description");
+        let default = fields.remove("default");
+        let mut relaxed = json!({"anyOf": [Value::Object(std::mem::take(fields)), reference("expression")]});
+        if let Some(description) = description {
+            relaxed["description"] = description;
+        }
+        if let Some(default) = default {
+            relaxed["default"] = default;
+        }
+        *schema = relaxed;
+    }
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn reference(definition: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{definition}")})
+}
+
+fn described(mut schema: Value, description: &str) -> Value {
+    schema["description"] = json!(description);
+    schema
+}
+
+fn map_of(values: Value) -> Value {
+    json!({"type": ["object", "null"], "additionalProperties": values})
+}
+
+fn typed(properties: &[(&str, Value)], keys: &[&str], required: &[&str]) -> Value {
+    object(properties.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(), keys, required)
+}
+
+/// A map with these properties, which must be exactly the keys that reading knows.
+fn object(properties: Map<String, Value>, keys: &[&str], required: &[&str]) -> Value {
+    debug_assert!(
+        keys.len() == properties.len() && keys.iter().all(|key| properties.contains_key(*key)),
+        "the schema has other keys than the reader: {keys:?}"
+    );
+    let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !required.is_empty() {
+        object["required"] = json!(required);
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_in_the_schema_leads_somewhere() {
+        fn references<'value>(value: &'value Value, found: &mut Vec<&'value str>) {
+            match value {
+                Value::Object(fields) => {
+                    found.extend(fields.get("$ref").and_then(Value::as_str));
+                    fields.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let schema = schema(&StepRegistry::builtin());
+        let mut found = Vec::new();
+        references(&schema, &mut found);
+        assert!(found.len() > 20);
+        for reference in found {
+            assert!(schema.pointer(&reference[1..]).is_some(), "{reference}");
+        }
+    }
+}

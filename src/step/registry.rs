@@ -65,6 +65,7 @@ impl StepRegistry {
         registry.register::<super::understanding::IngestParquet>();
         registry.register::<super::understanding::IngestSql>();
         registry.register::<super::data_engineering::DataSql>();
+        registry.register::<super::understanding::ProfileTable>();
         registry.register::<super::understanding::ValidateTable>();
         registry.register::<super::data_engineering::SplitRandom>();
         registry.register::<super::data_engineering::SplitTime>();

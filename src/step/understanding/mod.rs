@@ -7,6 +7,7 @@ mod ingest_json;
 mod ingest_parquet;
 pub mod ingest_sql;
 pub mod json;
+pub mod profile;
 pub mod source;
 pub mod validate;
 
@@ -15,4 +16,5 @@ pub use ingest_http::IngestHttp;
 pub use ingest_json::IngestJson;
 pub use ingest_parquet::IngestParquet;
 pub use ingest_sql::IngestSql;
+pub use profile::ProfileTable;
 pub use validate::ValidateTable;

@@ -24,11 +24,14 @@ impl<V: Clone + PartialOrd> Frequent<V> {
         Frequent { limit, counts: HashMap::default(), is_complete: true }
     }
 
-    /// Takes a value with its key in; `value` is asked for at the value's first appearance only.
-    pub fn insert(&mut self, key: u128, value: impl FnOnce() -> V) {
+    /// Takes a value with its key in; `value` is asked for at the value's first appearance only. Says whether the value
+    /// is known to have appeared before.
+    pub fn insert(&mut self, key: u128, value: impl FnOnce() -> V) -> bool {
         if let Some((_, count)) = self.counts.get_mut(&key) {
             *count += 1;
-        } else if self.is_complete {
+            return true;
+        }
+        if self.is_complete {
             self.counts.insert(key, (value(), 1));
             if self.counts.len() > self.limit {
                 self.is_complete = false;
@@ -36,6 +39,7 @@ impl<V: Clone + PartialOrd> Frequent<V> {
                 self.counts = kept.into_iter().collect();
             }
         }
+        false
     }
 
     /// Whether all values were counted.

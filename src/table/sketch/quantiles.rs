@@ -26,11 +26,13 @@ impl Quantiles {
 
     /// Takes values in.
     pub fn extend(&mut self, values: impl Iterator<Item = f64>) {
+        let mut capacity = self.capacity(0);
         for value in values {
             self.levels[0].push(value);
             self.count += 1;
-            if self.levels[0].len() >= self.capacity(0) {
+            if self.levels[0].len() >= capacity {
                 self.thin();
+                capacity = self.capacity(0);
             }
         }
     }
@@ -76,6 +78,20 @@ impl Quantiles {
                 self.rank(&sorted, rank)
             })
             .collect()
+    }
+
+    /// How many values fall into each of `bins` equal parts of the range; near where values were thinned away.
+    pub fn histogram(&self, (low, high): (f64, f64), bins: usize) -> Vec<u64> {
+        let mut counts = vec![0; bins];
+        let width = (high - low) / bins as f64;
+        for (level, values) in self.levels.iter().enumerate() {
+            for value in values {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
+                let bin = if width > 0.0 { ((value - low) / width) as usize } else { 0 };
+                counts[bin.min(bins - 1)] += 1u64 << level;
+            }
+        }
+        counts
     }
 
     fn one(&self, sorted: &[(f64, u64)], share: f64) -> Option<f64> {

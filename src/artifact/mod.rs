@@ -6,6 +6,7 @@
 mod digest;
 mod error;
 mod reference;
+mod remote;
 mod store;
 
 pub use digest::{Digest, DigestWriter, InvalidDigest};

@@ -1,4 +1,4 @@
-//! The content-addressed store on a local folder.
+//! The content-addressed store on a local folder, or on one that stands in front of an object store.
 //!
 //! Layout below the root: `blobs/ab/<digest>` holds one file each, read-only; a folder artifact is a blob that lists
 //! its files, laid out under `folders/<digest>/` as hard links to their blobs; `staging/` holds what is being
@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::remote::{self, Remote};
 use super::{ArtifactError, ArtifactKind, ArtifactRef, Digest};
 
-/// Immutable artifacts on a local folder. Cheap to clone; safe to use from several processes at once.
+/// Immutable artifacts on a local folder or in an object store. Cheap to clone; safe to use from several processes at once.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
     root: PathBuf,
+    /// Where blobs are kept, if `root` is only the folder in front.
+    remote: Option<Remote>,
 }
 
 /// A file or folder that is being written and does not exist for anybody else until it is committed.
@@ -47,17 +50,41 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Artifac
 }
 
 impl ArtifactStore {
-    /// The store in folder `root`, which is created if it does not exist.
+    /// The store in folder `root`, which is created if it does not exist, or in the object store whose URL it is.
+    ///
+    /// `s3://`, `gs://` and `az://` take their credentials from the environment; `file://` is the folder it names.
     pub fn open(root: impl Into<PathBuf>) -> Result<ArtifactStore, ArtifactError> {
         let root = root.into();
+        match root.to_str() {
+            Some(url) if url.starts_with("file:///") => Self::in_folder(PathBuf::from(&url["file://".len()..]), None),
+            Some(url) if remote::is_url(url) => {
+                let remote = Remote::open(url)?;
+                let folder = remote.cache_folder();
+                Self::in_folder(folder, Some(remote))
+            }
+            _ => Self::in_folder(root, None),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_front_of(remote: Remote, folder: &Path) -> Result<ArtifactStore, ArtifactError> {
+        Self::in_folder(folder.to_owned(), Some(remote))
+    }
+
+    #[cfg(test)]
+    pub(super) fn remote_for_tests(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    fn in_folder(root: PathBuf, remote: Option<Remote>) -> Result<ArtifactStore, ArtifactError> {
         for folder in ["blobs", "folders", "staging"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(failed("create", &path))?;
         }
-        Ok(ArtifactStore { root })
+        Ok(ArtifactStore { root, remote })
     }
 
-    /// The folder that holds the store.
+    /// The folder that holds the store, or stands in front of it.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -97,12 +124,14 @@ impl ArtifactStore {
     pub fn path(&self, artifact: &ArtifactRef) -> Result<PathBuf, ArtifactError> {
         if !artifact.kind.is_folder() {
             let path = self.blob_path(artifact.digest);
+            self.bring(artifact, artifact.digest)?;
             self.check_size(artifact, &path, artifact.bytes)?;
             return Ok(path);
         }
         let folder = self.root.join("folders").join(artifact.digest.to_string());
         let entries = self.folder_entries(artifact)?;
         for entry in &entries {
+            self.bring(artifact, entry.digest)?;
             self.check_size(artifact, &self.blob_path(entry.digest), entry.bytes)?;
         }
         if !folder.exists() {
@@ -141,8 +170,36 @@ impl ArtifactStore {
         self.root.join("blobs").join(&name[..2]).join(name)
     }
 
-    /// Moves the file at `path` to its place by content; an equal blob that is already there wins.
+    /// Moves the file at `path` to its place by content, and sends it where blobs are kept.
     fn publish(&self, path: &Path) -> Result<(Digest, u64), ArtifactError> {
+        let (digest, bytes) = self.publish_here(path)?;
+        if let Some(remote) = &self.remote {
+            remote.send(digest, bytes, &self.blob_path(digest))?;
+        }
+        Ok((digest, bytes))
+    }
+
+    /// Copies a blob from where blobs are kept, if it is not here.
+    fn bring(&self, artifact: &ArtifactRef, digest: Digest) -> Result<(), ArtifactError> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        if self.blob_path(digest).exists() {
+            return Ok(());
+        }
+        let staged = self.stage(ArtifactKind::File)?;
+        if !remote.fetch(digest, &staged.path)? {
+            return Err(ArtifactError::Missing { artifact: artifact.clone() });
+        }
+        let file = File::open(&staged.path).map_err(failed("open", &staged.path))?;
+        let (found, _) = Digest::of_reader(file).map_err(failed("read", &staged.path))?;
+        if found != digest {
+            let found = format!("the object store gives content with digest {}", found.short());
+            return Err(ArtifactError::Corrupt { artifact: artifact.clone(), found });
+        }
+        self.publish_here(&staged.path).map(drop)
+    }
+
+    /// Moves the file at `path` to its place by content; an equal blob that is already there wins.
+    fn publish_here(&self, path: &Path) -> Result<(Digest, u64), ArtifactError> {
         let file = File::open(path).map_err(failed("open", path))?;
         let (digest, bytes) = Digest::of_reader(&file).map_err(failed("read", path))?;
         let target = self.blob_path(digest);
@@ -178,6 +235,7 @@ impl ArtifactStore {
 
     fn folder_entries(&self, artifact: &ArtifactRef) -> Result<Vec<FolderEntry>, ArtifactError> {
         let path = self.blob_path(artifact.digest);
+        self.bring(artifact, artifact.digest)?;
         let listing = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ArtifactError::Missing { artifact: artifact.clone() });

@@ -16,7 +16,7 @@ pub const PROGRAM: &str = "phaseline-sql";
 pub struct Params {
     /// One `SELECT` over the inputs, each of which is a table under its name in `inputs`; nothing else can be read.
     /// Names keep their case. Write `ORDER BY` where the order of rows matters. Long queries are kept beside the
-    /// manifest: `query: {file: churn.sql}`.
+    /// manifest: `query: file:churn.sql`.
     pub query: String,
 }
 

@@ -3,5 +3,7 @@
 mod attempts;
 mod deployment;
 mod harness;
+mod querying;
 mod serving;
+mod step_contract;
 mod store_contract;

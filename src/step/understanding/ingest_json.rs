@@ -117,6 +117,7 @@ pub(super) fn read_json(context: &mut StepContext, files: &[SourceFile], params:
         }
         Ok(())
     })?;
+    context.check_cancelled()?;
     table.write(&waiting.finish()?)?;
     context.finish_table("table", table)?;
     context.metric("rows", rows as f64);

@@ -50,7 +50,8 @@ impl ColumnType {
             Self::Bool => DataType::Boolean,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            // An offset and not a name: Arrow knows named zones only with a database of them.
+            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
         }
     }
 }
@@ -171,7 +172,7 @@ pub(super) fn build(records: &Records, column: usize, plan: Plan, dialect: &Dial
             value::timestamp(text).filter(|(_, is_zoned)| !is_zoned).map(|(micros, _)| micros)
         }),
         ColumnType::Instant => {
-            let builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
+            let builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("+00:00");
             parsed!(builder, |text: &[u8]| {
                 value::timestamp(text).filter(|(_, is_zoned)| *is_zoned).map(|(micros, _)| micros)
             })

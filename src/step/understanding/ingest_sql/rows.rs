@@ -34,6 +34,7 @@ pub(super) async fn write<R>(
             context.progress(&Progress { done, total: None, unit: "rows", note: String::new() });
         }
     }
+    context.check_cancelled()?;
     done += waiting.rows() as u64;
     table.write(&waiting.finish()?)?;
     context.finish_table("table", table)?;

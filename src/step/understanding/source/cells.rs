@@ -77,7 +77,7 @@ impl Cells {
                 ColumnType::Bool => Builder::Bool(BooleanBuilder::new()),
                 ColumnType::Date => Builder::Date(Date32Builder::new()),
                 ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
-                ColumnType::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+                ColumnType::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("+00:00")),
             })
             .collect();
         Cells { schema: Arc::new(Schema::new(fields)), builders, rows: 0 }

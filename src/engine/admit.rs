@@ -27,7 +27,7 @@ impl Limits {
         let gpus = (0..64).take_while(|number| std::path::Path::new(&format!("/dev/nvidia{number}")).exists()).count();
         Limits {
             cpus,
-            memory_bytes: Some(u64::from(system.totalram) * u64::from(system.mem_unit)),
+            memory_bytes: Some(system.totalram * u64::from(system.mem_unit)),
             gpus: u32::try_from(gpus).unwrap_or(0),
             pools: BTreeMap::new(),
         }
@@ -112,4 +112,54 @@ pub fn admit<'run>(run: &'run Run, queued: &BTreeSet<usize>, limits: &'run Limit
         }
     }
     admitted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::RunOptions;
+    use crate::engine::testing::{plan, step};
+    use crate::id::RunId;
+    use crate::phase::Phase;
+
+    fn admitted(limits: &Limits, changes: &[fn(&mut PlannedStep)]) -> Vec<usize> {
+        let steps = changes.iter().enumerate().map(|(number, change)| {
+            let mut step = step(&format!("s{number}"), Phase::Understanding, &[]);
+            change(&mut step);
+            step
+        });
+        let run = Run::fresh(plan(steps.collect(), vec![]).into(), RunId::from_u128(1), &RunOptions::default());
+        admit(&run, &(0..changes.len()).collect(), limits)
+    }
+
+    fn limits() -> Limits {
+        let pools = BTreeMap::from([("wide".to_owned(), 2)]);
+        Limits { cpus: 4, memory_bytes: Some(100), gpus: 1, pools }
+    }
+
+    #[test]
+    fn steps_are_admitted_in_plan_order_while_there_is_room() {
+        let two: fn(&mut PlannedStep) = |step| step.resources.cpus = 2;
+        assert_eq!(admitted(&limits(), &[two, two, two]), [0, 1]);
+        let big: fn(&mut PlannedStep) = |step| step.resources.memory_bytes = Some(60);
+        assert_eq!(admitted(&limits(), &[big, big, |_| {}]), [0, 2]);
+        let gpu: fn(&mut PlannedStep) = |step| step.resources.gpu_required = Some(false);
+        assert_eq!(admitted(&limits(), &[gpu, gpu, |_| {}]), [0, 2]);
+    }
+
+    #[test]
+    fn a_pool_has_one_slot_unless_more_are_set() {
+        let narrow: fn(&mut PlannedStep) = |step| step.pool = Some("narrow".to_owned());
+        let wide: fn(&mut PlannedStep) = |step| step.pool = Some("wide".to_owned());
+        assert_eq!(admitted(&limits(), &[narrow, narrow, wide, wide, wide]), [0, 2, 3]);
+    }
+
+    #[test]
+    fn a_step_that_asks_for_more_than_there_is_runs_alone() {
+        let huge: fn(&mut PlannedStep) = |step| {
+            step.resources.cpus = 64;
+            step.resources.memory_bytes = Some(1 << 40);
+        };
+        assert_eq!(admitted(&limits(), &[huge, |_| {}]), [0]);
+    }
 }

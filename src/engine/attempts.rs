@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Happening;
-use crate::executor::{Ended, Executor};
+use crate::executor::{Ended, Executor, ExecutorError};
 use crate::id::{AttemptId, OutputName, RunId, StepName};
-use crate::step::{Fault, StepOutcome};
+use crate::plan::PlannedStep;
+use crate::step::{Fault, StepOutcome, StepRegistry};
 use crate::worker::{Failure, Report, ReportedEnd};
 
 /// How often and after which waits an executor that cannot be asked is asked again.
@@ -171,4 +172,36 @@ fn missing_output<'names>(outcome: &StepOutcome, required: &'names BTreeSet<Outp
 
 fn bug(message: String) -> Failure {
     Failure { fault: Fault::Bug, code: "bug".to_owned(), message, help: None }
+}
+
+/// A step that asks for what the machine has not.
+pub(super) fn no_gpu() -> Failure {
+    Failure {
+        fault: Fault::Input,
+        code: "no_gpu".to_owned(),
+        message: "the step requires a GPU, and there is none".to_owned(),
+        help: Some("set `resources: {gpu: optional}` to let it run on the CPU".to_owned()),
+    }
+}
+
+/// An attempt that the executor could not start.
+pub(super) fn not_started(error: &ExecutorError) -> Failure {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    Failure { fault: Fault::Environment, code: "not_started".to_owned(), message, help: None }
+}
+
+/// The outputs that a step must not end without: all planned ones that its kind does not call optional.
+pub(super) fn required(planned: &PlannedStep, registry: &StepRegistry) -> BTreeSet<OutputName> {
+    let ports = registry.kind(&planned.kind).ok().and_then(|kind| kind.build(planned.params.clone()).ok());
+    let ports = ports.map(|step| step.ports());
+    let is_optional = |output: &OutputName| {
+        ports.as_ref().and_then(|ports| ports.output(output.as_str())).is_some_and(|port| port.is_optional)
+    };
+    planned.outputs.keys().filter(|output| !is_optional(output)).cloned().collect()
 }

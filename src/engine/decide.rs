@@ -13,7 +13,7 @@ use crate::phase::Phase;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Record what follows from the state, and decide again.
-    Record(Happening),
+    Record(Box<Happening>),
     /// Look the step up in the cache; if there is no result, queue it for [`super::admit`].
     Consider(usize),
     /// End the attempt of a step.
@@ -43,7 +43,7 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
         records.extend(run.conclusion().map(|outcome| Happening::RunFinished { outcome }));
     }
     if !records.is_empty() {
-        return records.into_iter().map(Action::Record).collect();
+        return records.into_iter().map(Box::new).map(Action::Record).collect();
     }
     if run.cancel_requested {
         return run.board.running.iter().map(|index| Action::Cancel(*index)).collect();

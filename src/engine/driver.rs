@@ -9,11 +9,12 @@ use chrono::Utc;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
+use super::attempts::required;
 use super::files::FileDigests;
 use super::forecast::{check_only, forecast};
 use super::journal::Journal;
 use super::resolve::Resolver;
-use super::run_loop::{Drive, required};
+use super::run_loop::Drive;
 use super::{
     CacheIndex, DriveError, EngineError, Happening, Lease, Limits, NewRun, Outcome, Run, RunEvent, RunLog, RunOptions,
 };
@@ -153,7 +154,7 @@ impl Engine {
         drive.adopt().await?;
         if drive.journal.run.is_cancelling() {
             // The driver died while it was cancelling; that comes to its end first.
-            drive.to_the_end().await?;
+            drive.go_on().await?;
         }
         if drive.journal.run.outcome().is_some() {
             drive.journal.record(Happening::RunResumed { by: by.to_owned() })?;
@@ -182,7 +183,7 @@ impl Engine {
     }
 
     async fn finish(&self, mut drive: Drive<'_>) -> Result<Run, DriveError> {
-        let outcome = drive.to_the_end().await;
+        let outcome = drive.go_on().await;
         let Journal { run, lease, .. } = drive.journal;
         if !matches!(outcome, Err(DriveError::Engine(EngineError::LeaseLost { .. }))) {
             self.release(&lease).await;

@@ -51,6 +51,9 @@ pub struct KeyParts {
     pub files: BTreeMap<String, Digest>,
     /// Environment variables of a command.
     pub env: BTreeMap<String, String>,
+    /// What the manifest says about purpose, for steps that report it: those of evaluation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Digest>,
 }
 
 /// An artifact bound to an input of an attempt or of a reused step.

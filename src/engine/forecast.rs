@@ -114,7 +114,7 @@ impl Rehearsal {
             for action in decide(&self.run, self.now) {
                 match action {
                     Action::Record(what) => {
-                        self.record(what)?;
+                        self.record(*what)?;
                         has_recorded = true;
                     }
                     Action::Consider(step) if !self.runs.contains_key(&step) => {

@@ -24,6 +24,7 @@ mod lease;
 mod memory;
 mod options;
 mod order;
+mod recover;
 mod resolve;
 mod retry;
 mod run;
@@ -31,6 +32,8 @@ mod run_loop;
 mod scope;
 mod state;
 
+#[cfg(test)]
+mod scenarios;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

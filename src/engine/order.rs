@@ -9,6 +9,7 @@ use super::scope::criteria;
 use super::{EngineSettings, GateState, InputBinding, Run};
 use crate::artifact::DigestWriter;
 use crate::id::{AttemptId, InputName, RunId, StepName};
+use crate::phase::Phase;
 use crate::worker::{AttemptFolder, OrderedInput, WorkOrder};
 
 /// The id of the `number`th attempt of a step. It follows from the run, so that a driver that crashed before it recorded
@@ -63,14 +64,14 @@ pub(super) fn work_order(
         threads: share.cpus as usize,
         memory_bytes: planned.resources.memory_bytes,
         env: planned.env.clone(),
-        record: record(run, &settings.environment),
+        record: record(run, planned.phase, &settings.environment),
     }
 }
 
 /// The record for model cards and deployments: what the manifest says about purpose (`description`, `owner`,
-/// `objectives`, `criteria`, `risks`), and what the run has found (`run`, `pipeline`, `manifest_digest`, `params`,
-/// `sealed_criteria`, `measured_criteria`, `environment`, and `gates` by name).
-fn record(run: &Run, environment: &Value) -> Value {
+/// `objectives`, `criteria`, `risks`), and what the run has found (`pipeline`, `manifest_digest`, `params`,
+/// `sealed_criteria`, `measured_criteria`, `gates` by name; from deployment on also `run` and `environment`).
+fn record(run: &Run, phase: Phase, environment: &Value) -> Value {
     let mut record = match serde_json::to_value(&run.plan().record).expect("a record is plain data") {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -94,13 +95,16 @@ fn record(run: &Run, environment: &Value) -> Value {
             (gate.name.to_string(), fields)
         })
         .collect();
-    record.insert("run".to_owned(), run.id().to_string().into());
+    // A model card must be the same bytes when the same work is done again, so only what acts on the world knows the run.
+    if phase >= Phase::Deployment {
+        record.insert("run".to_owned(), run.id().to_string().into());
+        record.insert("environment".to_owned(), environment.clone());
+    }
     record.insert("pipeline".to_owned(), run.plan().pipeline.to_string().into());
     record.insert("manifest_digest".to_owned(), run.plan().manifest_digest.to_string().into());
     record.insert("params".to_owned(), json!(run.plan().params));
     record.insert("sealed_criteria".to_owned(), json!(run.sealed()));
     record.insert("measured_criteria".to_owned(), criteria(run));
-    record.insert("environment".to_owned(), environment.clone());
     record.insert("gates".to_owned(), gates.into());
     record.into()
 }

@@ -53,3 +53,44 @@ fn jitter(run: RunId, step: &PlannedStep, number: u32) -> f64 {
     let head = u32::from_str_radix(&digest.to_string()[..8], 16).expect("a digest is hexadecimal");
     f64::from(head) / (f64::from(u32::MAX) + 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::testing::step;
+    use crate::phase::Phase;
+
+    fn policy(jitter: f64) -> RetryPolicy {
+        let (initial, max) = (Duration::from_secs(2), Duration::from_secs(10));
+        RetryPolicy { attempts: 9, initial, max, factor: 2.0, jitter, ..RetryPolicy::default() }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let seconds: Vec<u64> = (1..=5).map(|nth| wait(&policy(0.0), nth, 0.9).as_secs()).collect();
+        assert_eq!(seconds, [2, 4, 8, 10, 10]);
+    }
+
+    #[test]
+    fn the_random_part_differs_between_runs_and_attempts_but_not_between_replays() {
+        let step = step("train", Phase::ModelEngineering, &[]);
+        let chance = |run, number| jitter(RunId::from_u128(run), &step, number);
+        assert_eq!(chance(1, 2).to_bits(), chance(1, 2).to_bits());
+        assert_ne!(chance(1, 2).to_bits(), chance(2, 2).to_bits());
+        assert_ne!(chance(1, 2).to_bits(), chance(1, 3).to_bits());
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_longer_than_asked_for_nor_shorter_than_its_fixed_part(
+            nth in 1u32..2000, share in 0.0..1.0f64, chance in 0.0..1.0f64,
+        ) {
+            let full = wait(&policy(0.0), nth, 0.0);
+            let waited = wait(&policy(share), nth, chance);
+            prop_assert!(waited <= full && full <= Duration::from_secs(10));
+            prop_assert!(waited.as_secs_f64() >= full.as_secs_f64() * (1.0 - share) - 1e-6);
+        }
+    }
+}

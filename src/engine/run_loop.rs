@@ -7,17 +7,13 @@ use chrono::Utc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::attempts::{Attempts, Finished, Watch, meaning};
+use super::attempts::{Attempts, Finished, Watch, meaning, no_gpu, not_started};
 use super::journal::Journal;
 use super::lease::LeaseKeeper;
 use super::order::{attempt_id, work_order};
 use super::resolve::{Fate, Question, Resolved, Resolver};
 use super::state::StepState;
 use super::{Action, CacheKey, DriveError, Engine, EngineError, Happening, Outcome, admit, decide};
-use crate::artifact::ArtifactError;
-use crate::id::OutputName;
-use crate::step::Fault;
-use crate::worker::Failure;
 
 /// The first wait before looking again whether another run has made a result that we need too.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
@@ -26,10 +22,10 @@ const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// A run that is being driven by this process.
 pub(super) struct Drive<'engine> {
-    engine: &'engine Engine,
+    pub(super) engine: &'engine Engine,
     pub(super) journal: Journal,
-    attempts: Attempts,
-    resolver: Resolver,
+    pub(super) attempts: Attempts,
+    pub(super) resolver: Resolver,
     lease: LeaseKeeper,
     cancel: watch::Receiver<Option<String>>,
     /// Steps without a result that wait for room.
@@ -73,7 +69,7 @@ impl<'engine> Drive<'engine> {
     }
 
     /// Goes on until the run has ended.
-    pub(super) async fn to_the_end(&mut self) -> Result<Outcome, DriveError> {
+    pub(super) async fn go_on(&mut self) -> Result<Outcome, DriveError> {
         loop {
             let options = self.settle()?;
             if let Some(outcome) = self.journal.run.outcome() {
@@ -101,7 +97,7 @@ impl<'engine> Drive<'engine> {
             for action in decide(&self.journal.run, Utc::now()) {
                 match action {
                     Action::Record(what) => {
-                        self.journal.record(what)?;
+                        self.journal.record(*what)?;
                         has_recorded = true;
                     }
                     Action::Consider(step) => drop(options.considered.insert(step)),
@@ -268,7 +264,7 @@ impl<'engine> Drive<'engine> {
     }
 
     /// Records the end of an attempt.
-    async fn take_in(&mut self, finished: Finished) -> Result<(), DriveError> {
+    pub(super) async fn take_in(&mut self, finished: Finished) -> Result<(), DriveError> {
         let index = finished.step;
         let run = &self.journal.run;
         let StepState::Running(running) = &run.steps[index].state else { return Ok(()) };
@@ -284,80 +280,6 @@ impl<'engine> Drive<'engine> {
         }
         Ok(())
     }
-
-    /// Lets the steps run again whose artifacts a failed attempt found missing or damaged.
-    async fn heal_inputs(&mut self, index: usize) -> Result<(), DriveError> {
-        for binding in self.journal.run.bindings(index).unwrap_or_default() {
-            let store = self.engine.artifacts.clone();
-            let artifact = binding.artifact.clone();
-            let looked = tokio::task::spawn_blocking(move || store.verified_path(&artifact)).await;
-            let found = looked.expect("verifying an artifact does not panic");
-            if let Err(error @ (ArtifactError::Missing { .. } | ArtifactError::Corrupt { .. })) = found {
-                self.reopen(&binding.source.step, &error.to_string()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets steps run again whose artifacts are gone and still needed, as after a resume.
-    pub(super) async fn heal_results(&mut self) -> Result<(), DriveError> {
-        let run = &self.journal.run;
-        let mut gone = BTreeMap::new();
-        for (index, (planned, record)) in run.steps().enumerate() {
-            if record.state().is_done() {
-                continue;
-            }
-            for upstream in &run.graph.upstream[index] {
-                let outcome = run.steps[*upstream].outcome();
-                let needed = planned
-                    .inputs
-                    .values()
-                    .flatten()
-                    .filter(|it| run.plan().steps.get_index_of(&it.step) == Some(*upstream));
-                for binding in needed {
-                    let artifact = outcome.and_then(|outcome| outcome.outputs.get(&binding.output));
-                    if let Some(Err(error)) = artifact.map(|artifact| self.engine.artifacts.path(artifact)) {
-                        gone.insert(binding.step.clone(), error.to_string());
-                    }
-                }
-            }
-        }
-        for (step, why) in gone {
-            self.reopen(&step, &why).await?;
-        }
-        Ok(())
-    }
-
-    async fn reopen(&mut self, step: &crate::id::StepName, why: &str) -> Result<(), DriveError> {
-        let Some(made) = self.journal.run.step(step).and_then(|record| record.state().made()) else { return Ok(()) };
-        if let Some(key) = made.key {
-            self.resolver.forget(key).await?;
-        }
-        Ok(self.journal.record(Happening::StepReopened { step: step.clone(), why: why.to_owned() })?)
-    }
-
-    /// Finds out what became of the attempts that an earlier process started.
-    pub(super) async fn adopt(&mut self) -> Result<(), DriveError> {
-        use crate::executor::{Ended, Found};
-        let running: Vec<usize> = self.journal.run.board.running.iter().copied().collect();
-        for step in running {
-            let run = &self.journal.run;
-            let StepState::Running(running) = &run.steps[step].state else { continue };
-            let (id, attempt) = (run.id(), running.attempt);
-            let taken = (Utc::now() - running.since).to_std().unwrap_or_default();
-            let timeout = run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken));
-            let ended = match self.engine.executor.find(id, attempt).await? {
-                Found::Running => {
-                    self.attempts.watch(Watch { step, run: id, attempt, timeout });
-                    continue;
-                }
-                Found::Ended(ended) => ended,
-                Found::NeverStarted => Ended::Vanished { why: "it never started".to_owned() },
-            };
-            self.take_in(Finished { step, attempt, ended, stopped: None }).await?;
-        }
-        Ok(())
-    }
 }
 
 async fn asked(cancel: &mut watch::Receiver<Option<String>>) -> String {
@@ -367,39 +289,3 @@ async fn asked(cancel: &mut watch::Receiver<Option<String>>) -> String {
         Err(_) => std::future::pending().await,
     }
 }
-
-fn no_gpu() -> Failure {
-    Failure {
-        fault: Fault::Input,
-        code: "no_gpu".to_owned(),
-        message: "the step requires a GPU, and there is none".to_owned(),
-        help: Some("set `resources: {gpu: optional}` to let it run on the CPU".to_owned()),
-    }
-}
-
-fn not_started(error: &crate::executor::ExecutorError) -> Failure {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message.push_str(": ");
-        message.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Failure { fault: Fault::Environment, code: "not_started".to_owned(), message, help: None }
-}
-
-/// The outputs that a step must not end without: all planned ones that its kind does not call optional.
-pub(super) fn required(
-    planned: &crate::plan::PlannedStep,
-    registry: &crate::step::StepRegistry,
-) -> BTreeSet<OutputName> {
-    let ports = registry.kind(&planned.kind).ok().and_then(|kind| kind.build(planned.params.clone()).ok());
-    let ports = ports.map(|step| step.ports());
-    let is_optional = |output: &OutputName| {
-        ports.as_ref().and_then(|ports| ports.output(output.as_str())).is_some_and(|port| port.is_optional)
-    };
-    planned.outputs.keys().filter(|output| !is_optional(output)).cloned().collect()
-}
-
-#[cfg(test)]
-mod tests;

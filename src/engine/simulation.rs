@@ -104,6 +104,7 @@ impl World {
             inputs: BTreeMap::new(),
             files: BTreeMap::new(),
             env: BTreeMap::new(),
+            purpose: None,
         }
     }
 
@@ -205,19 +206,27 @@ impl<'world> Simulation<'world> {
         let planned = self.run.planned(index);
         let (step, number) = (planned.name.clone(), self.run.steps[index].started + 1);
         let inputs = self.run.bindings(index).unwrap();
-        let key = Some(CacheKey(Digest::of(step.as_str())));
+        let key = CacheKey(Digest::of(step.as_str()));
         let attempt = AttemptId::from_u128((index as u128) << 32 | u128::from(number));
         let what = if self.world.fates[index].is_cached {
             Happening::StepReused {
                 step,
-                key: key.unwrap(),
+                key,
                 parts: World::parts(),
                 inputs,
                 made_by: attempt,
                 outcome: self.world.outcome_of(index),
             }
         } else {
-            Happening::AttemptStarted { step, attempt, number, key, parts: World::parts(), why: String::new(), inputs }
+            Happening::AttemptStarted {
+                step,
+                attempt,
+                number,
+                key: Some(key),
+                parts: World::parts(),
+                why: String::new(),
+                inputs,
+            }
         };
         self.record(what);
     }
@@ -239,7 +248,7 @@ impl<'world> Simulation<'world> {
             for action in actions {
                 match action {
                     Action::Record(what) => {
-                        self.record(what);
+                        self.record(*what);
                         has_recorded = true;
                     }
                     Action::Consider(index) => drop(considered.insert(index)),

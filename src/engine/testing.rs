@@ -210,7 +210,7 @@ pub(crate) struct Bench {
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) executor: Arc<Scripted>,
     pub(crate) store: ArtifactStore,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -228,7 +228,7 @@ impl Bench {
 
     fn around(executor: Arc<Scripted>, log: Arc<MemoryLog>, store: ArtifactStore, folder: tempfile::TempDir) -> Bench {
         let engine = engine("one", &executor, &log, &store, folder.path());
-        Bench { engine, log, executor, store, _folder: folder }
+        Bench { engine, log, executor, store, folder: folder }
     }
 
     /// Deletes the artifact with this content.
@@ -238,7 +238,7 @@ impl Bench {
 
     /// Another engine on the same parts, as after a restart.
     pub(crate) fn restarted(&self, owner: &str) -> Engine {
-        engine(owner, &self.executor, &self.log, &self.store, self._folder.path())
+        engine(owner, &self.executor, &self.log, &self.store, self.folder.path())
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn parts(kind: &str, params: Value) -> KeyParts {
         inputs: BTreeMap::new(),
         files: BTreeMap::new(),
         env: BTreeMap::new(),
+        purpose: None,
     }
 }
 

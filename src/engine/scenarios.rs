@@ -1,3 +1,5 @@
+//! Whole runs on the engine with doubles around it.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;

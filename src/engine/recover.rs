@@ -1,0 +1,88 @@
+//! Mends a run: attempts that an earlier process left behind, and artifacts that are gone.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+
+use super::attempts::{Finished, Watch};
+use super::run_loop::Drive;
+use super::state::StepState;
+use super::{DriveError, Happening};
+use crate::artifact::ArtifactError;
+use crate::executor::{Ended, Found};
+use crate::id::StepName;
+
+impl Drive<'_> {
+    /// Lets the steps run again whose artifacts a failed attempt found missing or damaged.
+    pub(super) async fn heal_inputs(&mut self, index: usize) -> Result<(), DriveError> {
+        for binding in self.journal.run.bindings(index).unwrap_or_default() {
+            let store = self.engine.artifacts.clone();
+            let artifact = binding.artifact.clone();
+            let looked = tokio::task::spawn_blocking(move || store.verified_path(&artifact)).await;
+            let found = looked.expect("verifying an artifact does not panic");
+            if let Err(error @ (ArtifactError::Missing { .. } | ArtifactError::Corrupt { .. })) = found {
+                self.reopen(&binding.source.step, &error.to_string()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets steps run again whose artifacts are gone and still needed, as after a resume.
+    pub(super) async fn heal_results(&mut self) -> Result<(), DriveError> {
+        let run = &self.journal.run;
+        let mut gone = BTreeMap::new();
+        for (index, (planned, record)) in run.steps().enumerate() {
+            if record.state().is_done() {
+                continue;
+            }
+            for upstream in &run.graph.upstream[index] {
+                let outcome = run.steps[*upstream].outcome();
+                let needed = planned
+                    .inputs
+                    .values()
+                    .flatten()
+                    .filter(|it| run.plan().steps.get_index_of(&it.step) == Some(*upstream));
+                for binding in needed {
+                    let artifact = outcome.and_then(|outcome| outcome.outputs.get(&binding.output));
+                    if let Some(Err(error)) = artifact.map(|artifact| self.engine.artifacts.path(artifact)) {
+                        gone.insert(binding.step.clone(), error.to_string());
+                    }
+                }
+            }
+        }
+        for (step, why) in gone {
+            self.reopen(&step, &why).await?;
+        }
+        Ok(())
+    }
+
+    async fn reopen(&mut self, step: &StepName, why: &str) -> Result<(), DriveError> {
+        let Some(made) = self.journal.run.step(step).and_then(|record| record.state().made()) else { return Ok(()) };
+        if let Some(key) = made.key {
+            self.resolver.forget(key).await?;
+        }
+        Ok(self.journal.record(Happening::StepReopened { step: step.clone(), why: why.to_owned() })?)
+    }
+
+    /// Finds out what became of the attempts that an earlier process started.
+    pub(super) async fn adopt(&mut self) -> Result<(), DriveError> {
+        let running: Vec<usize> = self.journal.run.board.running.iter().copied().collect();
+        for step in running {
+            let run = &self.journal.run;
+            let StepState::Running(running) = &run.steps[step].state else { continue };
+            let (id, attempt) = (run.id(), running.attempt);
+            let taken = (Utc::now() - running.since).to_std().unwrap_or_default();
+            let timeout = run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken));
+            let ended = match self.engine.executor.find(id, attempt).await? {
+                Found::Running => {
+                    self.attempts.watch(Watch { step, run: id, attempt, timeout });
+                    continue;
+                }
+                Found::Ended(ended) => ended,
+                Found::NeverStarted => Ended::Vanished { why: "it never started".to_owned() },
+            };
+            self.take_in(Finished { step, attempt, ended, stopped: None }).await?;
+        }
+        Ok(())
+    }
+}

@@ -228,7 +228,7 @@ impl Bench {
 
     fn around(executor: Arc<Scripted>, log: Arc<MemoryLog>, store: ArtifactStore, folder: tempfile::TempDir) -> Bench {
         let engine = engine("one", &executor, &log, &store, folder.path());
-        Bench { engine, log, executor, store, folder: folder }
+        Bench { engine, log, executor, store, folder }
     }
 
     /// Deletes the artifact with this content.

@@ -10,6 +10,7 @@ pub mod importance;
 pub mod linear;
 pub mod metrics;
 pub mod model;
+pub mod network;
 pub mod scores;
 pub mod tensors;
 pub mod transform;

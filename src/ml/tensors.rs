@@ -85,6 +85,13 @@ impl Tensors {
         }
     }
 
+    /// The arrays whose names begin with `prefix`.
+    #[must_use]
+    pub fn starting_with(&self, prefix: &str) -> Tensors {
+        let is_wanted = |(name, _): &(&String, &Array)| name.starts_with(prefix);
+        Tensors(self.0.iter().filter(is_wanted).map(|(name, array)| (name.clone(), array.clone())).collect())
+    }
+
     /// Writes a safetensors file.
     pub fn save(&self, path: &Path) -> Result<(), TensorError> {
         let bytes = safetensors::serialize(self.0.iter(), None)

@@ -72,6 +72,7 @@ impl StepRegistry {
         registry.register::<super::data_engineering::FeaturePipeline>();
         registry.register::<super::model_engineering::TrainLogistic>();
         registry.register::<super::model_engineering::TrainLinear>();
+        registry.register::<super::model_engineering::TrainMlp>();
         registry.register::<super::model_engineering::SelectBest>();
         registry.register::<super::evaluation::EvaluateClassifier>();
         registry.register::<super::evaluation::EvaluateRegressor>();

@@ -30,6 +30,8 @@ pub struct ModelDescription {
     pub params: Value,
     /// The seed of its training.
     pub seed: u64,
+    /// What the weights are the weights of, for kinds whose features do not say it; else null.
+    pub architecture: Value,
     /// How the training went.
     pub training: Value,
     /// What was measured after training: `train.roc_auc`, `valid.roc_auc`, ...
@@ -47,6 +49,8 @@ struct Document {
     features: Vec<Feature>,
     params: Value,
     seed: u64,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    architecture: Value,
     training: Value,
     metrics: BTreeMap<String, Option<f64>>,
 }
@@ -71,6 +75,7 @@ impl ModelDescription {
             features: self.features.clone(),
             params: self.params.clone(),
             seed: self.seed,
+            architecture: self.architecture.clone(),
             training: self.training.clone(),
             metrics: self.metrics.clone(),
         };
@@ -98,6 +103,7 @@ impl ModelDescription {
             features: document.features,
             params: document.params,
             seed: document.seed,
+            architecture: document.architecture,
             training: document.training,
             metrics: document.metrics,
         })

@@ -9,3 +9,4 @@ pub use description::ModelDescription;
 pub use error::ModelError;
 pub use predictions::Predictions;
 pub use trained::{Predictor, TrainedModel};
+pub(crate) use trained::{link, output_width};

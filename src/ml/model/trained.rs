@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::features::{Feature, FeatureMatrix};
 use super::super::linear::{LinearWeights, sigmoid, softmax};
+use super::super::network::{Architecture, ComputeDevice, DeviceChoice, Network};
 use super::super::tensors::Tensors;
 use super::{ModelDescription, ModelError, Predictions};
 use crate::table::roles::Task;
@@ -18,6 +19,8 @@ const WEIGHTS: &str = "weights.safetensors";
 pub enum Predictor {
     /// A linear combination: `linear` and `logistic` models.
     Linear(LinearWeights),
+    /// A feed-forward network: `mlp` models.
+    Network(Network),
 }
 
 /// A trained model. It can be shared between threads.
@@ -42,6 +45,7 @@ impl TrainedModel {
         let tensors = Tensors::load(&folder.join(WEIGHTS))?;
         let predictor = match description.kind.as_str() {
             "linear" | "logistic" => Predictor::Linear(linear_weights(&description, &tensors)?),
+            "mlp" => Predictor::Network(network(&description, &tensors)?),
             kind => return Err(ModelError::Unusable(format!("its kind `{kind}` is unknown"))),
         };
         Ok(TrainedModel { description, predictor })
@@ -55,6 +59,9 @@ impl TrainedModel {
             Predictor::Linear(weights) => {
                 tensors.insert_f64("coefficients", &[weights.outputs, weights.width], weights.coefficients.clone());
                 tensors.insert_f64("intercepts", &[weights.outputs], weights.intercepts.clone());
+            }
+            Predictor::Network(network) => {
+                network.write(&mut tensors, "").map_err(|error| ModelError::Network(Box::new(error)))?;
             }
         }
         Ok(tensors.save(&folder.join(WEIGHTS))?)
@@ -95,6 +102,9 @@ impl TrainedModel {
         }
         let outputs = match &self.predictor {
             Predictor::Linear(weights) => weights.apply(features),
+            Predictor::Network(network) => {
+                network.outputs(features).map_err(|error| ModelError::Network(Box::new(error)))?
+            }
         };
         let predictions = link(self.task(), outputs);
         match predictions.first_bad_row() {
@@ -141,6 +151,25 @@ fn linear_weights(description: &ModelDescription, tensors: &Tensors) -> Result<L
     })
 }
 
+/// The network of a description, always on the CPU: a model answers where there is no GPU too.
+fn network(description: &ModelDescription, tensors: &Tensors) -> Result<Network, ModelError> {
+    let architecture: Architecture = serde_json::from_value(description.architecture.clone())
+        .map_err(|error| ModelError::Unusable(format!("its architecture is not that of a network: {error}")))?;
+    let codes: Vec<u32> = description.features.iter().filter_map(|feature| feature.categories).collect();
+    let fits = architecture.numeric == description.features.len() - codes.len()
+        && architecture
+            .embeddings
+            .iter()
+            .map(|(count, _)| *count as u64)
+            .eq(codes.iter().map(|count| u64::from(*count)))
+        && architecture.outputs == output_width(&description.task);
+    if !fits {
+        return Err(ModelError::Unusable("its architecture does not fit its features and classes".to_owned()));
+    }
+    let device = ComputeDevice::find(DeviceChoice::Cpu).map_err(|error| ModelError::Unusable(error.to_string()))?;
+    Ok(Network::from_tensors(&architecture, tensors, "", &device)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -161,6 +190,7 @@ mod tests {
             features: vec![feature("code", Some(2)), feature("x", None)],
             params: Value::Null,
             seed: 1,
+            architecture: Value::Null,
             training: Value::Null,
             metrics: BTreeMap::from([("valid.roc_auc".to_owned(), None)]),
         };

@@ -23,7 +23,6 @@ pub enum Threshold {
 /// What a threshold can be chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum ThresholdMeasure {
     F1,
     Accuracy,

@@ -67,6 +67,7 @@ with: {alpha: 0.1}
             params: serde_json::to_value(&self.params)
                 .map_err(|error| StepError::bug("params are not JSON").caused_by(error))?,
             seed: context.seed(),
+            architecture: serde_json::Value::Null,
             training: json!({"solver": "cholesky"}),
         };
         training::publish(context, &data, trained)

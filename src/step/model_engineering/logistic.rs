@@ -106,6 +106,7 @@ with: {c: 0.5, class_weight: balanced}
             params: serde_json::to_value(&self.params)
                 .map_err(|error| StepError::bug("params are not JSON").caused_by(error))?,
             seed: context.seed(),
+            architecture: serde_json::Value::Null,
             training: record,
         };
         training::publish(context, &data, trained)

@@ -3,6 +3,7 @@
 mod class_weight;
 mod linear;
 mod logistic;
+mod mlp;
 mod select_best;
 #[cfg(test)]
 pub(super) mod testing;
@@ -10,4 +11,5 @@ pub(in crate::step) mod training;
 
 pub use linear::TrainLinear;
 pub use logistic::TrainLogistic;
+pub use mlp::TrainMlp;
 pub use select_best::SelectBest;

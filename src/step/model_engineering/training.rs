@@ -64,6 +64,8 @@ pub(super) struct Trained {
     pub(super) predictor: Predictor,
     pub(super) params: Value,
     pub(super) seed: u64,
+    /// What a network's weights are the weights of; null for others.
+    pub(super) architecture: Value,
     /// How the training went.
     pub(super) training: Value,
 }
@@ -78,6 +80,7 @@ pub(super) fn publish(context: &mut StepContext, data: &TrainingData, trained: T
         features: train.features.features().to_vec(),
         params: trained.params,
         seed: trained.seed,
+        architecture: trained.architecture,
         training: trained.training,
         metrics: BTreeMap::new(),
     };

@@ -17,6 +17,7 @@ fn findings() -> Findings {
             features: vec![Feature { name: "rooms".to_owned(), categories: None }],
             params: json!({"alpha": 1.0}),
             seed: 7,
+            architecture: Value::Null,
             training: Value::Null,
             metrics: std::collections::BTreeMap::new(),
         },

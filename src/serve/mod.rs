@@ -24,3 +24,6 @@ pub use prediction::{Prediction, ScoreError, Scorer};
 pub use request::RequestColumns;
 pub use request_log::LogSettings;
 pub use server::{ServeSettings, serve};
+
+#[cfg(test)]
+mod parity;

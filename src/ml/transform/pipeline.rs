@@ -180,14 +180,11 @@ impl FittedPipeline {
         &self.columns
     }
 
-    /// Whether the fit table has a column of this name that no feature comes from: a request may leave it in.
-    pub fn ignores(&self, name: &str) -> bool {
-        let is = |known: &String| known == name;
-        !self.needed.contains(name)
-            && (self.columns.iter().any(|column| column.name == name)
-                || self.dropped.iter().any(is)
-                || self.target.column == name
-                || self.weight.as_ref().is_some_and(is))
+    /// The columns of the fit table that no feature comes from; a request may leave them in.
+    pub fn ignored_columns(&self) -> Vec<&str> {
+        let unneeded = self.columns.iter().map(|column| &column.name).filter(|name| !self.needed.contains(*name));
+        let others = self.dropped.iter().chain([&self.target.column]).chain(&self.weight);
+        unneeded.chain(others).map(String::as_str).collect()
     }
 
     /// All columns that [`FittedPipeline::ignores`], by name.

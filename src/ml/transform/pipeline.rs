@@ -180,18 +180,11 @@ impl FittedPipeline {
         &self.columns
     }
 
-    /// The columns of the fit table that no feature comes from; a request may leave them in.
-    pub fn ignored_columns(&self) -> Vec<&str> {
-        let unneeded = self.columns.iter().map(|column| &column.name).filter(|name| !self.needed.contains(*name));
-        let others = self.dropped.iter().chain([&self.target.column]).chain(&self.weight);
-        unneeded.chain(others).map(String::as_str).collect()
-    }
-
-    /// All columns that [`FittedPipeline::ignores`], by name.
+    /// The columns of the fit table that no feature comes from, by name; a request may leave them in.
     pub fn ignored_columns(&self) -> Vec<String> {
         let columns = self.columns.iter().map(|column| &column.name).chain(&self.dropped);
-        let all = columns.chain([&self.target.column]).chain(self.weight.as_ref());
-        let ignored: BTreeSet<&String> = all.filter(|name| self.ignores(name)).collect();
+        let all = columns.chain([&self.target.column]).chain(&self.weight);
+        let ignored: BTreeSet<&String> = all.filter(|name| !self.needed.contains(*name)).collect();
         ignored.into_iter().cloned().collect()
     }
 

@@ -90,7 +90,7 @@ fn the_saved_pipeline_needs_only_the_columns_that_features_come_from() {
     let pipeline = FittedPipeline::load(&ran.path("transform")).unwrap();
     let names: Vec<&String> = pipeline.needed_columns().map(|column| &column.name).collect();
     assert_eq!(names, ["contract", "tenure", "total"]);
-    assert_eq!(pipeline.ignored_columns(), ["id", "churn"]);
+    assert_eq!(pipeline.ignored_columns(), ["churn", "id"]);
     let nullable: Vec<bool> = pipeline.needed_columns().map(|column| column.nullable).collect();
     assert_eq!(nullable, [false, false, true]);
 }

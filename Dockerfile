@@ -10,7 +10,6 @@ COPY src ./src
 # Compiled into the program.
 COPY migrations ./migrations
 COPY pipelines ./pipelines
-COPY schemas ./schemas
 
 # Both programs: `phaseline`, and `phaseline-sql`, which carries DataFusion for `data.sql` steps.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \

@@ -9,6 +9,7 @@ mod completions;
 mod database;
 mod diff;
 mod exit;
+mod init;
 mod lineage;
 mod load;
 mod logs;
@@ -17,6 +18,7 @@ mod output;
 mod plan;
 mod runs;
 mod schema;
+mod serve;
 mod settings;
 mod show;
 mod sql;
@@ -43,6 +45,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a small project to start from.
+    Init(init::Args),
     /// Check manifests: all mistakes at once.
     Check(check::Args),
     /// Show what a run would do, step by step.
@@ -65,6 +69,8 @@ enum Command {
     Sql(sql::Args),
     /// Print the JSON Schema of manifests, or the kinds of steps.
     Schema(schema::Args),
+    /// Answer requests with the deployed models.
+    Serve(serve::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -79,6 +85,7 @@ pub fn main() -> ExitCode {
     let result = settings::Settings::resolve(cli.settings).and_then(|settings| {
         crate::telemetry::start(settings.verbosity);
         match cli.command {
+            Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Plan(args) => plan::run(&args),
             Command::Runs(args) => runs::run(&settings, &args),
@@ -90,6 +97,7 @@ pub fn main() -> ExitCode {
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
+            Command::Serve(args) => serve::run(&settings, &args),
             Command::Completions(args) => completions::run(&args),
         }
     });

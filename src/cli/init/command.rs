@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::cli::sample::Sample;
 use crate::cli::{Exit, UsageError, output};
+use crate::step::StepRegistry;
 
 /// Rows of sample data: enough to learn from, few enough to read.
 const SAMPLE_ROWS: usize = 1500;
@@ -67,9 +68,15 @@ fn files() -> Vec<(&'static str, String)> {
     vec![
         ("pipeline.yaml", include_str!("pipeline.yaml").to_owned()),
         ("data/customers.csv", Sample::Customers.text(SAMPLE_ROWS, SAMPLE_SEED)),
-        ("schemas/pipeline.schema.json", include_str!("../../../schemas/pipeline.schema.json").to_owned()),
+        ("schemas/pipeline.schema.json", schema()),
         (".gitignore", include_str!("gitignore").to_owned()),
     ]
+}
+
+/// For the editor, which finds it by the first line of the manifest.
+fn schema() -> String {
+    let schema = crate::manifest::schema(&StepRegistry::builtin());
+    format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema is plain data"))
 }
 
 fn write_project(folder: &Path, force: bool) -> anyhow::Result<Vec<(PathBuf, Fate)>> {

@@ -128,7 +128,7 @@ impl Endpoints {
             let change = load(deployment, models);
             match &change {
                 Ok(live) => {
-                    tracing::info!(endpoint = %endpoint.name, version, alias = live.deployment.alias, "answering")
+                    tracing::info!(endpoint = %endpoint.name, version, alias = live.deployment.alias, "answering");
                 }
                 Err(problem) => tracing::warn!(endpoint = %endpoint.name, version, problem, "not answering"),
             }

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_full_buffer_and_a_change_of_columns_each_start_a_new_file() {
         let state = tempfile::tempdir().unwrap();
-        let settings = LogSettings { rows: 3, interval: Duration::from_secs(3600) };
+        let settings = LogSettings { rows: 3, interval: Duration::from_hours(1) };
         let log = RequestLog::start(state.path(), settings).unwrap();
         for (column, rows) in [("tenure", 2), ("tenure", 2), ("tenure", 1), ("months", 1)] {
             log.record(entry(column, rows));

@@ -54,13 +54,11 @@ pub(super) fn router(shared: Arc<Shared>, guard: Guard) -> Router {
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let message = format!("the request took longer than {} s", LONGEST_REQUEST.as_secs());
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message).into_response()
-        }
+    if let Ok(response) = tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
+        return response;
     }
+    let message = format!("the request took longer than {} s", LONGEST_REQUEST.as_secs());
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message).into_response()
 }
 
 async fn not_found(request: Request) -> ApiError {

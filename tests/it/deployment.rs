@@ -76,7 +76,8 @@ fn a_deployment_is_one_registration_with_a_bundle_that_depends_on_its_parts_alon
     let bundle = Bundle::load(&deployed.path("bundle")).unwrap();
     assert_eq!(bundle.record().classes, ["No", "Yes"]);
     assert_eq!(bundle.record().ignored, ["Churn", "customerID"]);
-    assert_eq!(bundle.record().metrics["roc_auc"], trained.report.metric("roc_auc").unwrap());
+    let (deployed, evaluated) = (bundle.record().metrics["roc_auc"], trained.report.metric("roc_auc").unwrap());
+    assert_eq!(deployed.to_bits(), evaluated.to_bits());
 }
 
 #[test]
@@ -141,7 +142,7 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
     let settings = ServeSettings {
         guard: Guard::loopback(None),
         state_folder: trained.bench.folder().join("state"),
-        poll: Duration::from_secs(3600),
+        poll: Duration::from_hours(1),
         log: LogSettings::default(),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -167,4 +168,13 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
     }
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
+
+    // The server has written what it was asked, and the monitor step finds it there.
+    let drift = tokio::task::spawn_blocking(move || {
+        let reference = trained.split.input("train");
+        let params = json!({"endpoint": "churn", "window": "7d"});
+        trained.bench.run("monitor.drift", params, &[("reference", &reference)]).unwrap()
+    });
+    let drift = drift.await.unwrap();
+    assert!(drift.metric("share_drifted").unwrap() < 0.3, "{:?}", drift.outcome.metrics);
 }

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    fn check(gates: Value, ungated: bool, expected: &str) {
+    fn check(gates: &Value, ungated: bool, expected: &str) {
         let found = match super::check(&json!({"gates": gates}), ungated) {
             Ok(warnings) if warnings.is_empty() => "deployed".to_owned(),
             Ok(warnings) => warnings.join("; "),
@@ -88,32 +88,32 @@ mod tests {
 
     #[test]
     fn every_blocking_gate_must_have_passed() {
-        check(json!({"a": {"verdict": "passed", "on_fail": "stop"}}), false, "deployed");
-        check(json!({"a": {"verdict": "failed", "on_fail": "stop"}}), false, "gate_not_passed");
-        check(json!({"a": {"verdict": "not_evaluable", "on_fail": "approval"}}), true, "gate_not_passed");
-        check(json!({"a": {"verdict": "failed"}}), false, "gate_not_passed");
-        check(json!({"a": {"on_fail": "stop"}}), false, "gate_not_passed");
+        check(&json!({"a": {"verdict": "passed", "on_fail": "stop"}}), false, "deployed");
+        check(&json!({"a": {"verdict": "failed", "on_fail": "stop"}}), false, "gate_not_passed");
+        check(&json!({"a": {"verdict": "not_evaluable", "on_fail": "approval"}}), true, "gate_not_passed");
+        check(&json!({"a": {"verdict": "failed"}}), false, "gate_not_passed");
+        check(&json!({"a": {"on_fail": "stop"}}), false, "gate_not_passed");
     }
 
     #[test]
     fn a_gate_that_only_warns_is_written_into_the_log() {
-        check(json!({"a": {"verdict": "failed", "on_fail": "warn"}}), false, "gate `a` is failed and does not block");
+        check(&json!({"a": {"verdict": "failed", "on_fail": "warn"}}), false, "gate `a` is failed and does not block");
     }
 
     #[test]
     fn gates_of_later_phases_are_not_due_yet() {
         let later = json!({"verdict": null, "on_fail": "stop", "phase": "monitoring"});
         let earlier = json!({"verdict": "passed", "on_fail": "stop", "phase": "evaluation"});
-        check(json!({"stable": later, "criteria": earlier}), false, "deployed");
-        check(json!({"stable": later}), false, "no_gates");
+        check(&json!({"stable": later, "criteria": earlier}), false, "deployed");
+        check(&json!({"stable": later}), false, "no_gates");
         let open = json!({"verdict": null, "on_fail": "stop", "phase": "evaluation"});
-        check(json!({"criteria": open}), false, "gate_not_passed");
+        check(&json!({"criteria": open}), false, "gate_not_passed");
     }
 
     #[test]
     fn without_any_gate_only_an_explicit_word_deploys() {
-        check(json!({}), false, "no_gates");
-        check(json!({}), true, "deployed");
-        check(Value::Null, false, "no_gates");
+        check(&json!({}), false, "no_gates");
+        check(&json!({}), true, "deployed");
+        check(&Value::Null, false, "no_gates");
     }
 }

@@ -91,7 +91,7 @@ with: {endpoint: churn, alias: champion}
         let (model_path, transform_path) = (context.path(&model_artifact)?, context.path(&transform_artifact)?);
         let model = TrainedModel::load(&model_path).map_err(|error| unusable("model", error.into()))?;
         let transform = FittedPipeline::load(&transform_path).map_err(|error| unusable("transform", error.into()))?;
-        bundle::check_fit(&model, &transform).map_err(mismatch)?;
+        bundle::check_fit(&model, &transform).map_err(|error| mismatch(&error))?;
 
         let evidence = Evidence::read(context)?;
         let record =
@@ -156,7 +156,7 @@ fn unusable(what: &str, error: BundleError) -> StepError {
         .caused_by(error)
 }
 
-fn mismatch(error: BundleError) -> StepError {
+fn mismatch(error: &BundleError) -> StepError {
     StepError::input("model_transform_mismatch", error.to_string())
         .help("bind `transform` to the `feature.pipeline` step whose tables the model was trained on")
 }

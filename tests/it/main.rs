@@ -5,5 +5,6 @@ mod deployment;
 mod harness;
 mod querying;
 mod serving;
+mod shipped;
 mod step_contract;
 mod store_contract;

@@ -227,13 +227,12 @@ fn any_of(exprs: Exprs) -> impl Strategy<Value = String> {
 /// What CEL's interpreter makes of the row; an error of it is our null, and so is a float that is not finite.
 fn interpreter(text: &str, row: &Row) -> Value {
     let mut context = Context::default();
-    let (i, j, x, y, s, p) = row.clone();
-    context.add_variable_from_value("i", i.unwrap());
-    context.add_variable_from_value("j", j.unwrap());
-    context.add_variable_from_value("x", x.unwrap());
-    context.add_variable_from_value("y", y.unwrap());
-    context.add_variable_from_value("s", s.unwrap());
-    context.add_variable_from_value("p", p.unwrap());
+    context.add_variable_from_value("i", row.0.unwrap());
+    context.add_variable_from_value("j", row.1.unwrap());
+    context.add_variable_from_value("x", row.2.unwrap());
+    context.add_variable_from_value("y", row.3.unwrap());
+    context.add_variable_from_value("s", row.4.clone().unwrap());
+    context.add_variable_from_value("p", row.5.unwrap());
     match Program::compile(text).unwrap().execute(&context) {
         Ok(CelValue::Int(value)) => json!(value),
         Ok(CelValue::Float(value)) => json!(value),

@@ -106,15 +106,13 @@ impl Lowering<'_> {
                 });
                 Ok(path)
             }
-            CelExpr::Call(call) if call.func_name == "col" && call.target.is_none() => match call.args.as_slice() {
-                [IdedExpr { expr: CelExpr::Literal(LiteralValue::String(name)), .. }] => {
-                    Ok(vec![name.inner().to_owned()])
+            CelExpr::Call(call) if call.func_name == "col" && call.target.is_none() => {
+                if let [IdedExpr { expr: CelExpr::Literal(LiteralValue::String(name)), .. }] = call.args.as_slice() {
+                    return Ok(vec![name.inner().to_owned()]);
                 }
-                _ => {
-                    let error = ExprError::new(self.span(tree), "`col` takes the name of one column as text");
-                    Err(error.help("write `col(\"Total Charges\")`"))
-                }
-            },
+                let error = ExprError::new(self.span(tree), "`col` takes the name of one column as text");
+                Err(error.help("write `col(\"Total Charges\")`"))
+            }
             _ => Err(ExprError::new(self.span(tree), "only names and columns have fields")),
         }
     }

@@ -25,8 +25,9 @@ pub(super) fn result_type(function: Function, arguments: &[Type]) -> Result<Type
         | Function::Remainder
         | Function::Negate
         | Function::Abs
-        | Function::Sign => call.number(),
-        Function::Ceil | Function::Floor => call.number(),
+        | Function::Sign
+        | Function::Ceil
+        | Function::Floor => call.number(),
         Function::Round => {
             call.argument(1, &[Type::Int])?;
             Call { function, arguments: &arguments[..1] }.number()

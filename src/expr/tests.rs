@@ -24,9 +24,9 @@ fn scope() -> Value {
 }
 
 #[track_caller]
-fn check(text: &str, expected: Value) {
+fn check(text: &str, expected: impl Into<Value>) {
     let value = Expr::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}")).eval_scalar(&scope());
-    assert_eq!(value.unwrap_or_else(|error| panic!("{text}: {error:?}")), expected, "{text}");
+    assert_eq!(value.unwrap_or_else(|error| panic!("{text}: {error:?}")), expected.into(), "{text}");
 }
 
 fn refuse(text: &str) -> String {
@@ -305,4 +305,18 @@ fn every_function_is_in_the_documentation() {
         let row = format!("| `{}` | {} |", entry.signature.replace('|', "\\|"), entry.summary.replace('|', "\\|"));
         assert!(page.contains(&row), "docs/expressions.md lacks this line:\n{row}");
     }
+}
+
+#[test]
+fn the_deepest_expression_that_is_accepted_fits_a_thread() {
+    check(&format!("1{}", " + 1".repeat(200)), json!(201));
+    check(&format!("{}1{}", "(".repeat(24), ")".repeat(24)), json!(1));
+    let nested = format!("{}1{}", "abs(-".repeat(24), ")".repeat(24));
+    check(&nested, json!(1));
+    let choices = format!("{}0", "params.flag ? 1 : ".repeat(60));
+    check(&choices, json!(1));
+    assert!(Expr::parse(&format!("{}true", "!".repeat(199))).is_ok());
+    assert!(Expr::parse(&format!("{}1", "- ".repeat(199))).is_ok());
+    assert!(Expr::parse(&format!("a{}", ".b".repeat(199))).is_ok());
+    assert!(Expr::parse(&format!("a{}", "[0]".repeat(199))).is_ok());
 }

@@ -61,7 +61,7 @@ impl Keys {
 
     /// The keys of several columns together; a null counts as a value of its own.
     pub fn of_rows(columns: &[ArrayRef]) -> Keys {
-        let rows = columns.first().map_or(0, |column| column.len());
+        let rows = columns.first().map_or(0, Array::len);
         let mut combined = vec![0u128; rows];
         for column in columns {
             let keys = Keys::of(column);

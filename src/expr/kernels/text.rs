@@ -72,7 +72,7 @@ pub(in super::super) fn replace(arguments: &[ArrayRef]) -> ArrayRef {
 pub(in super::super) fn substring(arguments: &[ArrayRef]) -> ArrayRef {
     let texts = arguments[0].as_string::<i32>();
     let starts = arguments[1].as_primitive::<Int64Type>();
-    let ends = arguments.get(2).map(|ends| ends.as_primitive::<Int64Type>());
+    let ends = arguments.get(2).map(AsArray::as_primitive::<Int64Type>);
     let piece = |row: usize| {
         if texts.is_null(row) || starts.is_null(row) || ends.is_some_and(|ends| ends.is_null(row)) {
             return None;

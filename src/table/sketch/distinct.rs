@@ -57,9 +57,9 @@ impl Distinct {
         let size = self.registers.len() as f64;
         let sum: f64 = self.registers.iter().map(|register| (-f64::from(*register)).exp2()).sum();
         let raw = 0.7213 / (1.0 + 1.079 / size) * size * size / sum;
-        let empty = self.registers.iter().filter(|register| **register == 0).count();
+        let empty = self.registers.iter().map(|register| u32::from(*register == 0)).sum::<u32>();
         // Few keys leave registers empty, and counting those is the better estimate.
-        let estimate = if raw <= 2.5 * size && empty > 0 { size * (size / empty as f64).ln() } else { raw };
+        let estimate = if raw <= 2.5 * size && empty > 0 { size * (size / f64::from(empty)).ln() } else { raw };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

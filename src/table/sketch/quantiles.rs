@@ -75,7 +75,7 @@ impl Quantiles {
             .map(|share| {
                 // numpy rounds halves to even.
                 let rank = (share.clamp(0.0, 1.0) * last).round_ties_even();
-                self.rank(&sorted, rank)
+                Self::rank(&sorted, rank)
             })
             .collect()
     }
@@ -96,12 +96,12 @@ impl Quantiles {
 
     fn one(&self, sorted: &[(f64, u64)], share: f64) -> Option<f64> {
         let place = share.clamp(0.0, 1.0) * self.count.saturating_sub(1) as f64;
-        let (below, above) = (self.rank(sorted, place.floor())?, self.rank(sorted, place.ceil())?);
+        let (below, above) = (Self::rank(sorted, place.floor())?, Self::rank(sorted, place.ceil())?);
         Some(below + (above - below) * place.fract())
     }
 
     /// The value at a rank counted from 0.
-    fn rank(&self, sorted: &[(f64, u64)], rank: f64) -> Option<f64> {
+    fn rank(sorted: &[(f64, u64)], rank: f64) -> Option<f64> {
         let (last, _) = sorted.last()?;
         let index = sorted.partition_point(|(_, ends)| *ends as f64 <= rank);
         Some(sorted.get(index).map_or(*last, |(value, _)| *value))

@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(columns[2]["findings"], json!(["50.0 % of the values are missing"]));
         assert_eq!(columns[3]["findings"], json!(["has no value at all"]));
         let metrics = ["rows", "columns", "missing_share"].map(|name| ran.metric(name).unwrap());
-        assert_eq!(metrics, [40.0, 4.0, 0.375]);
+        assert_eq!(format!("{metrics:?}"), "[40.0, 4.0, 0.375]");
         let page = std::fs::read_to_string(ran.path("html")).unwrap();
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "names are escaped");
         assert_eq!(page.matches("<article>").count(), 4);

@@ -359,18 +359,6 @@ fn limits(expectation: &Expectation, name: &str, kind: &DataType) -> Result<Limi
     let bounds = [&expectation.min, &expectation.max];
     let stricts = [expectation.strict_min.unwrap_or(false), expectation.strict_max.unwrap_or(false)];
     let misfit = |value: &Value| format!("column `{name}` is {kind}, and the bound {value} is not");
-    fn range<T>(
-        bounds: [&Option<Value>; 2],
-        stricts: [bool; 2],
-        read: impl Fn(&Value) -> Option<T>,
-        misfit: impl Fn(&Value) -> String,
-    ) -> Result<Range<T>, String> {
-        let one = |index: usize| match bounds[index] {
-            None => Ok(None),
-            Some(value) => read(value).map(|bound| Some((bound, stricts[index]))).ok_or_else(|| misfit(value)),
-        };
-        Ok(Range { min: one(0)?, max: one(1)? })
-    }
     match kind {
         DataType::Int64 if bounds.iter().all(|bound| bound.as_ref().is_none_or(Value::is_i64)) => {
             Ok(Limits::Whole(range(bounds, stricts, Value::as_i64, misfit)?))
@@ -384,6 +372,20 @@ fn limits(expectation: &Expectation, name: &str, kind: &DataType) -> Result<Limi
         DataType::Null => Ok(Limits::Real(Range { min: None, max: None })),
         _ => Err(format!("`between` does not fit column `{name}`, which is {kind}")),
     }
+}
+
+/// The bounds as `read` understands them.
+fn range<T>(
+    bounds: [&Option<Value>; 2],
+    stricts: [bool; 2],
+    read: impl Fn(&Value) -> Option<T>,
+    misfit: impl Fn(&Value) -> String,
+) -> Result<Range<T>, String> {
+    let one = |index: usize| match bounds[index] {
+        None => Ok(None),
+        Some(value) => read(value).map(|bound| Some((bound, stricts[index]))).ok_or_else(|| misfit(value)),
+    };
+    Ok(Range { min: one(0)?, max: one(1)? })
 }
 
 /// ISO text as microseconds since 1970.

@@ -158,11 +158,12 @@ fn ordered(value: &ArrayRef, descending: bool, strict: bool, last: &mut Option<L
             .collect();
         (passes, last)
     }
+    // A macro, since a closure has one type and this compares numbers and texts.
     macro_rules! follows {
         () => {
             |last, value| {
                 let (low, high) = if descending { (value, last) } else { (last, value) };
-                low < high || (!strict && low == high)
+                low < high || (!strict && low <= high)
             }
         };
     }

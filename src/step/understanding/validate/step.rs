@@ -177,7 +177,9 @@ fn first_pass(
         for batch in table.select(&names)? {
             context.check_cancelled()?;
             let batch = batch?;
-            checks.iter_mut().for_each(|check| check.batch(&batch, done));
+            for check in checks.iter_mut() {
+                check.batch(&batch, done);
+            }
             done += batch.num_rows() as u64;
             let total = Some(table.rows());
             context.progress(&Progress { done, total, unit: "rows", note: String::new() });

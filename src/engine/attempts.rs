@@ -69,6 +69,11 @@ impl Attempts {
         self.stop.send_replace(true);
     }
 
+    /// Lets attempts run again, after the run was resumed.
+    pub(super) fn stop_none(&self) {
+        self.stop.send_replace(false);
+    }
+
     /// The next attempt to end, with all others that have ended meanwhile; waits for ever if there are none.
     pub(super) async fn next(&mut self) -> Vec<Finished> {
         let Some(first) = self.waiting.join_next().await else { return std::future::pending().await };

@@ -155,6 +155,7 @@ impl Engine {
         if drive.journal.run.is_cancelling() {
             // The driver died while it was cancelling; that comes to its end first.
             drive.go_on().await?;
+            drive.attempts.stop_none();
         }
         if drive.journal.run.outcome().is_some() {
             drive.journal.record(Happening::RunResumed { by: by.to_owned() })?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::testing::{Act, Bench, diamond, name, new_run};
-use crate::engine::{Happening, Outcome, Run, RunLog, RunOptions};
+use crate::engine::testing::{Act, Bench, at, diamond, name, new_run};
+use crate::engine::{Happening, Outcome, Run, RunEvent, RunLog, RunOptions};
 use crate::step::Fault;
 
 fn never() -> watch::Receiver<Option<String>> {
@@ -207,4 +207,18 @@ async fn a_log_that_is_cut_anywhere_is_driven_to_the_same_end_without_a_second_s
         let resumed = bench.restarted("two").resume(run.id(), "test", never()).await.unwrap();
         assert_eq!(resumed.outcome(), Some(Outcome::Succeeded), "cut at {cut}");
     }
+}
+
+#[tokio::test]
+async fn a_driver_that_dies_while_it_cancels_leaves_a_run_that_can_be_resumed() {
+    let bench = Bench::new(|_| Act::Make("table", 1.0));
+    let new = new_run(diamond(), 1, &RunOptions::default());
+    let id = new.id;
+    let lease = bench.log.create(new, "dead", Duration::ZERO).await.unwrap();
+    let cancelled = Happening::CancelRequested { by: "ctrl-c".to_owned() };
+    bench.log.append(&lease, 1, &[RunEvent { seq: 1, at: at(0), what: cancelled }]).await.unwrap();
+    bench.log.expire(id);
+    let run = bench.restarted("two").resume(id, "test", never()).await.unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(bench.executor.started(), ["load", "left", "right", "join"]);
 }

@@ -104,6 +104,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     /// When the disk refuses; nothing is published then.
+    #[expect(clippy::needless_pass_by_value, reason = "what is committed is no longer there to be written")]
     pub fn commit(&self, staged: Staged, rows: Option<u64>) -> Result<ArtifactRef, ArtifactError> {
         let (digest, bytes) =
             if staged.kind.is_folder() { self.commit_folder(&staged.path)? } else { self.publish(&staged.path)? };
@@ -296,7 +297,7 @@ impl ArtifactStore {
         let corrupt = self.root.join("corrupt");
         let name = path.file_name().expect("a blob has a name");
         let moved = fs::create_dir_all(&corrupt).and_then(|()| fs::rename(path, corrupt.join(name)));
-        let _ = fs::remove_dir_all(self.root.join("folders").join(artifact.digest.to_string()));
+        drop(fs::remove_dir_all(self.root.join("folders").join(artifact.digest.to_string())));
         match moved {
             Ok(()) => ArtifactError::Corrupt { artifact: artifact.clone(), found },
             Err(source) => failed("set aside", path)(source),

@@ -128,7 +128,7 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
         let columns = [
             ("id", ints(0..rows)),
             ("amount", floats((0..rows).map(|row| (row % 7 != 0).then_some(row as f64 * 1.5)))),
-            ("city", texts((0..rows).map(|row| ["Bern", "Basel", "Genf"][usize::try_from(row % 3).unwrap()]))),
+            ("city", texts((0..rows).map(|row| ["Bern", "Basel", "Genf"][usize::from(row % 3 == 0) + usize::from(row % 2 == 0)]))),
             ("day", texts((0..rows).map(|row| ["2026-01-01", "2026-01-02"][usize::from(row > 40)]))),
             ("left", texts((0..rows).map(|row| ["no", "yes"][usize::from(row % 4 == 0)]))),
         ];
@@ -141,7 +141,7 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
             (json!({"path": bench.file("t.json", "[{\"a\": 1}, {\"a\": 2.5, \"b\": {\"c\": \"x\"}}]")}), vec![])
         }
         "ingest.parquet" => {
-            let path = bench.store().path(&table().artifact).unwrap();
+            let path = bench.store().path(&table().artifact).expect("a stored table");
             (json!({"path": path}), vec![])
         }
         "split.random" => (json!({"stratify": "left", "valid": 0.2, "test": 0.2}), vec![("table", table())]),
@@ -158,7 +158,7 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
         "train.logistic" => {
             let (with, inputs) = case(bench, "feature.pipeline")?;
             let inputs: Vec<(&str, &InputArtifact)> = inputs.iter().map(|(name, it)| (*name, it)).collect();
-            let features = bench.run("feature.pipeline", with, &inputs).unwrap();
+            let features = bench.run("feature.pipeline", with, &inputs).expect("features");
             (json!({}), vec![("train", features.input("fit"))])
         }
         _ => return None,

@@ -100,7 +100,6 @@ fn first_word(query: &str) -> &str {
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::step::testing::Workbench;
 
     fn check(query: &str) -> String {

@@ -68,7 +68,9 @@ impl Strata {
             renumbered[old as usize] = u32::try_from(number).unwrap_or(u32::MAX);
             sorted.push(counts[old as usize].clone());
         }
-        of_row.iter_mut().for_each(|stratum| *stratum = renumbered[*stratum as usize]);
+        for stratum in &mut of_row {
+            *stratum = renumbered[*stratum as usize];
+        }
         Ok(Strata { of_row, counts: sorted })
     }
 

@@ -73,7 +73,7 @@ fn ten_gibibytes() -> u64 {
 }
 
 enum Reader {
-    Csv(ingest_csv::IngestCsv),
+    Csv(Box<ingest_csv::IngestCsv>),
     Json(ingest_json::Params),
     Parquet(ingest_parquet::Params),
 }
@@ -113,7 +113,7 @@ with:
             Format::Parquet => Reader::Parquet(options(&params)?),
             Format::Json => Reader::Json(options(&params)?),
             Format::Csv | Format::Auto => {
-                Reader::Csv(ingest_csv::IngestCsv::new(options(&params)?).map_err(below_options)?)
+                Reader::Csv(Box::new(ingest_csv::IngestCsv::new(options(&params)?).map_err(below_options)?))
             }
         };
         Ok(IngestHttp { params, reader })

@@ -126,10 +126,13 @@ pub(super) fn read_json(context: &mut StepContext, files: &[SourceFile], params:
     Ok(())
 }
 
+/// Takes a record with its place for messages.
+type Take<'take> = &'take mut dyn FnMut(&str, Map<String, Value>) -> Result<(), StepError>;
+
 fn pass(
     files: &[SourceFile],
     params: &Params,
-    take: &mut dyn FnMut(&str, Map<String, Value>) -> Result<(), StepError>,
+    take: Take<'_>,
 ) -> Result<(), StepError> {
     for file in files {
         let name = &file.name;

@@ -64,7 +64,7 @@ impl Layout {
     }
 
     /// How many columns there are.
-    pub fn len(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.columns.len()
     }
 

@@ -138,8 +138,8 @@ impl Csv {
         schema: &arrow::datatypes::SchemaRef,
         chunk: &Chunk<'_>,
     ) -> Result<RecordBatch, Halt> {
-        let mut arrays = Vec::with_capacity(layout.len());
-        for index in 0..layout.len() {
+        let mut arrays = Vec::with_capacity(layout.width());
+        for index in 0..layout.width() {
             let (field, plan) = (chunk.order[index], layout.plan(index));
             let array = column::build(chunk.records, field, plan, &self.dialect).map_err(|misfit| {
                 let value = shown(chunk.records.text(misfit.row, field));
@@ -166,7 +166,7 @@ impl Csv {
     }
 
     fn classify(&self, layout: &mut Layout, records: &Records, order: Option<&[usize]>) {
-        for index in 0..layout.len() {
+        for index in 0..layout.width() {
             let field = order.map_or(index, |order| order[index]);
             if let Some(class) = layout.guessed(index) {
                 *class = column::classify(records, field, *class, &self.dialect);
@@ -176,11 +176,11 @@ impl Csv {
 
     fn pass(&self, layout: &Layout, visit: &mut dyn FnMut(Chunk<'_>) -> Result<(), Halt>) -> Result<(), Halt> {
         let read = Arc::new(AtomicU64::new(0));
-        let rows = (BATCH_FIELDS / layout.len().max(1)).clamp(256, BATCH_ROWS);
+        let rows = (BATCH_FIELDS / layout.width().max(1)).clamp(256, BATCH_ROWS);
         let mut records = Records::default();
         for file in &self.files {
             let mut reader = self.open(file, &read)?;
-            let mut order: Vec<usize> = (0..layout.len()).collect();
+            let mut order: Vec<usize> = (0..layout.width()).collect();
             if self.shape.has_header {
                 reader.read(&mut records, 1, usize::MAX).map_err(|error| refused(file, error))?;
                 if records.is_empty() {
@@ -195,10 +195,10 @@ impl Csv {
                 if records.is_empty() {
                     break;
                 }
-                if records.width() != layout.len() {
+                if records.width() != layout.width() {
                     return Err(Halt::Failed(StepError::input(
                         "csv_columns",
-                        format!("`{}` has {} columns where {} are expected", file.name, records.width(), layout.len()),
+                        format!("`{}` has {} columns where {} are expected", file.name, records.width(), layout.width()),
                     )));
                 }
                 let bytes = read.load(Ordering::Relaxed);

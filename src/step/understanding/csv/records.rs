@@ -424,7 +424,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = cut_with(&bytes, Dialect { trim: true, ..Dialect::default() });
+            cut_with(&bytes, Dialect { trim: true, ..Dialect::default() }).ok();
         }
     }
 }

@@ -99,13 +99,17 @@ fn is_plain_int(text: &[u8]) -> bool {
     }
 }
 
+/// Whether there is a minus, and what follows the sign.
+fn unsigned(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
+    }
+}
+
 /// A whole number of 64 bits.
 pub fn int(text: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
+    let (is_negative, digits) = unsigned(text);
     if digits.is_empty() {
         return None;
     }
@@ -128,11 +132,7 @@ pub fn float(text: &[u8], decimal: u8) -> Option<f64> {
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
         1e20, 1e21, 1e22,
     ];
-    let (is_negative, unsigned) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+    let (is_negative, unsigned) = unsigned(text);
     let (mut mantissa, mut digits, mut fraction, mut at) = (0_u64, 0_usize, 0_usize, 0_usize);
     let mut is_fraction = false;
     while let Some(&byte) = unsigned.get(at) {

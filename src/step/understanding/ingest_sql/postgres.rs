@@ -146,17 +146,13 @@ fn numeric(bytes: &[u8]) -> Option<f64> {
         0xF000 => return Some(f64::NEG_INFINITY),
         _ => {}
     }
-    let mut text = if sign == 0x4000 { "-".to_owned() } else { String::new() };
-    for _ in 0..count {
-        text.push_str(&format!("{:04}", words.next()?));
-    }
-    if count == 0 {
-        text.push('0');
-    }
+    let minus = if sign == 0x4000 { "-" } else { "" };
+    let groups: Vec<String> =
+        (0..count).map(|_| words.next().map(|group| format!("{group:04}"))).collect::<Option<_>>()?;
+    let digits = if groups.is_empty() { "0".to_owned() } else { groups.concat() };
     // Digits come in groups of four; the first group counts 10000^weight.
     let exponent = 4 * (i32::from(weight) - i32::from(count.cast_signed()) + 1);
-    text.push_str(&format!("e{exponent}"));
-    value::float(text.as_bytes(), b'.')
+    value::float(format!("{minus}{digits}e{exponent}").as_bytes(), b'.')
 }
 
 #[cfg(test)]

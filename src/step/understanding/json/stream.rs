@@ -70,16 +70,11 @@ fn first_byte(bytes: &mut impl BufRead) -> std::io::Result<Option<u8>> {
         if ahead.is_empty() {
             return Ok(None);
         }
-        match ahead.iter().position(|byte| !byte.is_ascii_whitespace()) {
-            Some(at) => {
-                let byte = ahead[at];
-                bytes.consume(at);
-                return Ok(Some(byte));
-            }
-            None => {
-                let length = ahead.len();
-                bytes.consume(length);
-            }
+        let spaces = ahead.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let found = ahead.get(spaces).copied();
+        bytes.consume(spaces);
+        if found.is_some() {
+            return Ok(found);
         }
     }
 }

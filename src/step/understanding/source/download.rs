@@ -42,7 +42,7 @@ impl Download {
             url: url.to_owned(),
             headers: Vec::new(),
             secret_headers: Vec::new(),
-            timeout: Duration::from_secs(1800),
+            timeout: Duration::from_mins(30),
             retries: 3,
             max_bytes: 64 << 30,
         }

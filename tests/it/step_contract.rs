@@ -128,7 +128,13 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
         let columns = [
             ("id", ints(0..rows)),
             ("amount", floats((0..rows).map(|row| (row % 7 != 0).then_some(row as f64 * 1.5)))),
-            ("city", texts((0..rows).map(|row| ["Bern", "Basel", "Genf"][usize::from(row % 3 == 0) + usize::from(row % 2 == 0)]))),
+            (
+                "city",
+                texts(
+                    (0..rows)
+                        .map(|row| ["Bern", "Basel", "Genf"][usize::from(row % 3 == 0) + usize::from(row % 2 == 0)]),
+                ),
+            ),
             ("day", texts((0..rows).map(|row| ["2026-01-01", "2026-01-02"][usize::from(row > 40)]))),
             ("left", texts((0..rows).map(|row| ["no", "yes"][usize::from(row % 4 == 0)]))),
         ];

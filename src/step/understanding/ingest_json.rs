@@ -129,11 +129,7 @@ pub(super) fn read_json(context: &mut StepContext, files: &[SourceFile], params:
 /// Takes a record with its place for messages.
 type Take<'take> = &'take mut dyn FnMut(&str, Map<String, Value>) -> Result<(), StepError>;
 
-fn pass(
-    files: &[SourceFile],
-    params: &Params,
-    take: Take<'_>,
-) -> Result<(), StepError> {
+fn pass(files: &[SourceFile], params: &Params, take: Take<'_>) -> Result<(), StepError> {
     for file in files {
         let name = &file.name;
         let bytes = params.compression.open(name, file.open()?)?;

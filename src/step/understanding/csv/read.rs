@@ -198,7 +198,12 @@ impl Csv {
                 if records.width() != layout.width() {
                     return Err(Halt::Failed(StepError::input(
                         "csv_columns",
-                        format!("`{}` has {} columns where {} are expected", file.name, records.width(), layout.width()),
+                        format!(
+                            "`{}` has {} columns where {} are expected",
+                            file.name,
+                            records.width(),
+                            layout.width()
+                        ),
                     )));
                 }
                 let bytes = read.load(Ordering::Relaxed);

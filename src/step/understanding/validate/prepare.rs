@@ -88,7 +88,7 @@ impl Setting<'_> {
                 let names = expectation.column.iter().chain(expectation.columns.iter().flatten());
                 let names: Vec<String> = names.cloned().collect();
                 names.iter().try_for_each(|name| self.column(name).map(drop))?;
-                Ok(State::Unique(UniqueCheck::new(names, self.limit)))
+                Ok(State::Unique(UniqueCheck::new(names, self.limit, self.rows)))
             }
             C::DistinctCount
             | C::DistinctRatio

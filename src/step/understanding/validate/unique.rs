@@ -15,6 +15,8 @@ pub(super) struct UniqueCheck {
     columns: Vec<Expr>,
     narrow: Vec<u64>,
     wide: Vec<u128>,
+    /// How many keys there may be: room for all at once spares the copies of a growing list.
+    table_rows: usize,
     rows: u64,
     missing: u64,
     /// The keys that occur more than once, when all rows have passed.
@@ -23,12 +25,13 @@ pub(super) struct UniqueCheck {
 }
 
 impl UniqueCheck {
-    pub(super) fn new(names: Vec<String>, limit: usize) -> UniqueCheck {
+    pub(super) fn new(names: Vec<String>, limit: usize, table_rows: u64) -> UniqueCheck {
         UniqueCheck {
             columns: names.iter().map(|name| Expr::column(name)).collect(),
             names,
             narrow: Vec::new(),
             wide: Vec::new(),
+            table_rows: usize::try_from(table_rows).unwrap_or(0),
             rows: 0,
             missing: 0,
             repeated: KeySet::default(),
@@ -43,6 +46,11 @@ impl UniqueCheck {
         // A row without any of its values is not looked at.
         let is_missing = |row: usize| values.iter().all(|value| value.is_null(row));
         let before = self.narrow.len() + self.wide.len();
+        match &keys {
+            Keys::Narrow(_) if before == 0 => self.narrow.reserve_exact(self.table_rows),
+            Keys::Wide(_) if before == 0 => self.wide.reserve_exact(self.table_rows),
+            _ => {}
+        }
         match keys {
             Keys::Narrow(keys) if values[0].null_count() == 0 => self.narrow.extend(keys),
             Keys::Narrow(keys) => {

@@ -74,8 +74,13 @@ pub fn load_with_mistakes(path: &Path) -> Result<Manifest, Rejected> {
     let mut manifest = parse_with_mistakes(Source::read(path)?)?;
     let folder = manifest.source.folder.clone();
     for step in &mut manifest.steps {
+        let before = manifest.mistakes.len();
         if let Some(work) = &mut step.work {
             files::resolve(&mut work.params, &folder, &mut manifest.mistakes);
+        }
+        if manifest.mistakes.len() > before {
+            // A path in place of the text would be found wrong once more by the kind.
+            step.work = None;
         }
     }
     Ok(manifest)

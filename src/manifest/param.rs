@@ -56,8 +56,10 @@ impl ParamType {
 pub struct ParamDecl {
     /// What it holds.
     pub param_type: ParamType,
-    /// The value if none is given; a parameter without one must be given.
+    /// The value if none is given.
     pub default: Option<Value>,
+    /// Whether it must be given, since no default is written.
+    pub is_required: bool,
     /// Lowest accepted number.
     pub min: Option<f64>,
     /// Highest accepted number.
@@ -113,7 +115,9 @@ impl ParamDecl {
         };
         let description =
             fields.get("description").and_then(|node| decoder.text(node, "`description`")).map(|text| text.value);
-        let mut declared = ParamDecl { param_type, default: None, min, max, choices, description, span: span.clone() };
+        let is_required = fields.get("default").is_none();
+        let mut declared =
+            ParamDecl { param_type, default: None, is_required, min, max, choices, description, span: span.clone() };
         if let Some(node) = fields.get("default") {
             match declared.accept(name, node) {
                 Ok(value) => declared.default = Some(value),

@@ -1,7 +1,7 @@
 //! What the pipeline is for, as the phase of understanding states it: objectives, success criteria and risks.
 
 use super::decode::Decoder;
-use super::node::Node;
+use super::node::{Node, Yaml};
 use super::rejected::Mistake;
 use super::source::Spanned;
 use crate::id::RiskName;
@@ -80,6 +80,7 @@ impl Purpose {
         for kind in decoder.map(node, "`success_criteria`") {
             for entry in decoder.map(&kind.value, &format!("`{}`", kind.key.value)) {
                 let what = format!("criterion `{}`", entry.key.value);
+                let is_map = matches!(entry.value.value, Yaml::Map(_) | Yaml::Null);
                 let fields = decoder.fields(&entry.value, &what, &CRITERION_KEYS);
                 let criterion = CriterionDecl {
                     kind: kind.key.clone(),
@@ -89,7 +90,7 @@ impl Purpose {
                     unit: fields.get("unit").and_then(|node| decoder.text(node, "`unit`")).map(|text| text.value),
                     step: fields.get("step").and_then(|node| decoder.text(node, "`step`")),
                 };
-                if fields.get("min").is_none() && fields.get("max").is_none() {
+                if fields.get("min").is_none() && fields.get("max").is_none() && is_map {
                     let mistake = Mistake::new("missing_key", entry.key.span.clone(), format!("{what} has no limit"));
                     decoder.note(mistake.help("give it `min`, `max` or both"));
                 }

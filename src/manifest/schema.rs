@@ -11,9 +11,12 @@ use crate::step::{KindInfo, StepRegistry};
 pub fn schema(registry: &StepRegistry) -> Value {
     let mut definitions = definitions();
     let mut with = Vec::new();
-    for kind in registry.kinds().filter(|kind| kind.name != step::COMMAND) {
+    for kind in registry.kinds() {
         let name = format!("with {}", kind.name);
         definitions.insert(name.clone(), params_schema(kind, &name));
+        if kind.name == step::COMMAND {
+            continue;
+        }
         with.push(json!({
             "if": {"properties": {"uses": {"const": kind.name}}, "required": ["uses"]},
             "then": {"properties": {"with": {"$ref": format!("#/$defs/{name}")}}},
@@ -177,20 +180,14 @@ fn step_schema(registry: &StepRegistry, with: Vec<Value>) -> Value {
         .map(|kind| json!({"const": kind.name, "description": kind.summary}))
         .chain([reference("expression")])
         .collect();
-    let command = registry.kind(step::COMMAND).map(|kind| (kind.schema)().to_value()).unwrap_or_default();
-    let of_command = |key: &str| command.pointer(&format!("/properties/{key}")).cloned().unwrap_or_else(|| json!({}));
-    let outputs = json!({
-        "type": "object",
-        "description": of_command("outputs")["description"],
-        "additionalProperties": {"enum": ["table", "model", "transform", "report", "file"]},
-    });
+    let of_command = |key: &str| reference(&format!("with {}/properties/{key}", step::COMMAND));
     let values = json!({"anyOf": [{"type": "array", "minItems": 1}, reference("expression")]});
     let mut properties = settings_properties();
     properties.extend([
         ("uses".to_owned(), json!({"anyOf": kinds, "description": "The kind of step."})),
         ("with".to_owned(), json!({"type": "object", "description": "The params of the kind."})),
         ("run".to_owned(), described(text(), "A command line, given to `sh -c`.")),
-        ("outputs".to_owned(), outputs),
+        ("outputs".to_owned(), of_command("outputs")),
         ("files".to_owned(), of_command("files")),
         (
             "inputs".to_owned(),

@@ -6,6 +6,7 @@ use super::decode::Decoder;
 use super::node::{Node, Yaml};
 use super::rejected::Mistake;
 use super::source::{Span, Spanned};
+use crate::id::{InvalidId, is_name};
 use crate::step::Fault;
 
 /// Settings of a step, or of all steps; what is not given comes from the defaults.
@@ -93,7 +94,12 @@ impl Settings {
             machine: get("resources").map(|node| Machine::read(decoder, node)).unwrap_or_default(),
             pool: get("pool").and_then(|node| {
                 let text = decoder.text(node, "`pool`")?;
-                decoder.name::<crate::id::ParamName>(&text.value, &text.span).map(|name| name.value.to_string())
+                if is_name(&text.value) {
+                    return Some(text.value);
+                }
+                let error = InvalidId::Name { what: "pool name", text: text.value };
+                decoder.note(Mistake::new("bad_name", text.span, error.to_string()));
+                None
             }),
             cache: get("cache").and_then(|node| read_cache(decoder, node)),
             env: get("env").map(|node| read_env(decoder, node)).unwrap_or_default(),

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_saphyr::granit_parser::{Event, Marker, Options, Parser, ScalarStyle, Span as ParserSpan, Tag};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, Span as ParserSpan, Tag};
 
 use super::node::{Entry, Node, Yaml};
 use super::rejected::Mistake;
@@ -52,6 +52,10 @@ struct Anchored {
     depth: usize,
 }
 
+fn too_deep(place: Span) -> Fatal {
+    Fatal(Mistake::new("too_deep", place, format!("values are nested more than {MAX_DEPTH} deep")))
+}
+
 struct Reader<'text> {
     parser: Parser<'text, serde_saphyr::granit_parser::StrInput<'text>>,
     text: &'text str,
@@ -88,16 +92,16 @@ impl<'text> Reader<'text> {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => {
                 let at = byte(error.marker(), self.text);
+                if *error.kind() == ErrorKind::RecursionLimitExceeded {
+                    return Err(too_deep(at..at));
+                }
                 let message = error.info();
                 let message = if message.is_empty() {
                     "this is not YAML".to_owned()
                 } else {
                     format!("this is not YAML: {message}")
                 };
-                let help = match self.text[at..].chars().next() {
-                    Some('\t') => Some("indent with spaces, not with tabs".to_owned()),
-                    _ => None,
-                };
+                let help = error.info().contains("tab").then(|| "indent with spaces, not with tabs".to_owned());
                 Err(Fatal(Mistake::new("syntax", at..at, message).maybe_help(help)))
             }
             None => Ok((Event::StreamEnd, ParserSpan::default())),
@@ -158,8 +162,7 @@ impl<'text> Reader<'text> {
             return Err(Fatal(Mistake::new("too_many_values", place.clone(), message)));
         }
         if level > MAX_DEPTH {
-            let message = format!("values are nested more than {MAX_DEPTH} deep");
-            return Err(Fatal(Mistake::new("too_deep", place.clone(), message)));
+            return Err(too_deep(place.clone()));
         }
         Ok(())
     }

@@ -61,3 +61,29 @@ fn push(dot: &mut String, text: std::fmt::Arguments<'_>) {
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::{Source, parse};
+    use crate::plan::{Overrides, Plan};
+    use crate::step::StepRegistry;
+
+    #[test]
+    fn a_plan_is_drawn_by_phase_with_its_gates() {
+        let text = r#"
+version: 1
+pipeline: small
+understanding:
+  steps:
+    rows: {run: "true", outputs: {rows: table}}
+  gates:
+    any: {check: steps.rows.metrics.rows > 0}
+evaluation:
+  steps:
+    report: {run: "true", inputs: {table: rows}, needs: [rows]}
+"#;
+        let manifest = parse(Source::new("small.yaml", text)).unwrap();
+        let plan = Plan::build(&manifest, &StepRegistry::builtin(), &Overrides::none()).unwrap();
+        insta::assert_snapshot!(plan.dot(), @"");
+    }
+}

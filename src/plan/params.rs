@@ -118,7 +118,7 @@ pub(super) fn values(
             continue;
         }
         let value = declared.default.clone().unwrap_or_else(|| {
-            if !overrides.stand_ins {
+            if declared.is_required && !overrides.stand_ins {
                 mistakes.push(missing(name, &declared.span));
             }
             stand_in(declared)

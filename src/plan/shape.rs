@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::manifest::{Mistake, Node, Yaml, suggest};
+use crate::manifest::{Mistake, Node, Yaml, nearest, suggest};
 
 /// What a schema finds wrong with `node`; `what` names it in messages.
 pub(super) fn check(schema: &Value, node: &Node, what: &str) -> Vec<Mistake> {
@@ -57,6 +57,7 @@ impl<'schema> Checker<'schema> {
             let mut rest = alternatives.iter().filter(|alternative| !is_null(alternative));
             match (rest.next(), rest.next()) {
                 (Some(only), None) => schema = only,
+                _ if words(schema).is_some() => return Some(schema),
                 _ => return None,
             }
         }
@@ -88,14 +89,15 @@ impl<'schema> Checker<'schema> {
     }
 
     fn check_choices(&mut self, schema: &Value, node: &Node, what: &str) -> bool {
-        let Some(choices) = schema.get("enum").and_then(Value::as_array) else { return true };
+        let listed = schema.get("enum").and_then(Value::as_array).map(|choices| choices.iter().collect());
+        let Some(choices) = listed.or_else(|| words(schema)) else { return true };
         let value = node.to_json();
-        if choices.contains(&value) {
+        if choices.contains(&&value) {
             return true;
         }
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let message = format!("`{text}` is not a value of {what}");
-        let help = suggest(&text, choices.iter().filter_map(Value::as_str));
+        let help = suggest(&text, choices.iter().filter_map(|choice| choice.as_str()));
         self.mistakes.push(Mistake::new("unknown_value", node.span.clone(), message).maybe_help(help));
         false
     }
@@ -117,11 +119,18 @@ impl<'schema> Checker<'schema> {
                 self.node(others, &entry.value, &format!("`{key}`"), depth + 1);
             }
         }
+        // A misspelled key is one mistake, not two.
+        let is_meant = |key: &str| {
+            entries.iter().any(|entry| {
+                properties.is_some_and(|known| !known.contains_key(&entry.key.value))
+                    && nearest(&entry.key.value, [key]).is_some()
+            })
+        };
         for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            if node.entry(key).is_none() {
+            if node.entry(key).is_none() && !is_meant(key) {
                 let help = properties
                     .and_then(|properties| properties.get(key)?.get("description")?.as_str())
-                    .map(|description| format!("`{key}`: {}", description.lines().next().unwrap_or_default()));
+                    .map(|description| format!("`{key}`: {}", first_sentence(description)));
                 let message = format!("{what} has no `{key}`");
                 self.mistakes.push(Mistake::new("missing_key", first_line(node), message).maybe_help(help));
             }
@@ -129,11 +138,31 @@ impl<'schema> Checker<'schema> {
     }
 }
 
+/// The words of alternatives that are nothing but words, which is how documented enums are written.
+fn words(schema: &Value) -> Option<Vec<&Value>> {
+    let alternatives = schema.get("oneOf").or_else(|| schema.get("anyOf"))?.as_array()?;
+    let words = alternatives.iter().map(|alternative| match (alternative.get("const"), alternative.get("enum")) {
+        (Some(word), _) => Some(vec![word]),
+        (None, Some(Value::Array(words))) => Some(words.iter().collect()),
+        _ => None,
+    });
+    words.collect::<Option<Vec<_>>>().map(|words| words.concat())
+}
+
 /// A map is shown by its beginning.
 fn first_line(node: &Node) -> crate::manifest::Span {
     match &node.value {
         Yaml::Map(entries) => entries.first().map_or(node.span.clone(), |entry| entry.key.span.clone()),
         _ => node.span.clone(),
+    }
+}
+
+/// The first sentence of a description, on one line.
+fn first_sentence(description: &str) -> String {
+    let line = description.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.find(". ") {
+        Some(end) => line[..end].to_owned(),
+        None => line.trim_end_matches('.').to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod attempts;
 mod deployment;
 mod harness;
+mod manifests;
 mod querying;
 mod serving;
 mod shipped;

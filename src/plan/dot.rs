@@ -84,6 +84,22 @@ evaluation:
 "#;
         let manifest = parse(Source::new("small.yaml", text)).unwrap();
         let plan = Plan::build(&manifest, &StepRegistry::builtin(), &Overrides::none()).unwrap();
-        insta::assert_snapshot!(plan.dot(), @"");
+        insta::assert_snapshot!(plan.dot(), @r#"
+        digraph "small" {
+          rankdir=LR;
+          node [shape=box, fontname="sans-serif"];
+          subgraph cluster_understanding {
+            label="understanding";
+            "rows" [label="rows\ncommand"];
+            "gate any" [label="any\nsteps.rows.metrics.rows > 0", shape=diamond];
+          }
+          subgraph cluster_evaluation {
+            label="evaluation";
+            "report" [label="report\ncommand"];
+          }
+          "rows" -> "report" [label="rows -> table"];
+          "rows" -> "report" [style=dashed];
+        }
+        "#);
     }
 }

@@ -223,7 +223,7 @@ fn planned(
     }
     let seed = work.params.get("seed").and_then(Value::as_u64);
     let run_seed = || params.iter().find(|(name, _)| name.as_str() == "seed").and_then(|(_, seed)| seed.as_u64());
-    let inherited = if work.takes_seed || work.kind == manifest::COMMAND { run_seed() } else { None };
+    let inherited = if work.takes_seed { run_seed() } else { None };
     let inputs = links.bindings[index]
         .iter()
         .map(|(name, bound)| (name.clone(), bound.iter().map(|bound| bound.binding.clone()).collect()))

@@ -6,6 +6,7 @@ use super::instances::Instance;
 use super::scope::Scope;
 use super::shape;
 use crate::manifest::{Mistake, Node, Yaml, has_expression};
+use crate::phase::Phase;
 use crate::step::{Dependency, Effect, ParamError, ParamErrors, Ports, StepRegistry};
 
 /// A step of a known kind with checked params.
@@ -16,7 +17,7 @@ pub(super) struct Work {
     pub(super) params: Value,
     pub(super) ports: Ports,
     pub(super) dependencies: Vec<Dependency>,
-    /// Whether the kind has a param `seed`, and so draws random numbers.
+    /// Whether the kind may draw random numbers. A step that does not must not run again because a seed changed.
     pub(super) takes_seed: bool,
 }
 
@@ -76,7 +77,8 @@ pub(super) fn work_of(
         params: value,
         ports: step.ports(),
         dependencies: step.dependencies(),
-        takes_seed: schema.pointer("/properties/seed").is_some(),
+        takes_seed: schema.pointer("/properties/seed").is_some()
+            || !matches!(info.phase, Phase::Understanding | Phase::Deployment),
     })
 }
 

@@ -145,6 +145,9 @@ impl IngestCsv {
 fn read_csv(context: &mut StepContext, csv: &Csv) -> Result<(), StepError> {
     let total = csv.files.iter().map(|file| file.bytes).sum();
     let mut layout = csv.sniff()?;
+    if csv.shape.has_header && (0..layout.width()).all(|column| layout.name(column).parse::<f64>().is_ok()) {
+        context.log("warning: all names in the header are numbers; set `header: false` if it is a row");
+    }
     if let Some(surprise) = write(context, csv, &layout, total)? {
         context.log(format!("{surprise}; all values are looked at, and the files are read again with types that fit"));
         layout = csv.survey(layout, &mut |bytes| {
@@ -365,11 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_values_is_text_and_said_so() {
+    fn what_looks_wrong_in_a_good_file_is_said() {
         let bench = Workbench::new();
         bench.file("t.csv", "a,b\n1,\n2,\n");
         let ran = read(&bench, "t.csv", json!({})).unwrap();
         assert_eq!(ran.log, ["warning: column `b` has no values at all; it is kept as text"]);
+        bench.file("t.csv", "1.5,2\n3,4\n");
+        let ran = read(&bench, "t.csv", json!({})).unwrap();
+        assert_eq!(ran.log, ["warning: all names in the header are numbers; set `header: false` if it is a row"]);
         bench.cancel();
         assert_eq!(read(&bench, "t.csv", json!({})).err().unwrap().code(), "cancelled");
     }

@@ -69,7 +69,7 @@ impl Layout {
     }
 
     /// The name of a column.
-    pub(super) fn name(&self, column: usize) -> &str {
+    pub fn name(&self, column: usize) -> &str {
         &self.columns[column].0
     }
 

@@ -155,7 +155,7 @@ fn averaged_inverted_cdf(sorted: &[f64], level: f64, levels: f64) -> f64 {
     }
     let below = whole((above - 1.0).max(0.0)).min(last);
     let above = whole(above).min(last);
-    (sorted[below] + sorted[above]) / 2.0
+    f64::midpoint(sorted[below], sorted[above])
 }
 
 /// The fitted bins of one column.

@@ -149,7 +149,7 @@ pub(super) fn nan_to_null(array: &ArrayRef) -> ArrayRef {
     if !floats.values().iter().any(|value| value.is_nan()) {
         return Arc::clone(array);
     }
-    Arc::new(Float64Array::from_iter(floats.iter().map(|value| value.filter(|value| !value.is_nan()))))
+    Arc::new(floats.iter().map(|value| value.filter(|value| !value.is_nan())).collect::<Float64Array>())
 }
 
 fn is_whole(array: &ArrayRef) -> Result<bool, TransformError> {

@@ -251,7 +251,9 @@ impl Learner for Frequencies {
     fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
         let codes = self.values.learn(&self.name, &column.array)?;
         self.counts.resize(self.values.len(), 0);
-        codes.into_iter().for_each(|code| self.counts[code as usize] += 1);
+        for code in codes {
+            self.counts[code as usize] += 1;
+        }
         Ok(())
     }
 

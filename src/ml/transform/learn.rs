@@ -52,6 +52,7 @@ impl Promise {
 }
 
 /// What it takes to have a transform.
+#[expect(clippy::large_enum_variant, reason = "a plan is taken apart as soon as it is made")]
 pub(super) enum Plan {
     /// Nothing: it is fixed by its params.
     Ready(Unit),

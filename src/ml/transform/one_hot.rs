@@ -112,7 +112,9 @@ impl Learner for Counting {
     fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
         let codes = self.categories.learn(&self.name, &column.array)?;
         self.counts.resize(self.categories.len(), 0);
-        codes.into_iter().for_each(|code| self.counts[code as usize] += 1);
+        for code in codes {
+            self.counts[code as usize] += 1;
+        }
         Ok(())
     }
 
@@ -143,7 +145,9 @@ impl Learner for Counting {
         if dropped && !columns.is_empty() {
             columns.remove(0);
             // The dropped column's number wraps to one that no column has.
-            column_of.iter_mut().for_each(|column| *column = column.wrapping_sub(1));
+            for column in &mut column_of {
+                *column = column.wrapping_sub(1);
+            }
         }
         if columns.len() > MOST_COLUMNS {
             let message = format!("`one_hot` would make {} columns of column `{name}`", columns.len());

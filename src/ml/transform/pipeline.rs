@@ -104,11 +104,11 @@ impl FittedPipeline {
             let mut names = Vec::new();
             for (from, through) in unit.inputs().into_iter().filter_map(|input| lineage.get(input)) {
                 sources.extend(from.iter().cloned());
-                through.iter().for_each(|name| {
+                for name in through {
                     if !names.contains(name) {
-                        names.push(*name)
+                        names.push(*name);
                     }
-                });
+                }
             }
             names.push(unit.name());
             unit.outputs()

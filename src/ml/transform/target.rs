@@ -163,7 +163,9 @@ impl TargetLearner {
         let array = arrow::compute::filter(&array, &arrow::compute::is_not_null(&array)?)?;
         let codes = self.values.learn(&self.column, &array)?;
         self.counts.resize(self.values.len(), 0);
-        codes.into_iter().for_each(|code| self.counts[code as usize] += 1);
+        for code in codes {
+            self.counts[code as usize] += 1;
+        }
         if self.values.len() > MOST_CLASSES {
             if matches!(self.column_type, ColumnType::Text | ColumnType::Bool) {
                 let message = format!("the target `{}` has more than {MOST_CLASSES} classes", self.column);

@@ -122,13 +122,12 @@ fn smoothed(category: &Moments, all: &Moments, smooth: Option<f64>) -> f64 {
     if category.count == 0.0 {
         return all.mean;
     }
-    let weight = match smooth {
-        Some(smooth) => category.count / (category.count + smooth),
+    let weight = if let Some(smooth) = smooth {
+        category.count / (category.count + smooth)
+    } else {
         // Micci-Barreca (2001), equations 5 and 6.
-        None => {
-            let between = all.variance() * category.count;
-            between / (between + category.variance())
-        }
+        let between = all.variance() * category.count;
+        between / (between + category.variance())
     };
     if weight.is_nan() { all.mean } else { weight * category.mean + (1.0 - weight) * all.mean }
 }
@@ -143,7 +142,8 @@ impl Learner for Means {
             let fold = fold(self.seed, row, self.params.cv) as usize;
             for index in 0..width {
                 // One column holds the number or the 0/1 class itself; several ask for one class each.
-                let value = if width == 1 { *target } else { f64::from(u8::from(*target == index as f64)) };
+                let value =
+                    if width == 1 { *target } else { f64::from(u8::from(target.total_cmp(&(index as f64)).is_eq())) };
                 self.by_category[code as usize * cells + fold * width + index].push(value);
                 self.all[fold * width + index].push(value);
             }

@@ -65,7 +65,9 @@ impl Unit {
             Unit::DateParts(unit) => unit.apply(frame),
             Unit::Derive(unit) => unit.apply(frame),
             Unit::Drop { columns } => {
-                columns.iter().for_each(|column| frame.remove(column));
+                for column in columns {
+                    frame.remove(column);
+                }
                 Ok(())
             }
         }

@@ -101,7 +101,7 @@ with:
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let fit = context.table("fit")?;
         let pipeline = transform::fit(&self.spec, &fit, context.seed())?;
-        self.report(context, &pipeline);
+        report(context, &pipeline);
         let kept = self.kept(&pipeline, &fit)?;
         for split in ["fit", "valid", "test"] {
             if let Some(table) = context.optional_table(split)? {
@@ -135,22 +135,22 @@ impl FeaturePipeline {
         }
         Ok(kept)
     }
+}
 
-    fn report(&self, context: &mut StepContext, pipeline: &FittedPipeline) {
-        context.metric("features", pipeline.features().len() as f64);
-        context.log(format!(
-            "{} features from {} columns, {} target `{}`",
-            pipeline.features().len(),
-            pipeline.needed_columns().count(),
-            pipeline.target.task().as_str(),
-            pipeline.target.column
-        ));
-        if let (Task::Binary { classes }, [negative, positive]) =
-            (pipeline.target.task(), pipeline.target.class_rows.as_slice())
-        {
-            context.metric("positive_share", *positive as f64 / (negative + positive) as f64);
-            context.log(format!("the positive class is `{}`: {positive} of {} rows", classes[1], negative + positive));
-        }
+fn report(context: &mut StepContext, pipeline: &FittedPipeline) {
+    context.metric("features", pipeline.features().len() as f64);
+    context.log(format!(
+        "{} features from {} columns, {} target `{}`",
+        pipeline.features().len(),
+        pipeline.needed_columns().count(),
+        pipeline.target.task().as_str(),
+        pipeline.target.column
+    ));
+    if let (Task::Binary { classes: [_, label] }, [negative, positive]) =
+        (pipeline.target.task(), pipeline.target.class_rows.as_slice())
+    {
+        context.metric("positive_share", *positive as f64 / (negative + positive) as f64);
+        context.log(format!("the positive class is `{}`: {positive} of {} rows", label, negative + positive));
     }
 }
 

@@ -159,6 +159,8 @@ fn lineage(
     if let Some(weight) = &pipeline.weight {
         edge(weight.clone(), weight, "weight");
     }
-    kept.iter().for_each(|column| edge(format!("{RAW_PREFIX}{}", column.name), &column.name, "identity"));
+    for column in kept {
+        edge(format!("{RAW_PREFIX}{}", column.name), &column.name, "identity");
+    }
     Ok(())
 }

@@ -258,7 +258,7 @@ impl MonitorDrift {
             "columns": lines,
         });
         context.commit_report("report", &report)?;
-        self.commit_page(context, &page::render(reference.count, current.count, self.params.drift_share, lines))
+        commit_page(context, &page::render(reference.count, current.count, self.params.drift_share, lines))
     }
 
     /// The outcome without current rows: the metrics exist, and are undefined.
@@ -283,15 +283,15 @@ impl MonitorDrift {
             "columns": [],
         });
         context.commit_report("report", &report)?;
-        self.commit_page(context, &page::render(reference.count, 0, self.params.drift_share, &[]))
+        commit_page(context, &page::render(reference.count, 0, self.params.drift_share, &[]))
     }
+}
 
-    fn commit_page(&self, context: &mut StepContext, page: &str) -> Result<(), StepError> {
-        let staged = context.stage(ArtifactKind::File)?;
-        std::fs::write(staged.path(), page)?;
-        context.commit("html", staged, None)?;
-        Ok(())
-    }
+fn commit_page(context: &mut StepContext, page: &str) -> Result<(), StepError> {
+    let staged = context.stage(ArtifactKind::File)?;
+    std::fs::write(staged.path(), page)?;
+    context.commit("html", staged, None)?;
+    Ok(())
 }
 
 /// A length of time in minutes, hours, days or weeks.

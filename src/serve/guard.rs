@@ -123,7 +123,7 @@ mod tests {
     fn a_token_is_asked_for_everywhere_but_at_the_liveness_probe() {
         let guard = Guard::public(Some("secret"));
         let host = (header::HOST, "models.example");
-        check(&guard, "/healthz", &[host.clone()], 200);
+        check(&guard, "/healthz", std::slice::from_ref(&host), 200);
         for (authorization, expected) in [
             ("Bearer secret", 200),
             ("bearer secret", 200),

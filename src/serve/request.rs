@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_request_with_many_mistakes_lists_the_first_and_counts_the_rest() {
-        let body = format!("[{}]", vec!["{}"; 10].join(","));
+        let body = format!("[{}]", ["{}"; 10].join(","));
         let Err(RequestError::Fields { mistakes, more }) = read(body.as_bytes(), &columns()) else { panic!() };
         assert_eq!((mistakes.len(), more), (MOST_MISTAKES, 40 - MOST_MISTAKES));
     }

@@ -1,5 +1,7 @@
 //! Promises to users, each kept across modules or by running the program itself.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod attempts;
 mod deployment;
 mod harness;

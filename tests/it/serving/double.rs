@@ -1,6 +1,6 @@
 //! A server on a free port whose models the test controls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -112,7 +112,7 @@ impl ModelSource for Running {
             Field::new("charge", DataType::Float64, true),
             Field::new("contract", DataType::Utf8, true),
         ];
-        let columns = RequestColumns { schema: Arc::new(Schema::new(fields)), ignored: Default::default() };
+        let columns = RequestColumns { schema: Arc::new(Schema::new(fields)), ignored: BTreeSet::new() };
         Ok(LoadedModel { record, columns, scorer: Box::new(Quarter(self.door.clone())) })
     }
 }

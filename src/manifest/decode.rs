@@ -66,13 +66,11 @@ impl Decoder {
 
     /// The items of a list.
     pub(super) fn list<'node>(&mut self, node: &'node Node, what: &str) -> &'node [Node] {
-        match &node.value {
-            Yaml::List(items) => items,
-            _ => {
-                self.wrong_type(node, what, "a list");
-                &[]
-            }
+        if let Yaml::List(items) = &node.value {
+            return items;
         }
+        self.wrong_type(node, what, "a list");
+        &[]
     }
 
     /// A text that is not empty.

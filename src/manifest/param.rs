@@ -137,8 +137,9 @@ impl ParamDecl {
             Mistake::new("wrong_type", node.span.clone(), message)
         };
         let value = match (self.param_type, &node.value) {
-            (ParamType::String | ParamType::Path, Yaml::Text(_) | Yaml::Literal(_)) => node.to_json(),
-            (ParamType::Bool, Yaml::Bool(_)) | (ParamType::List, Yaml::List(_)) => node.to_json(),
+            (ParamType::String | ParamType::Path, Yaml::Text(_) | Yaml::Literal(_))
+            | (ParamType::Bool, Yaml::Bool(_))
+            | (ParamType::List, Yaml::List(_)) => node.to_json(),
             (ParamType::Int, Yaml::Number(number)) if !number.is_f64() => node.to_json(),
             (ParamType::Float, Yaml::Number(number)) => {
                 Value::Number(number.as_f64().and_then(Number::from_f64).ok_or_else(wrong_type)?)

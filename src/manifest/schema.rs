@@ -229,7 +229,9 @@ fn relax(schema: &mut Value, name: &str, is_root: bool) {
     }
     for key in ["properties", "$defs", "patternProperties"] {
         if let Some(Value::Object(inner)) = fields.get_mut(key) {
-            inner.values_mut().for_each(|schema| relax(schema, name, false));
+            for schema in inner.values_mut() {
+                relax(schema, name, false);
+            }
         }
     }
     for key in ["items", "additionalProperties"] {
@@ -239,7 +241,9 @@ fn relax(schema: &mut Value, name: &str, is_root: bool) {
     }
     for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
         if let Some(Value::Array(inner)) = fields.get_mut(key) {
-            inner.iter_mut().for_each(|schema| relax(schema, name, true));
+            for schema in inner {
+                relax(schema, name, true);
+            }
         }
     }
     if is_root {

@@ -78,12 +78,11 @@ fn expression_length(text: &str) -> Option<usize> {
             _ if escaped => escaped = false,
             (Some(_), b'\\') => escaped = true,
             (Some(open), byte) if byte == open => quote = None,
-            (Some(_), _) => {}
             (None, b'\'' | b'"') => quote = Some(byte),
             (None, b'{') => braces += 1,
             (None, b'}') if braces > 0 => braces -= 1,
             (None, b'}') if text[index..].starts_with(CLOSE) => return Some(index),
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     None

@@ -239,23 +239,20 @@ impl<'text> Reader<'text> {
             return Ok(Some(Spanned::new(text.into_owned(), place)));
         }
         let (node, ..) = self.node(event, span, level + 1)?;
-        match node.value {
-            Yaml::Text(text) => Ok(Some(Spanned::new(text, node.span))),
-            _ => {
-                let mistake = Mistake::new("wrong_type", node.span, "a key must be text")
-                    .help("a value that begins with `{`, `[` or `*` needs quotes");
-                self.mistakes.push(mistake);
-                Ok(None)
-            }
+        if let Yaml::Text(text) = node.value {
+            return Ok(Some(Spanned::new(text, node.span)));
         }
+        let mistake = Mistake::new("wrong_type", node.span, "a key must be text")
+            .help("a value that begins with `{`, `[` or `*` needs quotes");
+        self.mistakes.push(mistake);
+        Ok(None)
     }
 
     fn scalar(&mut self, text: Cow<'text, str>, style: ScalarStyle, tag: Option<&Tag>, place: &Span) -> Yaml {
         let resolved = match tag.map(|tag| (tag.core_suffix(), tag)) {
             Some((Some("str"), _)) => Scalar::Text,
             None if style != ScalarStyle::Plain => Scalar::Text,
-            None => scalar::resolve(&text),
-            Some((Some("null" | "bool" | "int" | "float"), _)) => scalar::resolve(&text),
+            None | Some((Some("null" | "bool" | "int" | "float"), _)) => scalar::resolve(&text),
             Some((_, tag)) if tag.original() == "!" => Scalar::Text,
             Some((_, tag)) => {
                 self.refuse_tag(tag, place);

@@ -119,7 +119,7 @@ impl Dataset {
     /// Refuses a target that never varies.
     pub fn check_learnable(&self) -> Result<(), DataError> {
         let Some(first) = self.target.first() else { return Err(DataError::Empty) };
-        if self.target.iter().any(|value| value != first) {
+        if self.target.iter().any(|value| value.total_cmp(first).is_ne()) {
             return Ok(());
         }
         let only = match self.task.classes() {

@@ -87,7 +87,9 @@ fn descend(gradient: &[f64], memory: &VecDeque<Pair>) -> Vec<f64> {
     }
     if let Some(last) = memory.back() {
         let scale = 1.0 / (last.inverse_curvature * dot(&last.change, &last.change));
-        direction.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut direction {
+            *value *= scale;
+        }
     }
     for (pair, factor) in memory.iter().zip(factors.into_iter().rev()) {
         let correction = pair.inverse_curvature * dot(&pair.change, &direction);

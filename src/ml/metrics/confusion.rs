@@ -187,6 +187,7 @@ impl ConfusionMatrix {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
 

@@ -119,6 +119,7 @@ fn thin(curve: Vec<CurvePoint>, points: usize) -> Vec<CurvePoint> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
 

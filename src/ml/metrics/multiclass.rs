@@ -1,6 +1,6 @@
 //! All measures of a classifier of three or more classes.
 
-use super::{ConfusionMatrix, Ranking, Values, ratio, weighted_mean};
+use super::{Confusion, ConfusionMatrix, Ranking, Values, ratio, weighted_mean};
 
 /// Probabilities of all classes with the truth, prepared for measuring under many weights.
 #[derive(Debug, Clone)]
@@ -49,9 +49,9 @@ impl MulticlassScores {
     /// All measures, by name.
     pub fn values(&self, weight: Option<&[f64]>) -> Values {
         let matrix = self.confusion(weight);
-        let (precision_macro, precision_weighted) = averages(&matrix, self.classes, |class| class.precision());
-        let (recall_macro, recall_weighted) = averages(&matrix, self.classes, |class| class.recall());
-        let (f1_macro, f1_weighted) = averages(&matrix, self.classes, |class| class.f1());
+        let (precision_macro, precision_weighted) = averages(&matrix, self.classes, Confusion::precision);
+        let (recall_macro, recall_weighted) = averages(&matrix, self.classes, Confusion::recall);
+        let (f1_macro, f1_weighted) = averages(&matrix, self.classes, Confusion::f1);
         let recalls = (0..self.classes).filter_map(|class| matrix.one_against_rest(class).recall());
         let areas = self.roc_auc_by_class(weight);
         let known: Option<Vec<f64>> = areas.iter().copied().collect();
@@ -92,7 +92,7 @@ pub(crate) fn most_probable(row: &[f64]) -> usize {
 fn averages(
     matrix: &ConfusionMatrix,
     classes: usize,
-    measure: impl Fn(&super::Confusion) -> Option<f64>,
+    measure: impl Fn(&Confusion) -> Option<f64>,
 ) -> (Option<f64>, Option<f64>) {
     let present = || (0..classes).filter(|class| matrix.actual(*class) > 0.0 || matrix.predicted(*class) > 0.0);
     let value = |class: usize| measure(&matrix.one_against_rest(class)).unwrap_or(0.0);

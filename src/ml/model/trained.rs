@@ -119,7 +119,9 @@ pub(crate) fn link(task: &Task, mut outputs: Vec<f64>) -> Predictions {
     match task {
         Task::Regression => Predictions::Regression(outputs),
         Task::Binary { .. } => {
-            outputs.iter_mut().for_each(|logit| *logit = sigmoid(*logit));
+            for logit in &mut outputs {
+                *logit = sigmoid(*logit);
+            }
             Predictions::Binary(outputs)
         }
         Task::Multiclass { classes } => {

@@ -17,7 +17,7 @@ impl Batch {
     /// The rows `indexes` of `features`.
     pub(super) fn gather(
         features: &FeatureMatrix,
-        indexes: impl ExactSizeIterator<Item = usize> + Clone,
+        indexes: &(impl ExactSizeIterator<Item = usize> + Clone),
         device: &Device,
     ) -> Result<Batch> {
         let rows = indexes.len();

@@ -107,7 +107,9 @@ pub(super) fn publish(context: &mut StepContext, data: &TrainingData, trained: T
     model.save(staged.path())?;
     context.commit("model", staged, None)?;
     context.commit_report("report", &report)?;
-    metrics.into_iter().for_each(|metric| context.push_metric(metric));
+    for metric in metrics {
+        context.push_metric(metric);
+    }
     Ok(())
 }
 

@@ -1,9 +1,18 @@
-use rand::RngExt;
+use candle_core::Device;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-use super::*;
+use super::fit::dropout_factors;
+use super::{NetworkFit, Observer, TrainError, fit_network};
+use crate::ml::dataset::Dataset;
 use crate::ml::features::{Feature, FeatureMatrix};
 use crate::ml::metrics::Direction;
-use crate::ml::network::{Activation, DeviceChoice, EarlyStopping, Schedule};
+use crate::ml::network::{
+    Activation, Architecture, Checkpoints, ComputeDevice, DeviceChoice, EarlyStopping, EpochRecord, Schedule,
+    TrainingOptions,
+};
+use crate::ml::tensors::Tensors;
+use crate::table::roles::Task;
 
 #[derive(Default)]
 struct Quiet {
@@ -99,7 +108,7 @@ fn fit(
     observer: &mut Quiet,
 ) -> Result<NetworkFit, TrainError<&'static str>> {
     let (train, valid) = (data(classes, 160, 1), data(classes, 80, 2));
-    let shape = architecture(classes, options.seed % 2 == 0);
+    let shape = architecture(classes, options.seed.is_multiple_of(2));
     let device = ComputeDevice::find(DeviceChoice::Cpu).unwrap();
     fit_network(&shape, (&train, None), Some(&valid), options, &device, checkpoints, observer)
 }

@@ -16,7 +16,9 @@ impl Card {
                         text.push('\n');
                         text.push_str(&line(header));
                         text.extend(["|", &" --- |".repeat(header.len()), "\n"]);
-                        rows.iter().for_each(|row| text.push_str(&line(row)));
+                        for row in rows {
+                            text.push_str(&line(row));
+                        }
                     }
                     Block::Plots(_) => {}
                 }

@@ -121,7 +121,7 @@ fn nothing_in_a_page_is_taken_for_markup() {
 
 #[test]
 fn numbers_are_short() {
-    let shown = [0.0, 12.0, 0.84123456, 1234.56, 45.678, 0.000_012_3].map(|value| number(Some(value)));
+    let shown = [0.0, 12.0, 0.841_234_56, 1234.56, 45.678, 0.000_012_3].map(|value| number(Some(value)));
     assert_eq!(shown, ["0", "12", "0.8412", "1235", "45.68", "1.23e-5"]);
     assert_eq!(number(None), "undefined");
 }

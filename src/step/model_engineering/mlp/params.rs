@@ -1,8 +1,12 @@
 //! What `train.mlp` takes, with defaults that suit tables of some thousand to some hundred thousand rows.
 
-use super::{Activation, ClassWeight, Deserialize, DeviceChoice, JsonSchema, ParamErrors, Schedule, Serialize, Task};
-use crate::ml::network::EarlyStopping;
-use crate::step::ParamError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::class_weight::ClassWeight;
+use crate::ml::network::{Activation, DeviceChoice, EarlyStopping, Schedule};
+use crate::step::{ParamError, ParamErrors};
+use crate::table::roles::Task;
 
 /// A feed-forward network for two or more classes or for a number. Categories that come as codes get embeddings; a number
 /// as target is standardised inside.

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
-use super::super::testing::{Sample, metric};
 use crate::ml::model::TrainedModel;
 use crate::step::InputArtifact;
+use crate::step::model_engineering::testing::{Sample, metric};
 use crate::step::testing::Workbench;
 
 /// Params that train quickly.

@@ -4,12 +4,12 @@ use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::adamw::{AdamW, Rates};
-use super::batch::Batch;
-use super::loss::loss;
-use super::network::Network;
-use super::state::{Best, EpochRecord, History, TrainingState};
-use super::{Architecture, Checkpoints, ComputeDevice, TrainingOptions};
+use super::super::adamw::{AdamW, Rates};
+use super::super::batch::Batch;
+use super::super::feed_forward::Network;
+use super::super::loss::loss;
+use super::super::state::{Best, EpochRecord, History, TrainingState};
+use super::super::{Architecture, Checkpoints, ComputeDevice, TrainingOptions};
 use crate::ml::dataset::Dataset;
 use crate::ml::importance::shuffled;
 use crate::ml::model::link;
@@ -226,7 +226,7 @@ impl<'a> Trainer<'a> {
         learning_rate: f64,
         random: &mut ChaCha8Rng,
     ) -> candle_core::Result<f32> {
-        let batch = Batch::gather(&data.dataset.features, rows.iter().copied(), &self.device)?;
+        let batch = Batch::gather(&data.dataset.features, &rows.iter().copied(), &self.device)?;
         let (mean, deviation) = data.target;
         let target = self.column(rows, |row| (data.dataset.target[row] - mean) / deviation)?;
         let weight = self.column(rows, |row| data.weight.map_or(1.0, |weight| weight[row]))?;
@@ -289,7 +289,7 @@ enum Purpose {
 
 /// Zero with probability `rate`, else what keeps the expected value.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the rate is below one")]
-fn dropout_factors(
+pub(super) fn dropout_factors(
     rate: f64,
     rows: usize,
     width: usize,
@@ -319,6 +319,3 @@ fn target_scale(train: &Dataset, weight: Option<&[f64]>) -> (f64, f64) {
     let deviation = (squares.sum::<f64>() / total).sqrt();
     (mean, if deviation > 0.0 { deviation } else { 1.0 })
 }
-
-#[cfg(test)]
-mod tests;

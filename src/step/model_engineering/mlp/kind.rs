@@ -1,26 +1,21 @@
 //! `train.mlp`: a feed-forward network with embeddings for categories.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::class_weight::ClassWeight;
-use super::training::{self, Trained, TrainingData};
+use super::super::training::{self, Trained, TrainingData};
+use super::params::{self, Params};
 use crate::artifact::DigestWriter;
 use crate::ml::dataset::Dataset;
 use crate::ml::metrics::{Direction, direction};
 use crate::ml::model::{Predictor, output_width};
 use crate::ml::network::{
-    Activation, Architecture, Checkpoints, ComputeDevice, DeviceChoice, EpochRecord, NetworkFit, Observer, Schedule,
-    TrainError, TrainingOptions, fit_network,
+    Architecture, Checkpoints, ComputeDevice, EpochRecord, NetworkFit, Observer, TrainError, TrainingOptions,
+    fit_network,
 };
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::roles::Task;
-
-mod params;
-
-pub(crate) use params::Params;
 
 /// A step that trains a network.
 pub struct TrainMlp {
@@ -208,6 +203,3 @@ fn failure(error: TrainError<StepError>, learning_rate: f64) -> StepError {
 fn to_json(value: &impl Serialize) -> Result<Value, StepError> {
     serde_json::to_value(value).map_err(|error| StepError::bug("params are not JSON").caused_by(error))
 }
-
-#[cfg(test)]
-mod tests;

@@ -87,11 +87,8 @@ impl FeatureMatrix {
     pub(crate) fn from_parts(features: Vec<Feature>, numeric: Vec<f32>, codes: Vec<u32>) -> FeatureMatrix {
         let mut matrix = FeatureMatrix { features, rows: 0, numeric, codes };
         let (numeric_width, code_width) = (matrix.numeric_width(), matrix.code_width());
-        matrix.rows = if numeric_width > 0 {
-            matrix.numeric.len() / numeric_width
-        } else {
-            matrix.codes.len() / code_width.max(1)
-        };
+        let by_codes = matrix.codes.len() / code_width.max(1);
+        matrix.rows = matrix.numeric.len().checked_div(numeric_width).unwrap_or(by_codes);
         matrix
     }
 

@@ -50,7 +50,7 @@ fn normal_equations(
     let mut right = vec![0.0; width];
     let mut total = 0.0;
     let mut entries: Vec<(usize, f64)> = Vec::new();
-    for row in 0..design.rows() {
+    for (row, target) in target.iter().enumerate() {
         let row_weight = row_weight(row);
         total += row_weight;
         // Numbers are centred before they are squared, lest large means cancel digits away; indicators after.
@@ -60,7 +60,7 @@ fn normal_equations(
         entries.extend(design.indicators(row).map(|column| (column, 1.0)));
         for (place, (column, value)) in entries.iter().enumerate() {
             let scaled = row_weight * value;
-            right[*column] += scaled * (target[row] - target_mean);
+            right[*column] += scaled * (target - target_mean);
             let line = &mut gram[column * width..(column + 1) * width];
             for (other, factor) in &entries[..=place] {
                 line[*other] += scaled * factor;
@@ -122,7 +122,6 @@ fn solve(mut matrix: Vec<f64>, mut right: Vec<f64>) -> Option<Vec<f64>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
     use crate::ml::features::Feature;

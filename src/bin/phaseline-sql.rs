@@ -186,3 +186,44 @@ fn failure(error: DataFusionError) -> StepError {
             .help("tables are the step's inputs, by their names; names keep their case"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use phaseline::step::InputArtifact;
+    use phaseline::step::testing::{Workbench, batch, floats, ints, texts};
+    use phaseline::table::TableReader;
+
+    use super::*;
+
+    /// Runs a query on two small tables: its rows as text, or the code of its error.
+    fn check(text: &str) -> String {
+        let bench = Workbench::new();
+        let customers = bench.table(&batch(&[("Id", ints([1, 2, 3])), ("plan", texts(["a", "b", "a"]))]));
+        let calls = bench.table(&batch(&[("customer", ints([1, 1, 3])), ("minutes", floats([1.5, 2.0, 0.5]))]));
+        let inputs: [(&str, &InputArtifact); 2] = [("customers", &customers), ("calls", &calls)];
+        let (mut context, _) = bench.context(&inputs);
+        let step = Query::new(Params { query: text.to_owned() }).unwrap();
+        match step.run(&mut context) {
+            Err(error) => error.code().to_owned(),
+            Ok(()) => {
+                let outcome = context.into_outcome();
+                let path = bench.store().path(outcome.outputs.values().next().unwrap()).unwrap();
+                phaseline::step::testing::show(&TableReader::open(&path).unwrap().read_all().unwrap())
+            }
+        }
+    }
+
+    #[test]
+    fn inputs_are_joined_and_aggregated() {
+        let query = "SELECT c.Id, count(s.minutes) AS calls, sum(s.minutes) AS minutes
+            FROM customers c LEFT JOIN calls s ON s.customer = c.Id GROUP BY c.Id ORDER BY c.Id";
+        assert_eq!(check(query), "Id:Int64 calls:Int64 minutes:Float64\n1 2 3.5\n2 0 ~\n3 1 0.5");
+    }
+
+    #[test]
+    fn a_query_sees_its_inputs_and_nothing_else() {
+        assert_eq!(check("SELECT * FROM other"), "sql_query");
+        assert_eq!(check("SELECT * FROM '/etc/passwd'"), "sql_query");
+        assert_eq!(check("SELECT nix FROM customers"), "sql_query");
+    }
+}

@@ -55,7 +55,7 @@ impl Default for Params {
         Params {
             hidden: vec![128, 64],
             activation: Activation::Relu,
-            dropout: 0.1,
+            dropout: 0.2,
             batch_norm: false,
             embedding_size: None,
             epochs: 40,

@@ -205,3 +205,56 @@ async fn end_reservations(session: &mut Session<'_>, run: RunId, projection: &Pr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::artifact::Digest;
+    use crate::engine::{Happening, NewRun, RunLog};
+    use crate::plan::{Plan, Record};
+    use crate::store::StoreUrl;
+
+    fn empty_plan() -> Plan {
+        Plan {
+            pipeline: "churn".parse().unwrap(),
+            manifest_digest: Digest::of("churn"),
+            base_folder: "/".into(),
+            params: [].into(),
+            steps: [].into(),
+            gates: [].into(),
+            record: Record::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repeated_append_that_had_worked_is_no_conflict() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreUrl::in_state_folder(folder.path())).await.unwrap();
+        let run = NewRun {
+            id: RunId::generate(),
+            plan: empty_plan(),
+            manifest_text: String::new(),
+            manifest_path: "churn.yaml".to_owned(),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            requested_by: "cli".to_owned(),
+            environment: json!({}),
+            options: json!({}),
+        };
+        let lease = store.create(run.clone(), "alpha:1", Duration::from_secs(60)).await.unwrap();
+        let event = |by: &str| RunEvent {
+            seq: 1,
+            at: chrono::DateTime::UNIX_EPOCH,
+            what: Happening::CancelRequested { by: by.to_owned() },
+        };
+        store.append(&lease, 1, &[event("ada")]).await.unwrap();
+        assert!(store.append_once(&lease, 1, &[event("ada")], true).await.is_ok());
+        assert!(store.append_once(&lease, 1, &[event("bob")], true).await.is_err());
+        assert!(store.append_once(&lease, 1, &[event("ada")], false).await.is_err());
+        assert_eq!(store.events(run.id).await.unwrap(), [event("ada")]);
+        assert_eq!(store.create_once(&run, "alpha:1", Duration::from_secs(60), true).await.unwrap(), lease);
+    }
+}

@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use super::Store;
 use super::append::AppendError;
 use super::connection::{Access, Many};
-use super::retry::Retry;
 use super::run_log::retried;
 use crate::engine::{CacheIndex, CacheKey, CachedResult, EngineError, KeyParts};
 use crate::id::{AttemptId, PipelineName, RunId, StepName};

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use tokio::sync::Mutex;
 
 use super::connection::{Access, Database, Session};
-use super::retry::{Retry, is_connection_lost};
+use super::retry::{PATIENCE, Retry, is_connection_lost};
 use super::{StoreError, StoreUrl, migrate};
 
 /// How long a writer of another process may hold the SQLite file before we give up.
@@ -26,6 +26,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Store {
     pub(super) database: Arc<Database>,
     pub(super) url: StoreUrl,
+    patience: Duration,
 }
 
 impl Store {
@@ -72,8 +73,8 @@ impl Store {
                 Database::Postgres(pool)
             }
         };
-        let store = Store { database: Arc::new(database), url: url.clone() };
-        let mut retry = Retry::default();
+        let store = Store { database: Arc::new(database), url: url.clone(), patience: PATIENCE };
+        let mut retry = store.retry();
         while let Err(error) = store.database.connect().await {
             if !retry.again_after(&error).await {
                 return Err(failed(error));
@@ -81,6 +82,16 @@ impl Store {
         }
         migrate::migrate(&store.database).await?;
         Ok(store)
+    }
+
+    /// The same store, which gives up when the database has been away for `patience`; eight seconds unless told.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Store {
+        Store { patience, ..self }
+    }
+
+    pub(super) fn retry(&self) -> Retry {
+        Retry::new(self.patience)
     }
 
     /// Where the database is.
@@ -98,7 +109,7 @@ impl Store {
 
     /// A transaction for reading, begun again a few times when the database is away for a moment.
     pub(super) async fn read(&self, doing: &'static str) -> Result<Session<'_>, StoreError> {
-        let mut retry = Retry::default();
+        let mut retry = self.retry();
         loop {
             match self.database.begin(Access::Read).await {
                 Ok(session) => return Ok(session),

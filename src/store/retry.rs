@@ -2,26 +2,35 @@
 
 use std::time::Duration;
 
-/// How often a statement is tried, and so how long a database may be away: the waits add up to about eight seconds.
-const TRIES: u32 = 10;
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_millis(1500);
+/// How long the database may be away before we give up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Counts the tries of one piece of work.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Retry {
     failures: u32,
+    waited: Duration,
+    patience: Duration,
 }
 
 impl Retry {
+    /// Tries for `patience` in all, waits counted.
+    pub(super) fn new(patience: Duration) -> Retry {
+        Retry { failures: 0, waited: Duration::ZERO, patience }
+    }
+
     /// Waits before the next try, or returns false when there shall be none.
     pub(super) async fn again_after(&mut self, error: &sqlx::Error) -> bool {
-        self.failures += 1;
-        if self.failures >= TRIES || !is_transient(error) {
+        if self.waited >= self.patience || !is_transient(error) {
             return false;
         }
-        tracing::debug!(try_number = self.failures, %error, "the database is tried again");
-        tokio::time::sleep((FIRST_WAIT * 2u32.pow(self.failures - 1)).min(LONGEST_WAIT)).await;
+        let wait = (FIRST_WAIT * 2u32.pow(self.failures.min(8))).min(LONGEST_WAIT);
+        self.failures += 1;
+        self.waited += wait;
+        tracing::debug!(failures = self.failures, %error, "the database is tried again");
+        tokio::time::sleep(wait).await;
         true
     }
 
@@ -32,10 +41,10 @@ impl Retry {
 }
 
 /// Whether the same work may succeed a little later.
-pub(super) fn is_transient(error: &sqlx::Error) -> bool {
+fn is_transient(error: &sqlx::Error) -> bool {
     is_connection_lost(error)
         || error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| {
-            // Postgres: deadlock, serialisation failure, too many connections. SQLite: 5 and 261 to 773 are kinds of busy.
+            // Postgres: deadlock, serialisation failure, too many connections. SQLite: 5, 261, 517, 773 are kinds of busy.
             matches!(&*code, "40P01" | "40001" | "53300" | "5" | "261" | "517" | "773")
         })
 }

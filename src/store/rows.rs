@@ -53,13 +53,7 @@ async fn write_steps(session: &mut Session<'_>, run: RunId, projection: &Project
         after: ") as v where steps.run_id = v.column1 and steps.step = v.column2",
         shared: vec![],
     };
-    session.execute_rows(many, rows.collect()).await?;
-    for (step, at) in &projection.cancelled {
-        let sql = "update attempts set state = 'cancelled', finished_at = $3
-            where run_id = $1 and step = $2 and state = 'running'";
-        session.execute(sql, vec![run.to_string().into(), step.as_str().into(), text(*at).into()]).await?;
-    }
-    Ok(())
+    session.execute_rows(many, rows.collect()).await
 }
 
 async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
@@ -100,7 +94,13 @@ async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Proj
         after: ") as v where attempts.attempt_id = v.column1",
         shared: vec![],
     };
-    session.execute_rows(many, ends.collect()).await
+    session.execute_rows(many, ends.collect()).await?;
+    for (step, at) in &projection.cancelled {
+        let sql = "update attempts set state = 'cancelled', finished_at = $3
+            where run_id = $1 and step = $2 and state = 'running'";
+        session.execute(sql, vec![run.to_string().into(), step.as_str().into(), text(*at).into()]).await?;
+    }
+    Ok(())
 }
 
 async fn write_edges(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {

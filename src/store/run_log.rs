@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::append::AppendError;
-use super::retry::Retry;
 use super::{Store, StoreError};
 use crate::engine::{EngineError, Lease, NewRun, RunEvent, RunLog, StoredRun};
 use crate::id::RunId;
@@ -15,7 +14,7 @@ use crate::id::RunId;
 /// because of somebody else; `$retry` is in scope in it.
 macro_rules! retried {
     ($store:expr, $doing:literal, $retry:ident => $try:expr) => {{
-        let mut $retry = Retry::default();
+        let mut $retry = $store.retry();
         loop {
             match $try.await {
                 Ok(value) => break Ok(value),

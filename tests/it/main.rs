@@ -5,7 +5,9 @@
 mod attempts;
 mod deployment;
 mod harness;
+mod lineage;
 mod manifests;
+mod outage;
 mod querying;
 mod serving;
 mod shipped;

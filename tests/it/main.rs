@@ -6,6 +6,7 @@ mod attempts;
 mod deployment;
 mod harness;
 mod lineage;
+mod lineage_questions;
 mod manifests;
 mod outage;
 mod querying;

@@ -1,6 +1,7 @@
 //! `phaseline lineage MODEL|DIGEST`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use serde_json::json;
 
@@ -59,7 +60,7 @@ fn branch<'graph>(
     let others = graph.edges.get(digest).map_or(&[][..], Vec::as_slice);
     let is_new = shown.insert(digest);
     let above = if is_new || others.is_empty() { "" } else { "  (above)" };
-    text.push_str(&format!("{}{}  {label}{above}\n", indents[0], short(digest)));
+    writeln!(text, "{}{}  {label}{above}", indents[0], short(digest)).expect("a string takes everything");
     if !is_new {
         return;
     }

@@ -86,16 +86,7 @@ impl Projection {
                 seconds: Some(*seconds),
                 ..end(*attempt, step, "failed", at)
             }),
-            Happening::AttemptLost { step, attempt, why } => {
-                self.change(step, "waiting");
-                let failure = Failure {
-                    fault: Fault::Environment,
-                    code: "worker_lost".to_owned(),
-                    message: why.clone(),
-                    help: None,
-                };
-                self.ends.push(AttemptEnd { failure: Some(failure), ..end(*attempt, step, "lost", at) });
-            }
+            Happening::AttemptLost { step, attempt, why } => self.lost(step, *attempt, why, at),
             Happening::RetryScheduled { step, .. } => {
                 self.change(step, "waiting");
             }
@@ -125,6 +116,13 @@ impl Projection {
                 self.run.finished = Some((at, *outcome));
             }
         }
+    }
+
+    fn lost(&mut self, step: &StepName, attempt: AttemptId, why: &str, at: DateTime<Utc>) {
+        self.change(step, "waiting");
+        let failure =
+            Failure { fault: Fault::Environment, code: "worker_lost".to_owned(), message: why.to_owned(), help: None };
+        self.ends.push(AttemptEnd { failure: Some(failure), ..end(attempt, step, "lost", at) });
     }
 
     /// The change of `step`, now to `state`.

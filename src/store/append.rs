@@ -244,7 +244,7 @@ mod tests {
             environment: json!({}),
             options: json!({}),
         };
-        let lease = store.create(run.clone(), "alpha:1", Duration::from_secs(60)).await.unwrap();
+        let lease = store.create(run.clone(), "alpha:1", Duration::from_mins(1)).await.unwrap();
         let event = |by: &str| RunEvent {
             seq: 1,
             at: chrono::DateTime::UNIX_EPOCH,
@@ -255,6 +255,6 @@ mod tests {
         assert!(store.append_once(&lease, 1, &[event("bob")], true).await.is_err());
         assert!(store.append_once(&lease, 1, &[event("ada")], false).await.is_err());
         assert_eq!(store.events(run.id).await.unwrap(), [event("ada")]);
-        assert_eq!(store.create_once(&run, "alpha:1", Duration::from_secs(60), true).await.unwrap(), lease);
+        assert_eq!(store.create_once(&run, "alpha:1", Duration::from_mins(1), true).await.unwrap(), lease);
     }
 }

@@ -153,7 +153,7 @@ async fn write_plan(session: &mut Session<'_>, new: &NewRun) -> Result<(), sqlx:
     insert(session, into, "on conflict (run_id, step, param) do nothing", params.collect()).await?;
     let name = |value: Json| value.as_str().unwrap_or_default().to_owned();
     let gates = new.plan.gates.values().enumerate().map(|(position, gate)| {
-        let mitigates: Vec<&str> = gate.mitigates.iter().map(|risk| risk.as_str()).collect();
+        let mitigates: Vec<&str> = gate.mitigates.iter().map(crate::id::RiskName::as_str).collect();
         vec![
             run(),
             gate.name.as_str().into(),

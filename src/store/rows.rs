@@ -113,7 +113,7 @@ async fn write_edges(session: &mut Session<'_>, run: RunId, projection: &Project
             text(row.at).into(),
             run.to_string().into(),
             row.step.as_str().into(),
-            row.output.as_ref().map(|output| output.as_str()).into(),
+            row.output.as_ref().map(crate::id::OutputName::as_str).into(),
             row.attempt.to_string().into(),
         ]
     });

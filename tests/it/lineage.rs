@@ -18,7 +18,7 @@ use crate::harness::history::{
     Log, artifact, bound, claimed, dawn, key, new_run, outcome, parts, small_plan, started, step_name, succeeded, table,
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[test]
 fn the_views_tell_what_happened() {
@@ -279,7 +279,7 @@ async fn ancestry_matches_a_breadth_first_search(url: StoreUrl) {
         let names: Vec<String> = (0..20).map(|number| format!("step_{number}")).collect();
         for (number, name) in names.iter().enumerate() {
             let attempt = AttemptId::generate();
-            let inputs: BTreeSet<usize> = (0..below(3) + 1).map(|_| below(number + 4)).collect();
+            let inputs: BTreeSet<usize> = (0..=below(3)).map(|_| below(number + 4)).collect();
             let mut outputs = BTreeSet::from([number + 4]);
             // Now and then content that exists already is made once more, perhaps from what came of it.
             if seed % 2 == 1 && below(4) == 0 {
@@ -300,8 +300,8 @@ async fn ancestry_matches_a_breadth_first_search(url: StoreUrl) {
         append(&store, &lease, &mut log, events).await;
         let number: BTreeMap<String, usize> =
             contents.iter().enumerate().map(|(number, content)| (content.digest.to_string(), number)).collect();
-        for place in 4..24 {
-            let digest = contents[place].digest;
+        for (place, content) in contents.iter().enumerate().skip(4) {
+            let digest = content.digest;
             let query = format!("select ancestor, depth from lineage_ancestry where digest = '{digest}'");
             let found = store.sql(&query).await.unwrap().rows;
             let found: BTreeMap<usize, u64> =

@@ -145,7 +145,7 @@ async fn write_history(store: &Store) {
 async fn begin(store: &Store, day: u8, plan: Plan) -> (phaseline::engine::Lease, Log, DateTime<Utc>) {
     let at = dawn() + TimeDelta::days(i64::from(day));
     let run = new_run(RunId::from_u128(0xabc0 + u128::from(day)), plan, at);
-    (store.create(run, "alpha:1", Duration::from_secs(3600)).await.unwrap(), Log::starting(at), at)
+    (store.create(run, "alpha:1", Duration::from_hours(1)).await.unwrap(), Log::starting(at), at)
 }
 
 fn column(output: &str, column: &str, from: &ArtifactRef, from_column: &str, transform: &str) -> ColumnEdge {
@@ -244,7 +244,7 @@ async fn reusing_run(store: &Store, raw: &ArtifactRef, loaded: AttemptId, (split
     ];
     let at = dawn() + TimeDelta::hours(30);
     let run = new_run(RunId::from_u128(0xabd0), plan("offers", &[], steps, vec![]), at);
-    let lease = store.create(run, "alpha:1", Duration::from_secs(3600)).await.unwrap();
+    let lease = store.create(run, "alpha:1", Duration::from_hours(1)).await.unwrap();
     let reused = |step: &str, inputs, made_by, outcome| Happening::StepReused {
         step: step_name(step),
         key: key(&format!("{step} of april.csv 50")),

@@ -9,7 +9,7 @@ use crate::harness::databases::open;
 use crate::harness::history::{Log, claimed, dawn, new_run, small_plan};
 use crate::harness::postgres::Cluster;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test]
 async fn a_database_that_comes_back_is_used_again_and_one_that_stays_away_loses_nothing() {

@@ -13,7 +13,7 @@ use crate::harness::history::{
     Log, bound, claimed, dawn, key, new_run, outcome, parts, small_plan, started, step_name, succeeded, table,
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[test]
 fn events_are_kept_in_order_and_guarded_by_the_lease() {

@@ -61,15 +61,13 @@ impl Store {
                 version.aliases.iter().any(|alias| alias == wanted) || version.version.to_string() == wanted
             }
         });
+        if let Some(found) = found {
+            return Ok(Some(found.clone()));
+        }
         let known = versions.iter().flat_map(|version| version.aliases.iter().cloned());
         let known: Vec<String> = known.chain(versions.iter().map(|version| version.version.to_string())).collect();
-        match found {
-            Some(found) => Ok(Some(found.clone())),
-            None => {
-                let message = format!("model `{model}` has no version `{}`", wanted.unwrap_or_default());
-                Err(not_found(message, format!("it has {}", known.join(", "))))
-            }
-        }
+        let message = format!("model `{model}` has no version `{}`", wanted.unwrap_or_default());
+        Err(not_found(message, format!("it has {}", known.join(", "))))
     }
 }
 

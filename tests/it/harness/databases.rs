@@ -15,12 +15,10 @@ pub(crate) fn on_both_databases(promises: &[Promise]) {
     runtime.block_on(async {
         for promise in promises {
             let folder = tempfile::tempdir().unwrap();
-            println!("on SQLite");
             promise(StoreUrl::in_state_folder(folder.path())).await;
         }
         let cluster = Cluster::start().await;
         for (number, promise) in promises.iter().enumerate() {
-            println!("on Postgres");
             promise(cluster.database(&format!("promise_{number}")).await).await;
         }
     });

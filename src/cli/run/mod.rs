@@ -1,0 +1,13 @@
+//! `phaseline run FILE` and `phaseline resume RUN`.
+
+mod command;
+mod display;
+mod document;
+mod drive;
+mod reports;
+mod summary;
+
+pub(super) use command::{Args, run};
+pub(super) use display::Display;
+pub(super) use document::{document, metric_name};
+pub(super) use drive::{Driver, Format};

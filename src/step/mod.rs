@@ -5,6 +5,7 @@
 
 mod context;
 mod contract;
+mod docs;
 mod error;
 mod outcome;
 mod ports;
@@ -21,6 +22,7 @@ pub mod understanding;
 
 pub use context::{InputArtifact, Progress, Reporter, StagedTable, StepContext, Surroundings};
 pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
+pub use docs::reference;
 pub use error::{Fault, StepError};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
 pub use ports::{Arity, InputPort, OutputPort, Ports};

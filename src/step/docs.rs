@@ -1,0 +1,111 @@
+//! The reference of all kinds as Markdown, from the same doc comments that make the JSON Schema.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use super::{Effect, KindInfo, StepRegistry};
+use crate::phase::Phase;
+
+/// Every kind by phase: what it does, an example, and its params.
+pub fn reference(registry: &StepRegistry) -> String {
+    let mut text = String::from(
+        "# Steps\n\nEvery kind of step with an example and its params. This page is made from the code; \
+         `phaseline schema` gives the same to editors.\n",
+    );
+    for phase in Phase::ALL {
+        let kinds: Vec<&KindInfo> = registry.kinds().filter(|kind| kind.phase == phase).collect();
+        if kinds.is_empty() {
+            continue;
+        }
+        push(&mut text, format!("\n## {phase}"));
+        for kind in kinds {
+            describe(kind, &mut text);
+        }
+    }
+    text
+}
+
+fn push(text: &mut String, line: impl std::fmt::Display) {
+    writeln!(text, "{line}").expect("a string takes everything");
+}
+
+fn describe(kind: &KindInfo, text: &mut String) {
+    push(text, format!("\n### `{}`\n\n{}", kind.name, kind.summary));
+    if kind.effect == Effect::External {
+        push(text, "\nIt changes something outside its outputs, so it runs every time.");
+    }
+    push(text, format!("\n```yaml\n{}\n```", kind.example.trim()));
+    let schema = (kind.schema)();
+    let Some(root) = schema.as_object() else { return };
+    let properties = properties(root);
+    if properties.is_empty() {
+        return;
+    }
+    push(text, "\n| param | type | default | |\n|---|---|---|---|");
+    for (name, property, is_required) in properties {
+        let default = match property.get("default") {
+            _ if is_required => "required".to_owned(),
+            None | Some(Value::Null) => String::new(),
+            Some(value) => format!("`{value}`"),
+        };
+        let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
+        let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+        let row = format!("| `{name}` | {} | {default} | {} |", kind_of(property, root), description.replace('|', "\\|"));
+        push(text, row);
+    }
+}
+
+/// The properties of an object schema with their names, and whether they are required.
+fn properties(schema: &Map<String, Value>) -> Vec<(&str, &Map<String, Value>, bool)> {
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, property)| Some((name.as_str(), property.as_object()?, required.contains(&name.as_str()))))
+        .collect()
+}
+
+/// The type of a property in words.
+fn kind_of(property: &Map<String, Value>, root: &Map<String, Value>) -> String {
+    if let Some(reference) = property.get("$ref").and_then(Value::as_str) {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        let target = root.get("$defs").and_then(|definitions| definitions.get(name));
+        return match target.and_then(Value::as_object) {
+            Some(target) => kind_of(target, root),
+            None => "object".to_owned(),
+        };
+    }
+    if let Some(choices) = property.get("enum").and_then(Value::as_array) {
+        return choices.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    }
+    if let Some(constant) = property.get("const") {
+        return constant.as_str().map_or_else(|| constant.to_string(), str::to_owned);
+    }
+    for key in ["anyOf", "oneOf"] {
+        if let Some(options) = property.get(key).and_then(Value::as_array) {
+            let mut kinds: Vec<String> = options
+                .iter()
+                .filter_map(Value::as_object)
+                .map(|option| kind_of(option, root))
+                .filter(|kind| kind != "null")
+                .collect();
+            kinds.dedup();
+            return kinds.join(" or ");
+        }
+    }
+    match property.get("type") {
+        Some(Value::String(kind)) if kind == "array" => match property.get("items").and_then(Value::as_object) {
+            Some(items) => format!("list of {}", kind_of(items, root)),
+            None => "list".to_owned(),
+        },
+        Some(Value::String(kind)) => kind.clone(),
+        Some(Value::Array(kinds)) => {
+            kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(" or ")
+        }
+        _ => "any".to_owned(),
+    }
+}

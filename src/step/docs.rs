@@ -51,7 +51,8 @@ fn describe(kind: &KindInfo, text: &mut String) {
         };
         let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
         let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
-        let row = format!("| `{name}` | {} | {default} | {} |", kind_of(property, root), description.replace('|', "\\|"));
+        let row =
+            format!("| `{name}` | {} | {default} | {} |", kind_of(property, root), description.replace('|', "\\|"));
         push(text, row);
     }
 }

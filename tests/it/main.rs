@@ -4,12 +4,14 @@
 
 mod attempts;
 mod deployment;
+mod generated;
 mod harness;
 mod lineage;
 mod lineage_questions;
 mod manifests;
 mod outage;
 mod querying;
+mod runs;
 mod serving;
 mod shipped;
 mod step_contract;

@@ -3,3 +3,4 @@
 pub(crate) mod databases;
 pub(crate) mod history;
 pub(crate) mod postgres;
+pub(crate) mod project;

@@ -16,6 +16,9 @@ mod logs;
 mod models;
 mod output;
 mod plan;
+mod parts;
+mod resume;
+mod run;
 mod runs;
 mod schema;
 mod serve;
@@ -51,6 +54,10 @@ enum Command {
     Check(check::Args),
     /// Show what a run would do, step by step.
     Plan(plan::Args),
+    /// Run a pipeline.
+    Run(run::Args),
+    /// Go on with a run that was cancelled, rejected, failed or interrupted.
+    Resume(resume::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show one run: its steps, gates and metrics.
@@ -88,6 +95,8 @@ pub fn main() -> ExitCode {
             Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Plan(args) => plan::run(&args),
+            Command::Run(args) => run::run(&settings, args),
+            Command::Resume(args) => resume::run(&settings, &args),
             Command::Runs(args) => runs::run(&settings, &args),
             Command::Show(args) => show::run(&settings, &args),
             Command::Logs(args) => logs::run(&settings, &args),

@@ -8,11 +8,11 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Settings, UsageError};
+use super::Settings;
 use crate::artifact::ArtifactStore;
 use crate::engine::{Engine, EngineSettings, Limits};
 use crate::executor::{AttemptMessage, LocalExecutor};
-use crate::store::{Store, StoreUrl};
+use crate::store::Store;
 
 /// Progress messages that may wait for the display; more than it can show in a second.
 const MESSAGE_BACKLOG: usize = 256;
@@ -24,10 +24,7 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Opens the database that the settings name.
 pub(super) async fn store(settings: &Settings) -> anyhow::Result<Store> {
-    let url = match &settings.database_url {
-        Some(url) => url.parse().map_err(|error| UsageError::new(format!("{error}")))?,
-        None => StoreUrl::in_state_folder(&settings.state),
-    };
+    let url = super::database::url(settings)?;
     Ok(Store::open(&url).await?)
 }
 

@@ -1,0 +1,33 @@
+//! `phaseline resume RUN`.
+
+use anyhow::Context;
+
+use super::run::{Driver, Format};
+use super::{Exit, Settings, parts};
+use crate::engine::RunLog;
+
+/// Which run goes on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: its id, the beginning of it, or `latest`.
+    run: String,
+    /// End with one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
+    let id = super::database::ask(settings, async |store| store.find_run(&args.run).await)?;
+    let format = if args.json { Format::Json } else { Format::Text };
+    parts::runtime()?.block_on(async {
+        let store = parts::store(settings).await?;
+        let plan = store.run(id).await?.plan;
+        let artifacts = parts::artifacts(settings)?;
+        let environment = parts::environment(&plan.base_folder);
+        let (engine, messages) = parts::engine(settings, &store, artifacts.clone(), environment)?;
+        let mut driver = Driver { engine, messages, artifacts };
+        let ended = driver.drive(&plan, settings, format, |engine, cancel| engine.resume(id, "cli", cancel)).await;
+        store.close().await;
+        ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
+    })
+}

@@ -1,0 +1,86 @@
+//! The arguments of `phaseline run`, and the run itself.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use chrono::Utc;
+
+use super::drive::{Driver, Format};
+use crate::cli::{Exit, Settings, UsageError, output, parts};
+use crate::engine::{NewRun, RunOptions};
+use crate::id::{RunId, StepName};
+use crate::manifest::{Rejected, Source};
+use crate::plan::{self, Overrides, Plan};
+use crate::step::StepRegistry;
+
+/// What to run, and how.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The manifest.
+    file: PathBuf,
+    /// Set a parameter of the manifest; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Run this step and everything after it anew; what is before it is reused where it can be.
+    #[arg(long, value_name = "STEP")]
+    from: Vec<StepName>,
+    /// Run only this step; what it needs is reused.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<StepName>,
+    /// Run this step anew, even if its result is known.
+    #[arg(long, value_name = "STEP")]
+    refresh: Vec<StepName>,
+    /// End with one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a manifest.
+pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
+    let format = if args.json { Format::Json } else { Format::Text };
+    let (source, plan) = match load(&args) {
+        Ok(loaded) => loaded,
+        Err(rejected) => return refuse(&rejected, format),
+    };
+    let options = RunOptions { from: args.from, only: args.only, refresh: args.refresh };
+    options.check(&plan).map_err(|error| UsageError::new(error.to_string()))?;
+    let environment = parts::environment(&plan.base_folder);
+    let new = NewRun {
+        id: RunId::generate(),
+        plan: plan.clone(),
+        manifest_text: source.text.to_string(),
+        manifest_path: args.file.to_string_lossy().into_owned(),
+        created_at: Utc::now(),
+        requested_by: "cli".to_owned(),
+        environment: environment.clone(),
+        options: options.to_value(),
+    };
+    parts::runtime()?.block_on(async {
+        let store = parts::store(settings).await?;
+        let artifacts = parts::artifacts(settings)?;
+        let (engine, messages) = parts::engine(settings, &store, artifacts.clone(), environment)?;
+        let mut driver = Driver { engine, messages, artifacts };
+        let id = new.id;
+        let ended = driver.drive(&plan, settings, format, |engine, cancel| engine.start(new, cancel)).await;
+        store.close().await;
+        ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
+    })
+}
+
+fn load(args: &Args) -> Result<(Source, Plan), Rejected> {
+    let overrides = Overrides::from_settings(args.set.iter().map(String::as_str))?;
+    let plan = plan::load(&args.file, &StepRegistry::builtin(), &overrides)?;
+    // Read again for the record; a plan holds the digest of its text only.
+    let source = Source::read(&args.file)?;
+    Ok((source, plan))
+}
+
+/// Shows what is wrong with a manifest.
+#[expect(clippy::print_stderr, reason = "this is where mistakes reach the user")]
+pub(in crate::cli) fn refuse(rejected: &Rejected, format: Format) -> anyhow::Result<Exit> {
+    match format {
+        Format::Json => output::json(&serde_json::json!({"errors": rejected.to_json()}))?,
+        Format::Text => eprint!("{}", rejected.render(output::colour())),
+    }
+    Ok(Exit::Usage)
+}

@@ -1,6 +1,8 @@
 //! The arguments of `phaseline run`, and the run itself.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::Utc;
@@ -9,7 +11,7 @@ use super::drive::{Driver, Format};
 use crate::cli::{Exit, Settings, UsageError, output, parts};
 use crate::engine::{NewRun, RunOptions};
 use crate::id::{RunId, StepName};
-use crate::manifest::{Rejected, Source};
+use crate::manifest::{Colour, Rejected, Source};
 use crate::plan::{self, Overrides, Plan};
 use crate::step::StepRegistry;
 
@@ -67,7 +69,7 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
     })
 }
 
-fn load(args: &Args) -> Result<(Source, Plan), Rejected> {
+fn load(args: &Args) -> Result<(Arc<Source>, Plan), Rejected> {
     let overrides = Overrides::from_settings(args.set.iter().map(String::as_str))?;
     let plan = plan::load(&args.file, &StepRegistry::builtin(), &overrides)?;
     // Read again for the record; a plan holds the digest of its text only.
@@ -78,9 +80,10 @@ fn load(args: &Args) -> Result<(Source, Plan), Rejected> {
 /// Shows what is wrong with a manifest.
 #[expect(clippy::print_stderr, reason = "this is where mistakes reach the user")]
 pub(in crate::cli) fn refuse(rejected: &Rejected, format: Format) -> anyhow::Result<Exit> {
+    let colour = if std::io::stderr().is_terminal() { Colour::Always } else { Colour::Never };
     match format {
         Format::Json => output::json(&serde_json::json!({"errors": rejected.to_json()}))?,
-        Format::Text => eprint!("{}", rejected.render(output::colour())),
+        Format::Text => eprint!("{}", rejected.render(colour)),
     }
     Ok(Exit::Usage)
 }

@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(120);
 const MANY_STEPS: usize = 60;
 
 /// Shows a run while it goes on.
-pub(in crate::cli) struct Display {
+pub(super) struct Display {
     screen: MultiProgress,
     total: ProgressBar,
     lines: BTreeMap<StepName, ProgressBar>,
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Display {
 
 impl Display {
     /// A display for a run of `plan`.
-    pub(in crate::cli) fn new(plan: &Plan) -> Display {
+    pub(super) fn new(plan: &Plan) -> Display {
         let is_terminal = io::stderr().is_terminal();
         let screen = MultiProgress::new();
         if !is_terminal {
@@ -52,7 +52,7 @@ impl Display {
     }
 
     /// Shows an event of the run.
-    pub(in crate::cli) fn event(&mut self, event: &RunEvent) {
+    pub(super) fn event(&mut self, event: &RunEvent) {
         match &event.what {
             Happening::AttemptStarted { step, number, why, .. } => {
                 self.start(step, if *number == 1 { why.clone() } else { format!("attempt {number}") });
@@ -114,7 +114,7 @@ impl Display {
     }
 
     /// Shows what a running step says.
-    pub(in crate::cli) fn message(&mut self, step: &StepName, message: &WorkerMessage) {
+    pub(super) fn message(&mut self, step: &StepName, message: &WorkerMessage) {
         let WorkerMessage::Progress { done, total, unit, note } = message;
         let Some(line) = self.lines.get(step) else { return };
         let done_shown = if unit == "bytes" { output::bytes(*done) } else { done.to_string() };
@@ -129,7 +129,7 @@ impl Display {
     }
 
     /// Takes the moving lines away.
-    pub(in crate::cli) fn finish(self) {
+    pub(super) fn finish(self) {
         for line in self.lines.into_values() {
             line.finish_and_clear();
         }

@@ -6,7 +6,7 @@ use crate::engine::{GateState, Run, StepRecord};
 use crate::step::Metric;
 
 /// `{"run", "pipeline", "outcome", "steps": {…}, "gates": {…}}`.
-pub(in crate::cli) fn document(run: &Run) -> Value {
+pub(super) fn document(run: &Run) -> Value {
     let steps: Map<String, Value> =
         run.steps().map(|(planned, record)| (planned.name.to_string(), step(record))).collect();
     let gates: Map<String, Value> = run
@@ -70,7 +70,7 @@ fn step(record: &StepRecord) -> Value {
 }
 
 /// The name of a metric; one of a slice carries it: `recall[SeniorCitizen=1]`.
-pub(in crate::cli) fn metric_name(metric: &Metric) -> String {
+pub(super) fn metric_name(metric: &Metric) -> String {
     match &metric.slice {
         None => metric.name.clone(),
         Some(slice) => format!("{}[{slice}]", metric.name),

@@ -8,6 +8,4 @@ mod reports;
 mod summary;
 
 pub(super) use command::{Args, run};
-pub(super) use display::Display;
-pub(super) use document::{document, metric_name};
 pub(super) use drive::{Driver, Format};

@@ -16,7 +16,7 @@ use crate::step::Metric;
 const MOST_METRICS: usize = 12;
 
 /// The whole summary. `reports` are the files laid out for reading.
-pub(in crate::cli) fn summary(run: &Run, reports: &[(String, PathBuf)], state_hint: &str) -> String {
+pub(super) fn summary(run: &Run, reports: &[(String, PathBuf)], state_hint: &str) -> String {
     let mut text = String::new();
     steps(run, &mut text);
     failures(run, &mut text);

@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),
-            Command::Plan(args) => plan::run(&args),
+            Command::Plan(args) => plan::run(&settings, &args),
             Command::Run(args) => run::run(&settings, args),
             Command::Resume(args) => resume::run(&settings, &args),
             Command::Runs(args) => runs::run(&settings, &args),

@@ -1,6 +1,6 @@
 //! Standard output for commands: text, aligned tables and JSON. A closed pipe is an error, never a panic.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -89,11 +89,6 @@ pub(super) fn bytes(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
-}
-
-/// Whether standard output is a terminal that shows colours.
-pub(super) fn is_terminal() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Engine {
         artifacts: ArtifactStore,
         settings: EngineSettings,
     ) -> Engine {
-        let files = FileDigests::kept_in(settings.state_folder.join("file-digests.json"));
+        let files = FileDigests::kept_in(settings.state_folder.join(FileDigests::FILE));
         Engine {
             log,
             cache,

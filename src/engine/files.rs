@@ -39,6 +39,9 @@ pub struct NoDigest {
 }
 
 impl FileDigests {
+    /// The name of the file in a state folder.
+    pub const FILE: &'static str = "file-digests.json";
+
     /// Digests that are forgotten at the end.
     pub fn in_memory() -> FileDigests {
         FileDigests::default()

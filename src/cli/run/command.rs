@@ -1,19 +1,15 @@
 //! The arguments of `phaseline run`, and the run itself.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::Utc;
 
 use super::drive::{Driver, Format};
-use crate::cli::{Exit, Settings, UsageError, output, parts};
+use crate::cli::{Exit, Settings, UsageError, load, output, parts};
 use crate::engine::{NewRun, RunOptions};
 use crate::id::{RunId, StepName};
-use crate::manifest::{Colour, Rejected, Source};
-use crate::plan::{self, Overrides, Plan};
-use crate::step::StepRegistry;
+use crate::manifest::Source;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -40,10 +36,16 @@ pub(in crate::cli) struct Args {
 /// Runs a manifest.
 pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
     let format = if args.json { Format::Json } else { Format::Text };
-    let (source, plan) = match load(&args) {
-        Ok(loaded) => loaded,
-        Err(rejected) => return refuse(&rejected, format),
+    let plan = match load::plan(&args.file, &args.set) {
+        Ok(plan) => plan,
+        Err(rejected) if args.json => {
+            output::json(&serde_json::json!({"errors": rejected.to_json()}))?;
+            return Ok(Exit::Usage);
+        }
+        Err(rejected) => return Err(rejected.into()),
     };
+    // Read again for the record; a plan holds the digest of its text only.
+    let source = Source::read(&args.file)?;
     let options = RunOptions { from: args.from, only: args.only, refresh: args.refresh };
     options.check(&plan).map_err(|error| UsageError::new(error.to_string()))?;
     let environment = parts::environment(&plan.base_folder);
@@ -67,23 +69,4 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         store.close().await;
         ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
     })
-}
-
-fn load(args: &Args) -> Result<(Arc<Source>, Plan), Rejected> {
-    let overrides = Overrides::from_settings(args.set.iter().map(String::as_str))?;
-    let plan = plan::load(&args.file, &StepRegistry::builtin(), &overrides)?;
-    // Read again for the record; a plan holds the digest of its text only.
-    let source = Source::read(&args.file)?;
-    Ok((source, plan))
-}
-
-/// Shows what is wrong with a manifest.
-#[expect(clippy::print_stderr, reason = "this is where mistakes reach the user")]
-pub(in crate::cli) fn refuse(rejected: &Rejected, format: Format) -> anyhow::Result<Exit> {
-    let colour = if std::io::stderr().is_terminal() { Colour::Always } else { Colour::Never };
-    match format {
-        Format::Json => output::json(&serde_json::json!({"errors": rejected.to_json()}))?,
-        Format::Text => eprint!("{}", rejected.render(colour)),
-    }
-    Ok(Exit::Usage)
 }

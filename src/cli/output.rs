@@ -1,6 +1,6 @@
 //! Standard output for commands: text, aligned tables and JSON. A closed pipe is an error, never a panic.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 

@@ -131,6 +131,7 @@ fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Re
         env: order.env.clone(),
     };
     fs::create_dir_all(folder.scratch())?;
+    fs::create_dir_all(&order.checkpoint)?;
     let store = ArtifactStore::open(&order.artifacts)?;
     let cancelled = Arc::new(AtomicBool::new(false));
     let mut context = StepContext::new(surroundings, store, Box::new(PipeReporter::new()), cancelled);

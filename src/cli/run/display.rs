@@ -103,13 +103,12 @@ impl Display {
                 };
                 self.print(&format!("{word:>8}  gate {gate}"));
             }
+            Happening::StepReopened { step, why } => self.print(&format!("{:>8}  {step}  {why}", "again")),
             Happening::CancelRequested { .. } => self.print("  cancel  ending what runs"),
             Happening::RunClaimed { .. }
             | Happening::CriteriaSealed { .. }
             | Happening::RunResumed { .. }
             | Happening::RunFinished { .. } => {}
-            #[expect(unreachable_patterns, reason = "events that older displays do not know are only left out")]
-            _ => {}
         }
     }
 

@@ -109,7 +109,6 @@ impl StepKind for Command {
         for (name, kind) in &self.params.outputs {
             staged.push((name.as_str(), *kind, context.stage(kind.artifact())?));
         }
-        fs::create_dir_all(&context.surroundings().checkpoint)?;
         let mut events = EventFile::create(context.surroundings().scratch.join("events.jsonl"))?;
         let mut command = self.prepare(context, &staged, events.path())?;
         let log_start = log_position()?;

@@ -26,7 +26,8 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
         let environment = parts::environment(&plan.base_folder);
         let (engine, messages) = parts::engine(settings, &store, artifacts.clone(), environment)?;
         let mut driver = Driver { engine, messages, artifacts };
-        let ended = driver.drive(&plan, settings, format, |engine, cancel| engine.resume(id, "cli", cancel)).await;
+        let work = driver.drive(&plan, settings, format, |engine, cancel| engine.resume(id, "cli", cancel));
+        let ended = Box::pin(work).await;
         store.close().await;
         ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
     })

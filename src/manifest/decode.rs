@@ -56,7 +56,7 @@ impl Decoder {
     }
 
     /// The items of a list; a value that is not a list counts as a list of one.
-    pub(super) fn one_or_many<'node>(&mut self, node: &'node Node) -> &'node [Node] {
+    pub(super) fn one_or_many(node: &Node) -> &[Node] {
         match &node.value {
             Yaml::List(items) => items,
             Yaml::Null => &[],

@@ -60,7 +60,7 @@ impl GateDecl {
         let on_fail =
             fields.get("on_fail").map_or(Some(Reaction::Stop), |node| decoder.word(node, "`on_fail`", &reactions));
         let mitigates = fields.get("mitigates").map_or_else(Vec::new, |node| {
-            decoder.one_or_many(node).iter().filter_map(|item| decoder.text(item, "a risk")).collect()
+            Decoder::one_or_many(node).iter().filter_map(|item| decoder.text(item, "a risk")).collect()
         });
         Some(GateDecl { name: name?, phase, check: check?, severity: severity?, mitigates, on_fail: on_fail? })
     }

@@ -139,12 +139,12 @@ impl ParamDecl {
         let value = match (self.param_type, &node.value) {
             (ParamType::String | ParamType::Path, Yaml::Text(_) | Yaml::Literal(_))
             | (ParamType::Bool, Yaml::Bool(_))
+            | (ParamType::Choice, Yaml::Text(_) | Yaml::Literal(_) | Yaml::Number(_) | Yaml::Bool(_))
             | (ParamType::List, Yaml::List(_)) => node.to_json(),
             (ParamType::Int, Yaml::Number(number)) if !number.is_f64() => node.to_json(),
             (ParamType::Float, Yaml::Number(number)) => {
                 Value::Number(number.as_f64().and_then(Number::from_f64).ok_or_else(wrong_type)?)
             }
-            (ParamType::Choice, Yaml::Text(_) | Yaml::Literal(_) | Yaml::Number(_) | Yaml::Bool(_)) => node.to_json(),
             (ParamType::String | ParamType::Path, Yaml::Number(_) | Yaml::Bool(_)) => {
                 return Err(wrong_type().help("put quotes around it"));
             }
@@ -164,7 +164,7 @@ impl ParamDecl {
             ParamType::Choice => {
                 let choice = self.choices.iter().find(|choice| match choice {
                     Value::String(choice) => choice == text,
-                    other => other.to_string() == text,
+                    other => yaml::read(text).0.is_some_and(|node| node.to_json() == **other),
                 });
                 return choice.cloned().ok_or_else(|| self.not_a_choice(name, text, span));
             }

@@ -69,7 +69,7 @@ impl InputDecl {
         let mut inputs = Vec::new();
         for entry in decoder.map(node, "`inputs`") {
             let name = decoder.name(&entry.key.value, &entry.key.span);
-            let items = decoder.one_or_many(&entry.value);
+            let items = Decoder::one_or_many(&entry.value);
             if items.is_empty() {
                 let message = format!("input `{}` is given nothing", entry.key.value);
                 decoder.note(

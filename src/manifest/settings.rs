@@ -131,7 +131,7 @@ impl Retry {
             }),
             on: fields.get("on").map(|node| {
                 let words = [("environment", Fault::Environment), ("input", Fault::Input), ("bug", Fault::Bug)];
-                let items = decoder.one_or_many(node);
+                let items = Decoder::one_or_many(node);
                 items.iter().filter_map(|item| decoder.word(item, "`on`", &words)).collect()
             }),
         };

@@ -74,7 +74,7 @@ impl StepDecl {
         let work = read_work(decoder, node, &what, &key.span);
         let inputs = fields.get("inputs").map_or_else(Vec::new, |node| InputDecl::read_all(decoder, node));
         let needs = fields.get("needs").map_or_else(Vec::new, |node| {
-            decoder.one_or_many(node).iter().filter_map(|item| decoder.text(item, "a step's name")).collect()
+            Decoder::one_or_many(node).iter().filter_map(|item| decoder.text(item, "a step's name")).collect()
         });
         let when = fields.get("when").and_then(|node| decoder.expression(node, "`when`"));
         let matrix = read_matrix(decoder, fields.entry("matrix"), fields.entry("foreach"));

@@ -1,6 +1,6 @@
 //! Declared steps to instances: one each, or one for each combination of a matrix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -58,14 +58,14 @@ pub(super) fn expand<'manifest>(
     let mut instances = Instances { all: Vec::new(), by_step: BTreeMap::new() };
     for declared in &manifest.steps {
         let combinations = combinations(declared, scope, mistakes);
-        let mut names = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for keys in combinations {
             let name = &declared.name.value;
             let name = match keys.as_slice() {
                 [] => name.clone(),
                 keys => name.instance(keys.iter().map(|(key, _, text)| (*key, text.clone()))),
             };
-            if names.insert(name.clone(), ()).is_some() {
+            if !names.insert(name.clone()) {
                 let place = declared.matrix.first().map_or(&declared.name.span, |axis| &axis.values.span);
                 let mistake = Mistake::new("duplicate_value", place.clone(), format!("`{name}` would be there twice"));
                 mistakes.push(mistake.help("list each value once"));

@@ -1,6 +1,7 @@
 //! The order of steps: a cycle is reported with its path, and otherwise each step comes after what it needs.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use petgraph::Direction;
@@ -57,8 +58,8 @@ impl Graph {
                     path.reverse();
                     return path;
                 }
-                if !came_from.contains_key(&next) {
-                    came_from.insert(next, node);
+                if let Entry::Vacant(unseen) = came_from.entry(next) {
+                    unseen.insert(node);
                     queue.push_back(next);
                 }
             }

@@ -198,7 +198,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().join("one"), folder.path().join("two")];
         // Every hash map has a seed of its own, so equal metadata comes in different orders.
-        paths.iter().for_each(|path| write(path, &sample()));
+        for path in &paths {
+            write(path, &sample());
+        }
         assert_eq!(std::fs::read(&paths[0]).unwrap(), std::fs::read(&paths[1]).unwrap());
     }
 }

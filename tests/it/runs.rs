@@ -148,7 +148,7 @@ fn is_alive(pid_file: &Path) -> bool {
     !stat.is_empty() && !stat.contains(") Z")
 }
 
-const WAITS: &str = r#"
+const WAITS: &str = r"
 version: 1
 pipeline: waits
 data_engineering:
@@ -158,7 +158,7 @@ data_engineering:
       run: 'echo $$ > waiting; while [ ! -e go ]; do sleep 0.02; done; echo ran >> waits.log'
       needs: [before]
     after: {run: echo ran >> after.log, needs: [waits]}
-"#;
+";
 
 fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());

@@ -52,7 +52,7 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
     let new = NewRun {
         id: RunId::generate(),
         plan: plan.clone(),
-        manifest_text: source.text.to_string(),
+        manifest_text: source.text.clone(),
         manifest_path: args.file.to_string_lossy().into_owned(),
         created_at: Utc::now(),
         requested_by: "cli".to_owned(),
@@ -65,7 +65,8 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         let (engine, messages) = parts::engine(settings, &store, artifacts.clone(), environment)?;
         let mut driver = Driver { engine, messages, artifacts };
         let id = new.id;
-        let ended = driver.drive(&plan, settings, format, |engine, cancel| engine.start(new, cancel)).await;
+        let work = driver.drive(&plan, settings, format, |engine, cancel| engine.start(new, cancel));
+        let ended = Box::pin(work).await;
         store.close().await;
         ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
     })

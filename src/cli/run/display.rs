@@ -41,14 +41,7 @@ impl Display {
         total.set_style(style("{prefix} {bar:30} {pos}/{len} steps  {elapsed}"));
         total.set_prefix(plan.pipeline.to_string());
         let width = plan.steps.keys().map(|name| name.as_str().chars().count()).max().unwrap_or(0).min(48);
-        Display {
-            screen,
-            total,
-            lines: BTreeMap::new(),
-            is_terminal,
-            is_long: plan.steps.len() >= MANY_STEPS,
-            width,
-        }
+        Display { screen, total, lines: BTreeMap::new(), is_terminal, is_long: plan.steps.len() >= MANY_STEPS, width }
     }
 
     /// Shows an event of the run.

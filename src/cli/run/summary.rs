@@ -34,8 +34,11 @@ fn steps(run: &Run, text: &mut String) {
     let rows: Vec<Vec<String>> = run.steps().map(|(planned, record)| step_row(planned, record)).collect();
     // A thousand cached steps say nothing one by one.
     let is_long = rows.len() > 60;
-    let shown: Vec<Vec<String>> =
-        if is_long { rows.into_iter().filter(|row| row[2] != "reused" && row[2] != "succeeded").collect() } else { rows };
+    let shown: Vec<Vec<String>> = if is_long {
+        rows.into_iter().filter(|row| row[2] != "reused" && row[2] != "succeeded").collect()
+    } else {
+        rows
+    };
     if !shown.is_empty() {
         push(text, output::table(&["phase", "step", "state", "time", "result"], &shown));
     }
@@ -72,7 +75,17 @@ fn result(planned: &PlannedStep, record: &StepRecord) -> String {
         return failure.code.clone();
     }
     let Some(outcome) = record.outcome() else { return String::new() };
-    let headline = ["valid.roc_auc", "valid.accuracy", "valid.rmse", "valid.r2", "roc_auc", "roc_auc_ovr", "r2", "failed", "share_drifted"];
+    let headline = [
+        "valid.roc_auc",
+        "valid.accuracy",
+        "valid.rmse",
+        "valid.r2",
+        "roc_auc",
+        "roc_auc_ovr",
+        "r2",
+        "failed",
+        "share_drifted",
+    ];
     let metric = headline.iter().find_map(|name| {
         let metric = outcome.metrics.iter().find(|metric| metric.name == *name && metric.slice.is_none())?;
         Some(format!("{name} {}", metric.value.map_or("undefined".to_owned(), number)))
@@ -90,7 +103,10 @@ fn result(planned: &PlannedStep, record: &StepRecord) -> String {
 fn failures(run: &Run, text: &mut String) {
     for (planned, record) in run.steps() {
         let Some(failure) = record.failure() else { continue };
-        push(text, format!("step `{}` failed ({}, {} fault): {}", planned.name, failure.code, failure.fault, failure.message));
+        push(
+            text,
+            format!("step `{}` failed ({}, {} fault): {}", planned.name, failure.code, failure.fault, failure.message),
+        );
         if let Some(help) = &failure.help {
             push(text, format!("  help: {help}"));
         }
@@ -171,7 +187,7 @@ fn interval(metric: &Metric) -> String {
 
 /// Four decimals for what is around one, fewer for what is large.
 fn number(value: f64) -> String {
-    if value == value.trunc() && value.abs() < 1e15 {
+    if value.fract().abs() < f64::EPSILON && value.abs() < 1e15 {
         format!("{value:.0}")
     } else if value.abs() >= 1000.0 {
         format!("{value:.1}")

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::*;
+use std::fmt::Write;
+
+use super::read;
+use crate::manifest::node::Yaml;
 
 fn value(text: &str) -> serde_json::Value {
     let (root, mistakes) = read(text);
@@ -49,7 +52,7 @@ fn all_duplicate_keys_are_reported_at_once() {
 fn hostile_documents_are_refused() {
     let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (previous, next) in ('a'..='i').zip('b'..='j') {
-        laughs += &format!("{next}: &{next} [{}]\n", vec![format!("*{previous}"); 10].join(", "));
+        writeln!(laughs, "{next}: &{next} [{}]", vec![format!("*{previous}"); 10].join(", ")).unwrap();
     }
     assert_eq!(codes(&laughs), ["too_many_values"]);
 

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, Span as ParserSpan, Tag};
 
-use super::node::{Entry, Node, Yaml};
-use super::rejected::Mistake;
-use super::scalar::{self, Scalar};
-use super::source::{Span, Spanned};
+use crate::manifest::node::{Entry, Node, Yaml};
+use crate::manifest::rejected::Mistake;
+use crate::manifest::scalar::{self, Scalar};
+use crate::manifest::source::{Span, Spanned};
 
 /// How deep values may be nested, aliases included.
 const MAX_DEPTH: usize = 48;
@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 48;
 const MAX_NODES: usize = 200_000;
 
 /// The tree of the one document in `text`, and the mistakes that leave a tree; none if the text is not YAML.
-pub(super) fn read(text: &str) -> (Option<Node>, Vec<Mistake>) {
+pub(in crate::manifest) fn read(text: &str) -> (Option<Node>, Vec<Mistake>) {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
@@ -305,6 +305,3 @@ fn byte(marker: &Marker, text: &str) -> usize {
     }
     offset
 }
-
-#[cfg(test)]
-mod tests;

@@ -62,6 +62,11 @@ pub(in super::super) fn unary(function: Function, kind: Type, array: &ArrayRef) 
     Arc::new(finite_or_null(numbers.unary::<_, Float64Type>(operation)))
 }
 
+/// Ten to the power of `-digits`, if it is a whole number of 64 bits.
+fn power_of_ten(digits: i64) -> Option<i64> {
+    10i64.checked_pow(u32::try_from(digits.checked_neg()?).ok()?)
+}
+
 /// `round(x, digits)`; digits below zero round to tens, hundreds and so on.
 pub(in super::super) fn round(kind: Type, numbers: &ArrayRef, digits: &ArrayRef) -> ArrayRef {
     let digits = digits.as_primitive::<Int64Type>();
@@ -78,7 +83,7 @@ pub(in super::super) fn round(kind: Type, numbers: &ArrayRef, digits: &ArrayRef)
             .zip(digits)
             .map(|(value, digits)| {
                 let (value, digits) = (value?, digits?);
-                let Some(scale) = u32::try_from(-digits).ok().and_then(|power| 10i64.checked_pow(power)) else {
+                let Some(scale) = power_of_ten(digits) else {
                     return Some(if digits >= 0 { value } else { 0 });
                 };
                 let rest = value % scale;

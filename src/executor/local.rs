@@ -76,7 +76,7 @@ impl LocalExecutor {
         fs::create_dir_all(folder.path())?;
         fs::write(folder.order(), serde_json::to_vec(order)?)?;
         let log = File::create(folder.log())?;
-        Command::new(self.worker_program(&order.kind)?)
+        Command::new(&self.program)
             .arg(WORKER_COMMAND)
             .arg(folder.path())
             .env("RAYON_NUM_THREADS", order.threads.to_string())
@@ -85,20 +85,6 @@ impl LocalExecutor {
             .stderr(log)
             .process_group(0)
             .spawn()
-    }
-
-    /// The program that carries a kind: heavy engines live in programs of their own beside this one.
-    fn worker_program(&self, kind: &str) -> io::Result<PathBuf> {
-        let Some(name) = crate::step::worker_program(kind) else { return Ok(self.program.clone()) };
-        let program = self.program.with_file_name(name);
-        if program.exists() {
-            return Ok(program);
-        }
-        let message = format!(
-            "steps of kind `{kind}` need the program `{name}` beside `{}`: build it with `cargo build --release --features sql`",
-            self.program.display()
-        );
-        Err(io::Error::new(io::ErrorKind::NotFound, message))
     }
 
     fn watched(&self, attempt: AttemptId) -> Option<(Pid, watch::Receiver<Option<Ended>>)> {

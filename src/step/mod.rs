@@ -26,4 +26,4 @@ pub use docs::reference;
 pub use error::{Fault, StepError};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
 pub use ports::{Arity, InputPort, OutputPort, Ports};
-pub use registry::{KindInfo, StepRegistry, UnknownKind, worker_program};
+pub use registry::{KindInfo, StepRegistry, UnknownKind};

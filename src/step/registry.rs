@@ -127,11 +127,6 @@ impl StepRegistry {
     }
 }
 
-/// The program beside this one that carries the heavy engine of a kind; none if this program runs it itself.
-pub fn worker_program(kind: &str) -> Option<&'static str> {
-    (kind == "data.sql").then_some("phaseline-sql")
-}
-
 fn build<K: StepKind>(params: Value) -> Result<Box<dyn Step>, ParamErrors> {
     let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
     let params: K::Params = serde_path_to_error::deserialize(params).map_err(|error| {

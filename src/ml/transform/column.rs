@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use super::TransformError;
+use crate::table::canonical_type;
 
 /// What a column holds, as far as transforms care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,28 +34,13 @@ pub enum ColumnType {
 impl ColumnType {
     /// The type that columns of an Arrow type become; `None` for nested and binary ones.
     pub fn of(data_type: &DataType) -> Option<ColumnType> {
-        Some(match data_type {
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::UInt8
-            | DataType::UInt16
-            | DataType::UInt32
-            | DataType::UInt64 => ColumnType::Int,
-            DataType::Float16
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Decimal32(..)
-            | DataType::Decimal64(..)
-            | DataType::Decimal128(..)
-            | DataType::Decimal256(..) => ColumnType::Float,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => ColumnType::Text,
+        Some(match canonical_type(data_type)? {
+            DataType::Int64 => ColumnType::Int,
+            DataType::Float64 => ColumnType::Float,
             DataType::Boolean => ColumnType::Bool,
-            DataType::Date32 | DataType::Date64 => ColumnType::Date,
+            DataType::Date32 => ColumnType::Date,
             DataType::Timestamp(..) => ColumnType::Timestamp,
-            DataType::Dictionary(_, values) => ColumnType::of(values)?,
-            _ => return None,
+            _ => ColumnType::Text,
         })
     }
 

@@ -4,38 +4,22 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::step::StepError;
+use crate::table::canonical_type;
 
 /// The type that a column of type `found` gets: whole numbers of 64 bits, doubles, text, truth values, days and
 /// moments in microseconds. None where there is no such type.
 pub fn plain_type(found: &DataType) -> Option<DataType> {
-    Some(match found {
-        DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::UInt8
-        | DataType::UInt16
-        | DataType::UInt32
-        | DataType::UInt64 => DataType::Int64,
-        DataType::Float16
-        | DataType::Float32
-        | DataType::Float64
-        | DataType::Decimal32(..)
-        | DataType::Decimal64(..)
-        | DataType::Decimal128(..)
-        | DataType::Decimal256(..) => DataType::Float64,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => DataType::Utf8,
-        DataType::Boolean => DataType::Boolean,
-        DataType::Date32 | DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(_, zone) => {
-            DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "+00:00".into()))
+    Some(match (canonical_type(found)?, found) {
+        (DataType::Null, _) => DataType::Utf8,
+        // A moment keeps that it was given with a zone; its value is UTC either way.
+        (DataType::Timestamp(unit, _), DataType::Timestamp(_, Some(_))) => {
+            DataType::Timestamp(unit, Some("+00:00".into()))
         }
-        DataType::Dictionary(_, value) => plain_type(value)?,
-        _ => return None,
+        (canonical, _) => canonical,
     })
 }
 

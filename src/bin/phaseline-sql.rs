@@ -15,7 +15,10 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SQLOptions, SessionConfig, SessionContext};
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::sqlparser::parser::ParserError;
 use futures_util::StreamExt;
+use phaseline::id::InputName;
 use phaseline::phase::Phase;
 use phaseline::step::data_engineering::sql::{DataSql, Params};
 use phaseline::step::understanding::source::{plain_batch, plain_type};
@@ -63,15 +66,15 @@ impl StepKind for Query {
 
 async fn query(text: &str, context: &mut StepContext) -> Result<(), StepError> {
     let session = session(context)?;
-    let inputs: Vec<_> = context.surroundings().inputs.keys().cloned().collect();
-    for name in inputs {
+    let tables: Vec<_> = context.surroundings().inputs.keys().cloned().collect();
+    for name in &tables {
         let path = context.path(&context.input(name.as_str())?.artifact)?;
         let path = path.to_str().ok_or_else(|| StepError::bug("the artifact store's path is not UTF-8"))?;
         let options = ParquetReadOptions::default().file_extension("");
         session.register_parquet(name.as_str(), path, options).await.map_err(failure)?;
     }
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = session.sql_with_options(text, allowed).await.map_err(failure)?;
+    let frame = session.sql_with_options(text, allowed).await.map_err(|error| unplanned(error, text, &tables))?;
     for warning in warnings(frame.logical_plan()).map_err(failure)? {
         context.log(warning);
     }
@@ -170,9 +173,25 @@ fn is_ordered(plan: &LogicalPlan) -> bool {
     }
 }
 
+/// Why a query cannot be planned, told to who wrote it.
+fn unplanned(error: DataFusionError, text: &str, tables: &[InputName]) -> StepError {
+    if DFParser::parse_sql(text).is_ok_and(|statements| statements.len() > 1) {
+        return StepError::input("sql_query", "the text holds several statements")
+            .help("write one query; another one is another step");
+    }
+    let error = failure(error);
+    if error.code() != "sql_query" {
+        return error;
+    }
+    let names: Vec<String> = tables.iter().map(|name| format!("`{name}`")).collect();
+    error.help(match names.as_slice() {
+        [] => "the step has no `inputs`, so that there is no table to read".to_owned(),
+        _ => format!("the tables are the step's inputs, {}; names keep their case", names.join(", ")),
+    })
+}
+
 fn failure(error: DataFusionError) -> StepError {
-    let message = error.strip_backtrace();
-    let message = message.lines().next().unwrap_or_default().to_owned();
+    let message = said(error.find_root());
     match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {
             StepError::environment("sql_memory", format!("the query needs more memory than it may use: {message}"))
@@ -182,9 +201,26 @@ fn failure(error: DataFusionError) -> StepError {
             StepError::environment("sql_io", message)
         }
         DataFusionError::Internal(_) => StepError::bug(message),
-        _ => StepError::input("sql_query", message)
-            .help("tables are the step's inputs, by their names; names keep their case"),
+        _ => StepError::input("sql_query", message),
     }
+}
+
+/// The engine's words, without its own names for things and without what only its authors need.
+fn said(error: &DataFusionError) -> String {
+    let message = match error {
+        DataFusionError::SQL(error, _) => match error.as_ref() {
+            ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.clone(),
+            ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
+        },
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        DataFusionError::SchemaError(error, _) => error.to_string(),
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::ResourcesExhausted(message) => message.clone(),
+        _ => error.strip_backtrace(),
+    };
+    message.lines().next().unwrap_or_default().replace("datafusion.public.", "")
 }
 
 #[cfg(test)]

@@ -14,5 +14,6 @@ mod querying;
 mod runs;
 mod serving;
 mod shipped;
+mod sql_steps;
 mod step_contract;
 mod store_contract;

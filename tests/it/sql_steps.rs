@@ -48,8 +48,10 @@ fn without_its_program_the_step_says_how_to_build_it() {
         .output()
         .unwrap();
     let ended = Ended(output).expect(1);
-    let message = ended.json()["steps"]["joined"]["error"]["message"].to_string();
-    assert!(message.contains("phaseline-sql") && message.contains("cargo build --release --features sql"), "{message}");
+    let error = ended.json()["steps"]["joined"]["error"].clone();
+    assert_eq!(error["code"], "program_missing");
+    let told = error.to_string();
+    assert!(told.contains("phaseline-sql") && told.contains("cargo build --release --features sql"), "{told}");
 }
 
 #[test]

@@ -31,9 +31,10 @@ def makefile(nodes, final, recipe, phony):
 
 
 def commands(nodes, command):
+    # Equal work is done once, so every command is another one.
     lines = ["version: 1", "pipeline: bench", "data_engineering:", "  steps:"]
     for name, needs in nodes:
-        lines.append(f"    {name}: {{run: {command!r}, needs: [{', '.join(needs)}]}}")
+        lines.append(f"    {name}: {{run: {command} {name}, needs: [{', '.join(needs)}]}}")
     return "\n".join(lines) + "\n"
 
 
@@ -42,7 +43,7 @@ def native(nodes):
              "    source: {uses: ingest.csv, with: {path: one.csv}}"]
     for name, needs in nodes:
         lines.append(f"    {name}: {{uses: validate.table, inputs: {{table: {needs[0] if needs else 'source'}}}, "
-                     "with: {expect: [{check: row_count, min: 1}]}}")
+                     "with: {expect: [{check: row_count, min: 1, id: " + name + "}]}}")
     return "\n".join(lines) + "\n"
 
 

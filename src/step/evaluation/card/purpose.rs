@@ -102,7 +102,11 @@ fn risks(record: &Value) -> Vec<Vec<String>> {
 fn gates(record: &Value) -> Vec<Vec<String>> {
     let gates = object(record, "gates").into_iter().flatten();
     let described = |(name, gate): (&String, &Value)| {
-        let verdict = gate.get("verdict").map_or_else(|| text(gate), text);
+        let verdict = match gate.get("verdict") {
+            Some(Value::Null) => "evaluated later".to_owned(),
+            Some(verdict) => text(verdict),
+            None => text(gate),
+        };
         let evidence = gate.get("evidence").and_then(Value::as_object).into_iter().flatten();
         let evidence: Vec<String> = evidence.map(|(what, value)| format!("{what} = {}", text(value))).collect();
         vec![name.clone(), verdict.replace('_', " "), evidence.join(", ")]

@@ -15,6 +15,7 @@ mod load;
 mod logs;
 mod models;
 mod output;
+mod owner;
 mod parts;
 mod plan;
 mod resume;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::Settings;
+use super::{Settings, owner};
 use crate::artifact::ArtifactStore;
 use crate::engine::{Engine, EngineSettings, Limits};
 use crate::executor::{AttemptMessage, LocalExecutor};
@@ -47,18 +47,14 @@ pub(super) fn engine(
     let engine_settings = EngineSettings {
         limits,
         environment,
-        ..EngineSettings::new(owner(), settings.state.clone(), settings.artifacts.clone())
+        ..EngineSettings::new(owner::this_process(), settings.state.clone(), settings.artifacts.clone())
     };
     let store = Arc::new(store.clone());
     Ok((Engine::new(store.clone(), store, Arc::new(executor), artifacts, engine_settings), messages))
 }
 
-/// Who drives runs: unique for this process.
-pub(super) fn owner() -> String {
-    format!("{}:{} phaseline {}", host(), std::process::id(), env!("CARGO_PKG_VERSION"))
-}
-
-fn host() -> String {
+/// The name of this machine.
+pub(super) fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, to_string};
 use super::connection::{Access, Session, Value};
 use super::rows::insert;
 use super::time::{milliseconds, text};
-use super::{Store, append::AppendError};
+use super::{Store, StoreError, append::AppendError};
 use crate::engine::{EngineError, Lease, NewRun};
 use crate::id::RunId;
 use crate::lineage;
@@ -88,6 +88,25 @@ impl Store {
         session.execute(sql, vec![run.to_string().into()]).await?;
         session.commit().await?;
         Ok(Lease { run, owner: owner.to_owned(), epoch: epoch.unsigned_abs() })
+    }
+
+    /// Ends the lease on a run whose holder `is_gone`, so that it can be claimed at once. Should the holder live after
+    /// all, it cannot write any more, since the next claim raises the epoch.
+    pub async fn end_lease_of(&self, run: RunId, is_gone: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        let doing = "end the lease of a process that is gone";
+        let work = async {
+            let mut session = self.database.begin(Access::Write).await?;
+            let sql = "select lease_owner from runs where run_id = $1";
+            let rows = session.fetch(sql, vec![run.to_string().into()]).await?;
+            let owner: Option<String> = rows.first().map(|row| row.get("lease_owner")).transpose()?.flatten();
+            if let Some(owner) = owner.filter(|owner| is_gone(owner)) {
+                let sql = "update runs set lease_owner = null, lease_expires_ms = 0
+                    where run_id = $1 and lease_owner = $2";
+                session.execute(sql, vec![run.to_string().into(), owner.into()]).await?;
+            }
+            session.commit().await
+        };
+        work.await.map_err(|error| self.error(doing, error))
     }
 
     /// One try of [`crate::engine::RunLog::renew`] (with a duration) and [`crate::engine::RunLog::release`] (without).

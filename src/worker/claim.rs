@@ -30,10 +30,15 @@ pub enum ClaimError {
 }
 
 impl Claim {
+    /// What a claim of this process says.
+    pub fn of_this_process() -> Claim {
+        let pid = std::process::id();
+        Claim { pid, start_ticks: start_ticks(pid).unwrap_or(0), boot: boot() }
+    }
+
     /// Claims the attempt for this process.
     pub fn take(folder: &AttemptFolder) -> Result<Claim, ClaimError> {
-        let pid = std::process::id();
-        let claim = Claim { pid, start_ticks: start_ticks(pid).unwrap_or(0), boot: boot() };
+        let claim = Claim::of_this_process();
         match create_once(&folder.claim(), &claim) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(ClaimError::Taken),
             Err(error) => Err(error.into()),

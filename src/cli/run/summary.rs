@@ -19,7 +19,7 @@ const MOST_METRICS: usize = 12;
 pub(super) fn summary(run: &Run, reports: &[(String, PathBuf)], state_hint: &str) -> String {
     let mut text = String::new();
     steps(run, &mut text);
-    failures(run, &mut text);
+    failures(run, state_hint, &mut text);
     gates(run, &mut text);
     metrics(run, &mut text);
     next(run, reports, state_hint, &mut text);
@@ -100,7 +100,7 @@ fn result(planned: &PlannedStep, record: &StepRecord) -> String {
     metric.unwrap_or(rows)
 }
 
-fn failures(run: &Run, text: &mut String) {
+fn failures(run: &Run, state_hint: &str, text: &mut String) {
     for (planned, record) in run.steps() {
         let Some(failure) = record.failure() else { continue };
         push(
@@ -110,7 +110,7 @@ fn failures(run: &Run, text: &mut String) {
         if let Some(help) = &failure.help {
             push(text, format!("  help: {help}"));
         }
-        push(text, format!("  log:  phaseline logs {} '{}'\n", run.id(), planned.name));
+        push(text, format!("  log:  phaseline{state_hint} logs {} '{}'\n", run.id(), planned.name));
     }
 }
 

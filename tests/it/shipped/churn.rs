@@ -51,11 +51,11 @@ fn churn_gives_the_same_bytes_again_elsewhere_and_on_postgres() {
     assert_eq!(in_state(&refreshed, "reused"), [""; 0]);
     assert_eq!(digests(&refreshed), digests(&first));
 
-    // A new state folder and a database elsewhere have nothing to reuse.
+    // A new state folder and a database elsewhere have nothing to reuse; one core gives what all cores give.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let cluster = runtime.block_on(Cluster::start());
     let StoreUrl::Postgres(url) = runtime.block_on(cluster.database("runs")) else { panic!("a Postgres URL") };
-    let on_postgres = churn(&project, &["--state", "elsewhere", "--database-url", &url]);
+    let on_postgres = churn(&project, &["--state", "elsewhere", "--database-url", &url, "--cores", "1"]);
     assert_eq!(in_state(&on_postgres, "reused"), [""; 0]);
     assert_eq!(digests(&on_postgres), digests(&first));
     let lineage = ["lineage", "churn", "--state", "elsewhere", "--database-url", &url];

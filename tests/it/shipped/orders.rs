@@ -17,7 +17,8 @@ const NO_PYTHON: &str = "this test needs `python3` with what the Python steps im
     pip install -r pipelines/python/requirements.txt";
 
 fn assert_python() {
-    let imports = Command::new("python3").args(["-c", "import sklearn, pandas, pyarrow"]).output();
+    let asks = "import importlib.metadata as m; [m.version(name) for name in ('scikit-learn', 'pandas', 'pyarrow')]";
+    let imports = Command::new("python3").args(["-c", asks]).output();
     let told = imports
         .as_ref()
         .map_or_else(ToString::to_string, |output| String::from_utf8_lossy(&output.stderr).trim().to_owned());

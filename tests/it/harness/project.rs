@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The longest that a test waits, the lease of a killed engine included.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// The longest that a test waits for something that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A project in a temporary folder.
 pub(crate) struct Project {

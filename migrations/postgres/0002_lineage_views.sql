@@ -46,12 +46,13 @@ left join steps s on s.run_id = o.run_id and s.step = o.step
 left join artifacts a on a.digest = o.digest;
 
 create view lineage_edges as
-select i.run_id, r.pipeline, s.phase, i.step, s.kind, i.input, i.digest as from_digest, i.source_step, i.source_output,
-    o.output, o.digest as to_digest, s.state, s.attempt_id
-from step_inputs i
-join step_outputs o on o.run_id = i.run_id and o.step = i.step
-join runs r on r.run_id = i.run_id
-join steps s on s.run_id = i.run_id and s.step = i.step;
+select e.run_id, r.pipeline, s.phase, e.step, s.kind, e.input, i.digest as from_digest, i.source_step, i.source_output,
+    e.output, o.digest as to_digest, s.state, s.attempt_id
+from step_edges e
+join step_inputs i on i.run_id = e.run_id and i.step = e.step and i.input = e.input and i.position = e.position
+join step_outputs o on o.run_id = e.run_id and o.step = e.step and o.output = e.output
+join runs r on r.run_id = e.run_id
+join steps s on s.run_id = e.run_id and s.step = e.step;
 
 create view lineage_columns as
 select s.run_id, r.pipeline, s.phase, s.step, c.output, c.digest, c.column_name, c.from_digest, c.from_column,

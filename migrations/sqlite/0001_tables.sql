@@ -44,6 +44,7 @@ create table events (
     primary key (run_id, seq)
 ) without rowid;
 
+-- `carries` tells, as JSON, the inputs of those outputs that do not carry all inputs.
 create table steps (
     run_id text not null,
     step text not null,
@@ -51,6 +52,7 @@ create table steps (
     phase text not null,
     kind text not null,
     kind_version bigint not null,
+    carries text not null,
     state text not null,
     because text,
     attempts bigint not null,
@@ -116,6 +118,16 @@ create table step_outputs (
     primary key (run_id, step, output)
 ) without rowid;
 create index step_outputs_by_digest on step_outputs (digest);
+
+-- Which artifact at an input went into which output of the step.
+create table step_edges (
+    run_id text not null,
+    step text not null,
+    output text not null,
+    input text not null,
+    position bigint not null,
+    primary key (run_id, step, output, input, position)
+) without rowid;
 
 -- Which content was made from which, over all runs and without repetition: what ancestry walks.
 create table derivations (

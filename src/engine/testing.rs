@@ -41,6 +41,7 @@ pub(crate) fn step(step: &str, phase: Phase, from: &[&str]) -> PlannedStep {
         params: json!({"name": step}),
         inputs,
         outputs: IndexMap::from([("out".parse().unwrap(), ArtifactKind::Report)]),
+        carries: BTreeMap::new(),
         needs: BTreeSet::new(),
         when: None,
         files: Vec::new(),

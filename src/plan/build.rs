@@ -234,6 +234,11 @@ fn planned(
         .iter()
         .map(|output| (output.name.parse().expect("a port has a valid name"), output.kind))
         .collect();
+    let carries = work.ports.outputs.iter().filter_map(|output| {
+        let from = output.from.as_ref()?;
+        let from = from.iter().map(|input| input.parse().expect("a port has a valid name")).collect();
+        Some((output.name.parse().expect("a port has a valid name"), from))
+    });
     PlannedStep {
         name: instance.name.clone(),
         phase: instance.declared.phase,
@@ -243,6 +248,7 @@ fn planned(
         params: work.params,
         inputs,
         outputs,
+        carries: carries.collect(),
         needs: links.needs[index].iter().map(name_of).collect(),
         when: links.when[index].clone(),
         files,

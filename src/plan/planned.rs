@@ -51,6 +51,9 @@ pub struct PlannedStep {
     pub inputs: BTreeMap<InputName, Vec<Binding>>,
     /// The outputs that the step may make, the default one first.
     pub outputs: IndexMap<OutputName, ArtifactKind>,
+    /// The inputs that an output carries, for outputs that do not carry all of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carries: BTreeMap<OutputName, BTreeSet<InputName>>,
     /// Steps that must end before it besides those it takes inputs from.
     pub needs: BTreeSet<StepName>,
     /// Run only if this expression is true; evaluated when everything it needs has ended.

@@ -65,7 +65,8 @@ pub struct OutputPort {
     pub name: Cow<'static, str>,
     /// What it holds.
     pub kind: ArtifactKind,
-    /// The inputs whose content it carries; test data spreads along these. `None` means all inputs.
+    /// The inputs whose content it carries, also as something learned from them; test data and lineage follow these.
+    /// `None` means all inputs.
     pub from: Option<Vec<Cow<'static, str>>>,
     /// Whether this is held-out test data by definition.
     pub is_test: bool,

@@ -157,11 +157,12 @@ async fn write_plan(session: &mut Session<'_>, new: &NewRun) -> Result<(), sqlx:
             step.phase.as_str().into(),
             step.kind.as_str().into(),
             step.kind_version.into(),
+            serde_json::to_string(&step.carries).expect("names are plain data").into(),
             "waiting".into(),
             0u32.into(),
         ]
     });
-    let into = "insert into steps (run_id, step, position, phase, kind, kind_version, state, attempts)";
+    let into = "insert into steps (run_id, step, position, phase, kind, kind_version, carries, state, attempts)";
     insert(session, into, "", steps.collect()).await?;
     let params = lineage::params(&new.plan).into_iter().map(|row| {
         let step = row.step.as_ref().map_or("", |step| step.as_str());

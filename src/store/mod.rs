@@ -6,6 +6,7 @@
 mod append;
 mod cache;
 mod connection;
+mod edges;
 mod error;
 mod lease;
 mod migrate;

@@ -1,6 +1,7 @@
 //! Writing a projection: the rows that `lineage` makes of events.
 
 use super::connection::{Many, Session, Value};
+use super::edges;
 use super::time::text;
 use crate::id::RunId;
 use crate::lineage::Projection;
@@ -19,7 +20,8 @@ pub(super) async fn insert(
 pub(super) async fn write(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
     write_steps(session, run, projection).await?;
     write_attempts(session, run, projection).await?;
-    write_edges(session, run, projection).await?;
+    write_artifacts(session, run, projection).await?;
+    edges::write(session, run, projection).await?;
     write_measures(session, projection).await?;
     write_gates(session, run, projection).await
 }
@@ -103,7 +105,7 @@ async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Proj
     Ok(())
 }
 
-async fn write_edges(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+async fn write_artifacts(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
     let artifacts = projection.outputs.iter().map(|row| {
         vec![
             row.artifact.digest.to_string().into(),
@@ -146,30 +148,7 @@ async fn write_edges(session: &mut Session<'_>, run: RunId, projection: &Project
         })
         .collect();
     let again = "on conflict (run_id, step, output) do update set digest = excluded.digest";
-    insert(session, "insert into step_outputs (run_id, step, output, digest)", again, outputs).await?;
-    write_derivations(session, run, projection).await
-}
-
-async fn write_derivations(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
-    // A step's inputs were told when its attempt started, mostly in an earlier append: they are read back here.
-    let mut steps: Vec<_> = projection.outputs.iter().map(|row| row.step.as_str()).collect();
-    steps.dedup();
-    let rows: Vec<Vec<Value>> = steps.into_iter().map(|step| vec![run.to_string().into(), step.into()]).collect();
-    let many = Many {
-        before: "insert into derivations (from_digest, to_digest)
-            select distinct i.digest, o.digest from (",
-        after: ") as v
-            join step_inputs i on i.run_id = v.column1 and i.step = v.column2
-            join step_outputs o on o.run_id = v.column1 and o.step = v.column2
-            where i.digest <> o.digest
-            on conflict (from_digest, to_digest) do nothing",
-        shared: vec![],
-    };
-    session.execute_rows(many, rows).await?;
-    let bundled =
-        projection.bundled.iter().map(|(model, bundle)| vec![model.to_string().into(), bundle.to_string().into()]);
-    let into = "insert into derivations (from_digest, to_digest)";
-    insert(session, into, "on conflict (from_digest, to_digest) do nothing", bundled.collect()).await
+    insert(session, "insert into step_outputs (run_id, step, output, digest)", again, outputs).await
 }
 
 async fn write_measures(session: &mut Session<'_>, projection: &Projection) -> Result<(), sqlx::Error> {

@@ -107,7 +107,7 @@ async fn the_page_lists_the_columns_of_every_view() {
 }
 
 fn churn(data: &str, epochs: u32) -> Plan {
-    let steps = vec![
+    let mut steps = vec![
         planned("customers", Phase::Understanding, "ingest.csv", json!({"path": data})),
         planned("split", Phase::DataEngineering, "split.random", json!({"test": 0.2})),
         planned("features", Phase::DataEngineering, "feature.pipeline", json!({"target": {"column": "Churn"}})),
@@ -115,6 +115,10 @@ fn churn(data: &str, epochs: u32) -> Plan {
         planned("report", Phase::Evaluation, "evaluate.classifier", json!({})),
         planned("publish", Phase::Deployment, "deploy.endpoint", json!({"endpoint": "churn", "alias": "champion"})),
     ];
+    for (output, from) in [("fit", vec!["fit"]), ("test", vec!["fit", "test"])] {
+        let from = from.into_iter().map(|input| input.parse().unwrap()).collect();
+        steps[2].carries.insert(output.parse().unwrap(), from);
+    }
     let gates = vec![
         gate("contract", Phase::Understanding, "steps.customers.metrics.rows > 100"),
         gate("criteria", Phase::Evaluation, "steps.report.metrics.roc_auc >= 0.83"),

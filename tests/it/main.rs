@@ -6,6 +6,7 @@ mod attempts;
 mod deployment;
 mod generated;
 mod harness;
+mod held_out;
 mod lineage;
 mod lineage_questions;
 mod manifests;

@@ -60,6 +60,7 @@ pub(crate) fn planned(name: &str, phase: Phase, kind: &str, params: Value) -> Pl
         params,
         inputs: BTreeMap::new(),
         outputs: IndexMap::new(),
+        carries: BTreeMap::new(),
         needs: BTreeSet::new(),
         when: None,
         files: vec![],

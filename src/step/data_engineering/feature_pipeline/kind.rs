@@ -91,8 +91,9 @@ with:
             ],
             [
                 OutputPort::new("fit", ArtifactKind::Table).from_inputs(&["fit"]),
-                OutputPort::new("valid", ArtifactKind::Table).from_inputs(&["valid"]).maybe(),
-                OutputPort::new("test", ArtifactKind::Table).from_inputs(&["test"]).maybe(),
+                // What was learned from `fit` is in every number of the other tables.
+                OutputPort::new("valid", ArtifactKind::Table).from_inputs(&["fit", "valid"]).maybe(),
+                OutputPort::new("test", ArtifactKind::Table).from_inputs(&["fit", "test"]).maybe(),
                 OutputPort::new("transform", ArtifactKind::Transform).from_inputs(&["fit"]),
             ],
         )

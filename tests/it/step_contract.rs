@@ -107,6 +107,9 @@ fn every_port_has_a_name_of_its_own() {
             if ports.outputs[..index].iter().any(|other| other.name == port.name) {
                 return Err(format!("its output `{}` is there twice", port.name));
             }
+            if let Some(unknown) = port.from.iter().flatten().find(|input| ports.input(input).is_none()) {
+                return Err(format!("its output `{}` carries `{unknown}`, which is no input", port.name));
+            }
         }
         Ok(())
     });

@@ -71,6 +71,12 @@ fn the_deployed_model_knows_its_source_answers_requests_and_is_watched() {
     let artifacts = lineage["artifacts"].as_array().unwrap();
     let source = artifacts.iter().find(|found| found["uses"] == "ingest.csv").unwrap();
     assert_eq!((&source["step"], &source["rows"]), (&"customers".into(), &ROWS.into()));
+    let held_out =
+        |artifacts: &[Value]| artifacts.iter().any(|found| found["step"] == "split" && found["output"] == "test");
+    assert!(held_out(artifacts), "the bundle holds the evaluation, which was made from test rows");
+    let model = artifacts.iter().find(|found| found["kind"] == "model" && found["step"] != "publish").unwrap();
+    let of_model = project.run(&["lineage", model["digest"].as_str().unwrap(), "--json"]).expect(0).json();
+    assert!(!held_out(of_model["artifacts"].as_array().unwrap()), "the model has never seen them");
 
     let answer = ask(&project, &json!({"rows": [first_customer()]}));
     let prediction = &answer["predictions"][0];

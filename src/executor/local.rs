@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -22,9 +23,6 @@ use crate::worker::{AttemptFolder, Claim, ClaimError, Report, WORKER_COMMAND, Wo
 
 /// How often an adopted attempt is looked at; it is no child of ours, so nobody tells us.
 const ADOPTED_POLL: Duration = Duration::from_millis(50);
-
-/// How often a cancelled process group is looked at until it is gone.
-const CANCEL_POLL: Duration = Duration::from_millis(10);
 
 /// A message of a running attempt, for the display.
 #[derive(Debug, Clone)]
@@ -141,14 +139,25 @@ impl Executor for LocalExecutor {
     }
 
     async fn cancel(&self, run: RunId, attempt: AttemptId, grace: Duration) -> Result<(), ExecutorError> {
-        let process_group = match self.watched(attempt) {
-            Some((process_group, _)) => process_group,
-            None => match Claim::read(&self.folder(run, attempt)).map_err(failed("read a claim"))? {
-                Some(claim) if claim.is_alive() => group_of(claim.pid),
-                _ => return Ok(()),
+        let doing = || format!("end attempt {attempt}");
+        match self.watched(attempt) {
+            Some((process_group, mut end)) => {
+                let ended = async move { drop(end.wait_for(Option::is_some).await) };
+                end_group(process_group, ended, grace).await.map_err(failed(doing()))
+            }
+            None => match Claim::read(&self.folder(run, attempt)).map_err(failed(doing()))? {
+                Some(claim) if claim.is_alive() => {
+                    let process_group = group_of(claim.pid);
+                    let ended = async move {
+                        while claim.is_alive() {
+                            tokio::time::sleep(ADOPTED_POLL).await;
+                        }
+                    };
+                    end_group(process_group, ended, grace).await.map_err(failed(doing()))
+                }
+                _ => Ok(()),
             },
-        };
-        end_group(process_group, grace).await.map_err(failed(format!("end attempt {attempt}")))
+        }
     }
 }
 
@@ -156,25 +165,15 @@ fn group_of(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
-/// Asks a process group to end, and ends it after `grace`.
-async fn end_group(group: Pid, grace: Duration) -> io::Result<()> {
-    let signal = |signal: Option<Signal>| match killpg(group, signal) {
-        Ok(()) => Ok(true),
-        Err(Errno::ESRCH | Errno::EPERM) => Ok(false),
+/// Asks a process group to end, waits until its worker has `ended` or the `grace` is over, and ends what is left.
+async fn end_group(group: Pid, ended: impl Future<Output = ()>, grace: Duration) -> io::Result<()> {
+    let signal = |signal: Signal| match killpg(group, signal) {
+        Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => Ok(()),
         Err(error) => Err(io::Error::from(error)),
     };
-    if !signal(Some(Signal::SIGTERM))? {
-        return Ok(());
-    }
-    let mut waited = Duration::ZERO;
-    while waited < grace {
-        tokio::time::sleep(CANCEL_POLL).await;
-        waited += CANCEL_POLL;
-        if !signal(None)? {
-            return Ok(());
-        }
-    }
-    signal(Some(Signal::SIGKILL)).map(drop)
+    signal(Signal::SIGTERM)?;
+    drop(tokio::time::timeout(grace, ended).await);
+    signal(Signal::SIGKILL)
 }
 
 async fn watch_child(

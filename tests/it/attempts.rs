@@ -125,8 +125,31 @@ async fn cancelling_ends_the_attempt_with_all_its_children() {
     executor.cancel(order.run, order.attempt, Duration::from_millis(50)).await.unwrap();
     assert!(matches!(executor.wait(order.run, order.attempt).await.unwrap(), Ended::Vanished { .. }));
     let pid = std::fs::read_to_string(&pid_file).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z"), "the child still runs: {stat}");
+    let runs = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z")
+    };
+    // A killed process takes a moment to go; one that was forgotten would stay, and this test with it.
+    while runs() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_command_is_left_time_to_end_in_order() {
+    let state = tempfile::tempdir().unwrap();
+    let executor = executor(state.path());
+    let command = "trap 'echo saved > saved; exit 0' TERM; touch started; while :; do read -t 0.05 _ < /dev/zero; done";
+    let order = order(state.path(), command, json!({}));
+    executor.submit(&order).await.unwrap();
+    while !state.path().join("started").exists() {
+        tokio::task::yield_now().await;
+    }
+    executor.cancel(order.run, order.attempt, Duration::from_secs(20)).await.unwrap();
+    let ended = executor.wait(order.run, order.attempt).await.unwrap();
+    let Ended::Reported(report) = ended else { panic!("{ended:?}") };
+    assert!(matches!(&report.end, ReportedEnd::Failed(failure) if failure.code == "cancelled"), "{report:?}");
+    assert!(state.path().join("saved").exists());
 }
 
 #[tokio::test]

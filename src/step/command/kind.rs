@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::events::EventFile;
+use super::termination::Termination;
 use crate::artifact::{ArtifactKind, Staged};
 use crate::id::OutputName;
 use crate::phase::Phase;
@@ -167,17 +168,16 @@ impl Command {
 }
 
 fn wait(mut child: Child, events: &mut EventFile, context: &mut StepContext) -> Result<ExitStatus, StepError> {
+    let termination = Termination::listen();
     let mut pause = SHORTEST_POLL;
     loop {
         let status = child.try_wait()?;
         events.follow(context)?;
         if let Some(status) = status {
+            if termination.is_asked() {
+                return Err(StepError::environment("cancelled", "the command was asked to end"));
+            }
             return Ok(status);
-        }
-        if let Err(cancelled) = context.check_cancelled() {
-            child.kill()?;
-            child.wait()?;
-            return Err(cancelled);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_POLL);

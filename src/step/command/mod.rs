@@ -8,5 +8,6 @@
 
 mod events;
 mod kind;
+mod termination;
 
 pub use kind::{Command, Params};

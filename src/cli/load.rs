@@ -11,6 +11,9 @@ use crate::step::StepRegistry;
 /// # Errors
 /// Everything that is wrong with the manifest and the settings.
 pub(super) fn plan(file: &Path, settings: &[String]) -> Result<Plan, Rejected> {
-    let overrides = Overrides::from_settings(settings.iter().map(String::as_str))?;
+    let mut overrides = Overrides::from_settings(settings.iter().map(String::as_str))?;
+    if let Ok(folder) = std::env::current_dir() {
+        overrides = overrides.with_paths_from(folder);
+    }
     plan::load(file, &StepRegistry::builtin(), &overrides)
 }

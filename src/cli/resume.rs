@@ -3,8 +3,8 @@
 use anyhow::Context;
 
 use super::run::{Driver, Format};
-use super::{Exit, Settings, parts};
-use crate::engine::RunLog;
+use super::{Exit, Settings, UsageError, parts};
+use crate::engine::{DriveError, EngineError, RunLog};
 
 /// Which run goes on.
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,12 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
         let work = driver.drive(&plan, settings, format, |engine, cancel| engine.resume(id, "cli", cancel));
         let ended = Box::pin(work).await;
         store.close().await;
-        ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
+        if let Err(error) = &ended
+            && let Some(DriveError::Engine(EngineError::Held { .. })) = error.downcast_ref()
+        {
+            let help = "wait for that process, or end it; a process that died loses the run within half a minute";
+            return Err(UsageError::new(error.to_string()).help(help).into());
+        }
+        ended.with_context(|| super::run::interrupted(settings, id))
     })
 }

@@ -75,6 +75,12 @@ impl Settings {
         }
         Ok(Settings { state, database_url, artifacts, cores, verbosity: args.verbose })
     }
+
+    /// ` --state DIR` for commands that are shown to be repeated, or nothing where the default counts.
+    pub(super) fn state_hint(&self) -> String {
+        let is_default = std::path::absolute(".phaseline").is_ok_and(|path| path == self.state);
+        if is_default { String::new() } else { format!(" --state {}", self.state.display()) }
+    }
 }
 
 fn available_cores() -> u32 {

@@ -27,6 +27,9 @@ use crate::step::StepRegistry;
 /// How many events a listener may be behind before it misses some: those of a run of a thousand steps.
 const LISTENER_LAG: usize = 4096;
 
+/// How often a lease is asked for that its holder may have left.
+const LEASE_POLL: Duration = Duration::from_millis(250);
+
 /// What the engine must know of its surroundings.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -136,7 +139,7 @@ impl Engine {
     /// # Errors
     /// When another process drives the run, it does not exist, or it cannot be driven on.
     pub async fn resume(&self, id: RunId, by: &str, cancel: CancelSwitch) -> Result<Run, DriveError> {
-        let lease = self.log.claim(id, &self.settings.owner, self.settings.lease_for).await?;
+        let lease = self.claim(id, &cancel).await?;
         let run = match self.load(id).await {
             Ok(run) => run,
             Err(error) => {
@@ -162,6 +165,27 @@ impl Engine {
         }
         drive.heal_results().await?;
         self.finish(drive).await
+    }
+
+    /// Takes the lease. One that nobody renews, because its holder has died, is waited for until it runs out.
+    async fn claim(&self, id: RunId, cancel: &CancelSwitch) -> Result<Lease, EngineError> {
+        let mut shortest = Duration::MAX;
+        loop {
+            let claimed = self.log.claim(id, &self.settings.owner, self.settings.lease_for).await;
+            match &claimed {
+                Err(EngineError::Held { holder, remaining, .. })
+                    if *remaining < shortest && cancel.borrow().is_none() =>
+                {
+                    if shortest == Duration::MAX {
+                        let seconds = remaining.as_secs() + 1;
+                        tracing::warn!(run.id = %id, "{holder} had the run; if it is gone, the run goes on in {seconds} s");
+                    }
+                    shortest = *remaining;
+                    tokio::time::sleep(LEASE_POLL.min(*remaining)).await;
+                }
+                _ => return claimed,
+            }
+        }
     }
 
     async fn load(&self, id: RunId) -> Result<Run, EngineError> {

@@ -1,5 +1,6 @@
 //! A run together with its log: each event is applied at once and written in groups, before its effect begins.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +56,12 @@ impl Journal {
             if !matches!(error, EngineError::Database { .. }) || started.elapsed() + wait > self.patience {
                 return Err(error);
             }
-            tracing::warn!(run.id = %self.run.id(), %error, "the database did not take events; trying again");
+            let error: &dyn std::error::Error = error.source().unwrap_or(&error);
+            if wait == FIRST_WAIT {
+                tracing::warn!(run.id = %self.run.id(), %error, "the database does not take events; trying again for a while");
+            } else {
+                tracing::debug!(run.id = %self.run.id(), %error, "the database still does not take events");
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }

@@ -141,7 +141,7 @@ impl RunLog for MemoryLog {
         let mut state = self.state();
         let kept = state.kept(run)?;
         if let Some(holder) = kept.holder.as_ref().filter(|holder| *holder != owner) {
-            return Err(EngineError::LeaseLost { run, reason: format!("{holder} has it") });
+            return Err(EngineError::Held { run, holder: holder.clone(), remaining: Duration::ZERO });
         }
         kept.epoch += 1;
         kept.holder = Some(owner.to_owned());

@@ -22,6 +22,16 @@ pub enum EngineError {
         /// What is known of the new holder.
         reason: String,
     },
+    /// Another process has the lease, which runs out unless it is renewed.
+    #[error("{holder} drives {run}")]
+    Held {
+        /// The run.
+        run: RunId,
+        /// Who drives it.
+        holder: String,
+        /// When the lease runs out.
+        remaining: Duration,
+    },
     /// No such run.
     #[error("there is no run {0}")]
     NoRun(RunId),

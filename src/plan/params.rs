@@ -1,6 +1,7 @@
 //! Values of the pipeline's params: what was given from outside, or else the defaults.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ pub struct Overrides {
     source: Arc<Source>,
     given: Vec<(Spanned<String>, Spanned<Given>)>,
     stand_ins: bool,
+    /// Where relative paths among the settings start from; the manifest's folder unless told.
+    folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +30,7 @@ enum Given {
 impl Overrides {
     /// Nothing given: the defaults count.
     pub fn none() -> Overrides {
-        Overrides { source: Source::new("--set", ""), given: Vec::new(), stand_ins: false }
+        Overrides { source: Source::new("--set", ""), given: Vec::new(), stand_ins: false, folder: None }
     }
 
     /// Nothing given, and a stand-in for each param that has no default, so that a manifest can be checked without it.
@@ -63,7 +66,23 @@ impl Overrides {
             offset = end + 1;
         }
         Rejected::unless_empty(&source, mistakes)?;
-        Ok(Overrides { source, given, stand_ins: false })
+        Ok(Overrides { source, given, stand_ins: false, folder: None })
+    }
+
+    /// The same settings, with relative paths that start from `folder`, as a shell completes them.
+    #[must_use]
+    pub fn with_paths_from(self, folder: impl Into<PathBuf>) -> Overrides {
+        Overrides { folder: Some(folder.into()), ..self }
+    }
+
+    /// A path as steps are to read it: relative to the manifest's folder where it lies in there.
+    fn path(&self, given: &str, manifest_folder: &Path) -> Option<String> {
+        let folder = self.folder.as_ref()?;
+        if given.contains("://") || Path::new(given).is_absolute() {
+            return None;
+        }
+        let (path, manifest_folder) = (plain(&folder.join(given)), plain(&folder.join(manifest_folder)));
+        Some(path.strip_prefix(&manifest_folder).unwrap_or(&path).to_str()?.to_owned())
     }
 
     /// Typed values, such as those of a request.
@@ -79,7 +98,7 @@ impl Overrides {
             given.push((Spanned::new(name, span), Spanned::new(Given::Value(value), value_start..text.len())));
             text.push('\n');
         }
-        Overrides { source: Source::new("params", text), given, stand_ins: false }
+        Overrides { source: Source::new("params", text), given, stand_ins: false, folder: None }
     }
 }
 
@@ -101,6 +120,10 @@ pub(super) fn values(
             continue;
         };
         let accepted = match &given.value {
+            Given::Text(text) if declared.param_type == ParamType::Path => {
+                let path = overrides.path(text, &manifest.source.folder);
+                declared.accept_text(&name.value, path.as_deref().unwrap_or(text), &given.span)
+            }
             Given::Text(text) => declared.accept_text(&name.value, text, &given.span),
             Given::Value(value) => declared.accept(&name.value, &Node::from_json(value, &given.span)),
         };
@@ -126,6 +149,21 @@ pub(super) fn values(
         values.insert(name.clone(), value);
     }
     (values, Rejected::unless_empty(&overrides.source, refused))
+}
+
+/// The path without `.` and, as far as names can tell, without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 fn missing(name: &ParamName, span: &Span) -> Mistake {
@@ -170,6 +208,18 @@ mod tests {
         assert_eq!(check(&["name=x"]).unwrap(), r#"{"epochs":4,"name":"x"}"#);
         assert_eq!(check(&["name=a=b", "epochs=9"]).unwrap(), r#"{"epochs":9,"name":"a=b"}"#);
         assert_eq!(check(&[]).unwrap_err(), "param `name` has no default and is not given");
+    }
+
+    #[test]
+    fn a_relative_path_among_settings_starts_from_the_given_folder() {
+        let overrides = Overrides::from_settings([]).unwrap().with_paths_from("/home/ada");
+        let check = |given, manifest_folder| overrides.path(given, Path::new(manifest_folder));
+        assert_eq!(check("export.csv", "/work").as_deref(), Some("/home/ada/export.csv"));
+        assert_eq!(check("../export.csv", "/work").as_deref(), Some("/home/export.csv"));
+        // In the manifest's folder a path reads as in the manifest, so that results are reused.
+        assert_eq!(check("pipelines/data/x.csv", "pipelines").as_deref(), Some("data/x.csv"));
+        assert_eq!(check("./x.csv", "").as_deref(), Some("x.csv"));
+        assert_eq!((check("/tmp/x.csv", "/work"), check("s3://bucket/x.csv", "/work")), (None, None));
     }
 
     #[test]

@@ -53,6 +53,13 @@ impl StepError {
         StepError { fault: Fault::Environment, ..StepError::input(code, message) }
     }
 
+    /// No room for what was to be written.
+    fn disk_full(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
+        StepError::environment("disk_full", "the disk is full")
+            .caused_by(source)
+            .help("make room on the disk of the state folder, or choose another with `--state`")
+    }
+
     /// A broken promise of our own code.
     pub fn bug(message: impl Into<String>) -> StepError {
         StepError { fault: Fault::Bug, ..StepError::input("bug", message) }
@@ -91,6 +98,7 @@ impl From<ArtifactError> for StepError {
         let code = match &error {
             ArtifactError::Missing { .. } => "artifact_missing",
             ArtifactError::Corrupt { .. } => "artifact_corrupt",
+            _ if is_disk_full(&error) => return StepError::disk_full(error),
             _ => return StepError::environment("artifact_store", "the artifact store failed").caused_by(error),
         };
         StepError::environment(code, error.to_string())
@@ -118,9 +126,7 @@ impl From<TableError> for StepError {
                 };
                 StepError::input("column_missing", error.to_string()).help(help)
             }
-            TableError::Open { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                StepError::environment("disk_full", "no space is left for a table").caused_by(error)
-            }
+            _ if is_disk_full(&error) => StepError::disk_full(error),
             _ => StepError::environment("table", "a table could not be read or written").caused_by(error),
         }
     }
@@ -128,7 +134,38 @@ impl From<TableError> for StepError {
 
 impl From<io::Error> for StepError {
     fn from(error: io::Error) -> StepError {
-        let code = if error.kind() == io::ErrorKind::StorageFull { "disk_full" } else { "io" };
-        StepError::environment(code, error.to_string())
+        if is_disk_full(&error) { StepError::disk_full(error) } else { StepError::environment("io", error.to_string()) }
+    }
+}
+
+/// Whether somewhere among the causes the system had no room left.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        // Parquet's writer hands on the text of its cause and not the cause.
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+            || cause.to_string().contains("(os error 28)")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_however_deep_among_the_causes_it_is() {
+        let full = || io::Error::from_raw_os_error(28);
+        let artifact = ArtifactError::Io { doing: "write", path: "/state/x".into(), source: full() };
+        let parquet = parquet::errors::ParquetError::External(Box::new(full()));
+        let errors = [
+            StepError::from(full()),
+            artifact.into(),
+            TableError::Parquet { path: "x".into(), source: parquet }.into(),
+        ];
+        for error in errors {
+            assert_eq!((error.fault(), error.code()), (Fault::Environment, "disk_full"), "{error}");
+            assert!(error.remedy().is_some_and(|help| help.contains("make room")));
+        }
+        assert_eq!(StepError::from(io::Error::other("odd")).code(), "io");
     }
 }

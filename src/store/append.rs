@@ -230,11 +230,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_repeated_append_that_had_worked_is_no_conflict() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&StoreUrl::in_state_folder(folder.path())).await.unwrap();
-        let run = NewRun {
+    fn new_run() -> NewRun {
+        NewRun {
             id: RunId::generate(),
             plan: empty_plan(),
             manifest_text: String::new(),
@@ -243,13 +240,19 @@ mod tests {
             requested_by: "cli".to_owned(),
             environment: json!({}),
             options: json!({}),
-        };
+        }
+    }
+
+    fn event(by: &str) -> RunEvent {
+        RunEvent { seq: 1, at: chrono::DateTime::UNIX_EPOCH, what: Happening::CancelRequested { by: by.to_owned() } }
+    }
+
+    #[tokio::test]
+    async fn a_repeated_append_that_had_worked_is_no_conflict() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreUrl::in_state_folder(folder.path())).await.unwrap();
+        let run = new_run();
         let lease = store.create(run.clone(), "alpha:1", Duration::from_mins(1)).await.unwrap();
-        let event = |by: &str| RunEvent {
-            seq: 1,
-            at: chrono::DateTime::UNIX_EPOCH,
-            what: Happening::CancelRequested { by: by.to_owned() },
-        };
         store.append(&lease, 1, &[event("ada")]).await.unwrap();
         assert!(store.append_once(&lease, 1, &[event("ada")], true).await.is_ok());
         assert!(store.append_once(&lease, 1, &[event("bob")], true).await.is_err());

@@ -36,6 +36,17 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// There is no room for what was to be written.
+    #[error("cannot {doing}: the disk of the database {url} is full; nothing is lost: make room and resume the run")]
+    DiskFull {
+        /// What was being done.
+        doing: &'static str,
+        /// Where it is, without password.
+        url: String,
+        /// The answer.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The tables could not be brought up to date.
     #[error("cannot bring the tables of the database up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -92,6 +103,8 @@ impl StoreError {
     pub(super) fn into_engine(self, doing: &'static str) -> EngineError {
         match self {
             StoreError::Engine(error) => error,
+            // The engine's error says what was being done.
+            StoreError::Sql { source, .. } => EngineError::Database { doing, source: Box::new(source) },
             other => EngineError::Database { doing, source: Box::new(other) },
         }
     }

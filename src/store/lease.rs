@@ -77,9 +77,9 @@ impl Store {
         let row = rows.first().ok_or(EngineError::NoRun(run))?;
         if !is_claimed {
             let holder: Option<String> = row.get("lease_owner")?;
-            let seconds = (row.get::<i64>("lease_expires_ms")? - now_ms).max(0) / 1000;
-            let reason = format!("{} holds it for another {seconds} s", holder.as_deref().unwrap_or("somebody"));
-            return Err(EngineError::LeaseLost { run, reason }.into());
+            let remaining = Duration::from_millis((row.get::<i64>("lease_expires_ms")? - now_ms).max(0).unsigned_abs());
+            let holder = holder.unwrap_or_else(|| "another process".to_owned());
+            return Err(EngineError::Held { run, holder, remaining }.into());
         }
         let epoch: i64 = row.get("lease_epoch")?;
         // Whoever held the lease before may have reserved keys for attempts that it never started.

@@ -4,13 +4,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
 use super::connection::{Access, Database, Session};
-use super::retry::{PATIENCE, Retry, is_connection_lost};
+use super::retry::{PATIENCE, Retry, is_connection_lost, is_disk_full};
 use super::{StoreError, StoreUrl, migrate};
 
 /// How long a writer of another process may hold the SQLite file before we give up.
@@ -56,6 +56,9 @@ impl Store {
                     .max_lifetime(None)
                     .test_before_acquire(false)
                     .acquire_timeout(BUSY_TIMEOUT)
+                    // On a full disk SQLite ends a transaction by itself; the driver's own rollback then fails, and it
+                    // takes the connection for one with an open transaction for ever.
+                    .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
                     .connect_lazy_with(options);
                 Database::Sqlite { pool, writer: Mutex::new(()) }
             }
@@ -122,8 +125,37 @@ impl Store {
     pub(super) fn error(&self, doing: &'static str, source: sqlx::Error) -> StoreError {
         if is_connection_lost(&source) && matches!(self.url, StoreUrl::Postgres(_)) {
             StoreError::Unreachable { doing, url: self.url.to_string(), source }
+        } else if is_disk_full(&source) {
+            StoreError::DiskFull { doing, url: self.url.to_string(), source }
         } else {
             StoreError::Sql { doing, source }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_once_there_is_room_the_same_write_works() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreUrl::in_state_folder(folder.path())).await.unwrap();
+        let mut session = store.database.begin(Access::Write).await.unwrap();
+        session.execute("create table notes (note text)", vec![]).await.unwrap();
+        session.commit().await.unwrap();
+        // The limit holds for one connection; SQLite ends the transaction that meets it, as on a full disk.
+        let mut session = store.database.begin(Access::Write).await.unwrap();
+        session.fetch("pragma max_page_count = 1", vec![]).await.unwrap();
+        let write = async |session: &mut Session<'_>| {
+            session.execute("insert into notes (note) values ($1)", vec!["long".repeat(100_000).into()]).await
+        };
+        let refused = write(&mut session).await.unwrap_err();
+        drop(session);
+        let message = store.error("append events", refused).to_string();
+        assert!(message.contains("is full; nothing is lost: make room and resume the run"), "{message}");
+        let mut session = store.database.begin(Access::Write).await.unwrap();
+        write(&mut session).await.unwrap();
+        session.commit().await.unwrap();
     }
 }

@@ -49,6 +49,15 @@ fn is_transient(error: &sqlx::Error) -> bool {
         })
 }
 
+/// Whether there is no room for what was to be written.
+pub(super) fn is_disk_full(error: &sqlx::Error) -> bool {
+    // SQLite: full, and no room for the shared memory beside the file. Postgres: disk full.
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| matches!(&*code, "13" | "4874" | "53100"))
+}
+
 /// Whether the database went away or does not answer.
 pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {

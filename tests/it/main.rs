@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod attempts;
+mod bad_data;
 mod deployment;
 mod generated;
 mod harness;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use chrono::Utc;
 
-use super::drive::{Driver, Format};
+use super::drive::{Driver, Format, interrupted};
 use crate::cli::{Exit, Settings, UsageError, load, output, parts};
 use crate::engine::{NewRun, RunOptions};
 use crate::id::{RunId, StepName};
@@ -68,6 +68,6 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         let work = driver.drive(&plan, settings, format, |engine, cancel| engine.start(new, cancel));
         let ended = Box::pin(work).await;
         store.close().await;
-        ended.with_context(|| format!("run {id} was interrupted; go on with `phaseline resume {id}`"))
+        ended.with_context(|| interrupted(settings, id))
     })
 }

@@ -14,6 +14,7 @@ use crate::artifact::ArtifactStore;
 use crate::cli::{Exit, Settings, output};
 use crate::engine::{DriveError, Engine, Outcome, Run, RunEvent};
 use crate::executor::AttemptMessage;
+use crate::id::RunId;
 use crate::plan::Plan;
 
 /// How the end of a run is told.
@@ -90,10 +91,11 @@ fn tell(run: &Run, artifacts: &ArtifactStore, settings: &Settings, format: Forma
     let reports = reports::lay_out(run, artifacts, &settings.state);
     match format {
         Format::Json => output::json(&document(run)),
-        Format::Text => {
-            let default_state = std::path::absolute(".phaseline").is_ok_and(|path| path == settings.state);
-            let hint = if default_state { String::new() } else { format!(" --state {}", settings.state.display()) };
-            Ok(output::write(summary::summary(run, &reports, &hint).as_bytes())?)
-        }
+        Format::Text => Ok(output::write(summary::summary(run, &reports, &settings.state_hint()).as_bytes())?),
     }
+}
+
+/// Tells that a run has no end yet, and how it gets one.
+pub(in crate::cli) fn interrupted(settings: &Settings, run: RunId) -> String {
+    format!("run {run} was interrupted; go on with `phaseline{} resume {run}`", settings.state_hint())
 }

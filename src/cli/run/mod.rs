@@ -8,4 +8,4 @@ mod reports;
 mod summary;
 
 pub(super) use command::{Args, run};
-pub(super) use drive::{Driver, Format};
+pub(super) use drive::{Driver, Format, interrupted};

@@ -56,7 +56,10 @@ impl Params {
                 "column_type",
                 format!("column `{name}` holds {}, which has no {}", found.describe(), self.strategy.as_str()),
             )
-            .help("use `impute: most_frequent` or `impute: {strategy: constant}` for it")),
+            .help(
+                "use `impute: most_frequent` or `impute: {strategy: constant}` for it; a CSV column without any value is \
+                 read as text unless `types` of `ingest.csv` names its type",
+            )),
             _ if matches!(found, ColumnType::Date | ColumnType::Timestamp) => Err(TransformError::input(
                 "column_type",
                 format!("column `{name}` holds {}, which `impute` does not fill", found.describe()),

@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn broken_files_are_refused_with_a_remedy() {
-        insta::assert_snapshot!(one("", json!({})), @"csv_empty: `t.csv` is empty: it has neither a header nor rows (-)");
+        insta::assert_snapshot!(one("", json!({})), @"csv_empty: `t.csv` is empty: it has neither a header nor rows (check that whatever wrote it ended well)");
         insta::assert_snapshot!(one("a,a\n", json!({})), @"csv_header: `t.csv` has two columns named `a` (rename one in the file, or give all names in `columns`)");
         insta::assert_snapshot!(one("a,,c\n", json!({})), @"csv_header: column 2 of `t.csv` has no name (name it in the file, or give all names in `columns`)");
         insta::assert_snapshot!(one("a,b\n1\n", json!({})), @"csv_ragged: `t.csv`: line 2 has 1 fields where 2 are expected (repair the line; a text that contains the delimiter must be quoted, and `delimiter` must be right)");
@@ -331,7 +331,7 @@ mod tests {
         a:Utf8
         Zürich
         ");
-        insta::assert_snapshot!(check(&[], "no.csv", json!({})), @"file_missing: the file `no.csv` does not exist (relative paths start from the manifest's folder)");
+        insta::assert_snapshot!(check(&[], "no.csv", json!({})), @"file_missing: the file `no.csv` does not exist (in a manifest, relative paths start from its folder; after `--set`, from where you are)");
         insta::assert_snapshot!(check(&[("d/t.csv", b"a\n")], "d", json!({})), @"file_is_folder: `d` is a folder and not a file (name its files with a pattern such as `folder/*.csv`)");
         assert!(check(&[], "*.csv", json!({})).starts_with("file_missing: no file matches `*.csv`"));
         assert!(check(&[("t.csv.gz", b"not gzip")], "t.csv.gz", json!({})).starts_with("csv_compression"));

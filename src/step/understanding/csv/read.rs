@@ -242,6 +242,7 @@ fn shown(text: &str) -> String {
 
 fn empty(file: &SourceFile) -> StepError {
     StepError::input("csv_empty", format!("`{}` is empty: it has neither a header nor rows", file.name))
+        .help("check that whatever wrote it ended well")
 }
 
 fn refused(file: &SourceFile, error: RecordError) -> StepError {

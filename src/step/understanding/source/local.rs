@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Download, download, object};
 use crate::step::{Dependency, StepContext, StepError};
@@ -106,8 +106,14 @@ fn local_files(pattern: &str, context: &StepContext) -> Result<Vec<SourceFile>, 
 
 fn unreadable(name: &str, error: io::Error) -> StepError {
     match error.kind() {
-        io::ErrorKind::NotFound => StepError::input("file_missing", format!("the file `{name}` does not exist"))
-            .help("relative paths start from the manifest's folder"),
+        io::ErrorKind::NotFound => {
+            let error = StepError::input("file_missing", format!("the file `{name}` does not exist"));
+            if Path::new(name).is_absolute() {
+                error.help("check the path; if it is a link, what it points to may be gone")
+            } else {
+                error.help("in a manifest, relative paths start from its folder; after `--set`, from where you are")
+            }
+        }
         io::ErrorKind::PermissionDenied => {
             StepError::input("file_forbidden", format!("the file `{name}` may not be read"))
                 .help("give the user that runs Phaseline read access to it")

@@ -4,6 +4,8 @@
 
 mod attempts;
 mod bad_data;
+mod bad_luck;
+mod bad_requests;
 mod deployment;
 mod generated;
 mod harness;

@@ -1,7 +1,7 @@
 //! Phaseline runs machine-learning pipelines written in YAML and laid out along the six phases of CRISP-ML(Q).
 //!
-//! The modules below are declared in the order in which one `phaseline run` passes through them; each may use
-//! those declared after it and none before it, with the exceptions that `tests/tidy.rs` lists.
+//! The modules below are declared in the order in which one `phaseline run` passes through them, and then those that all
+//! of them stand on. Which may use which is the list of layers in `tests/tidy.rs`.
 //!
 //! The words, one for one thing, the same in YAML, code, SQL and on the command line:
 //!

@@ -64,6 +64,7 @@ pub(super) fn work_order(
         threads: share.cpus as usize,
         memory_bytes: planned.resources.memory_bytes,
         env: planned.env.clone(),
+        secrets: planned.secrets.clone(),
         record: record(run, planned.phase, &settings.environment),
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn step(step: &str, phase: Phase, from: &[&str]) -> PlannedStep {
         cache: CachePolicy::Reuse,
         seed: 7,
         env: BTreeMap::new(),
+        secrets: Vec::new(),
         retry: RetryPolicy {
             initial: Duration::from_millis(1),
             max: Duration::from_millis(4),

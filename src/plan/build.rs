@@ -256,6 +256,7 @@ fn planned(
         cache: settings.cache,
         seed: seed.or(inherited).unwrap_or(0),
         env: settings.env,
+        secrets: settings.secrets,
         retry: settings.retry,
         timeout: settings.timeout,
         resources: settings.resources,

@@ -69,6 +69,9 @@ pub struct PlannedStep {
     pub seed: u64,
     /// Environment variables for commands.
     pub env: BTreeMap<String, String>,
+    /// The names of environment variables that hold secrets; their values are known to the worker only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// When to try again.
     pub retry: RetryPolicy,
     /// How long one attempt may take.

@@ -18,6 +18,7 @@ pub(super) struct Resolved {
     pub(super) pool: Option<String>,
     pub(super) cache: CachePolicy,
     pub(super) env: BTreeMap<String, String>,
+    pub(super) secrets: Vec<String>,
 }
 
 /// The settings of a step; `scope` is what expressions in its environment see.
@@ -47,6 +48,10 @@ pub(super) fn resolve(defaults: &Settings, own: &Settings, scope: &Scope<'_>, mi
         Some(Cache::Refresh) => CachePolicy::Refresh,
         Some(Cache::Off) => CachePolicy::Off,
     };
+    let mut secrets: Vec<String> =
+        defaults.secrets.iter().chain(&own.secrets).map(|secret| secret.value.clone()).collect();
+    secrets.sort();
+    secrets.dedup();
     let mut env = BTreeMap::new();
     for (name, node) in defaults.env.iter().chain(&own.env) {
         let text = match scope.resolve(node, mistakes).to_json() {
@@ -63,5 +68,6 @@ pub(super) fn resolve(defaults: &Settings, own: &Settings, scope: &Scope<'_>, mi
         pool: own.pool.clone().or_else(|| defaults.pool.clone()),
         cache,
         env,
+        secrets,
     }
 }

@@ -11,6 +11,7 @@ mod order;
 mod process;
 mod report;
 mod reporter;
+mod secrets;
 
 pub use claim::{Claim, ClaimError};
 pub use folder::AttemptFolder;

@@ -62,6 +62,9 @@ pub struct WorkOrder {
     /// Environment variables for commands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The names of environment variables that hold secrets, which the worker resolves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// What the manifest says about purpose, and what gates have said so far; see `plan::Record`.
     #[serde(default)]
     pub record: Value,

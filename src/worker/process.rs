@@ -17,6 +17,7 @@ use super::claim::{Claim, ClaimError};
 use super::folder::{AttemptFolder, create_once, read_json};
 use super::report::{Failure, Report, ReportedEnd};
 use super::reporter::PipeReporter;
+use super::secrets;
 use crate::artifact::ArtifactStore;
 use crate::step::{Fault, InputArtifact, StepContext, StepError, StepOutcome, StepRegistry, Surroundings};
 
@@ -120,6 +121,8 @@ fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Re
             (name.clone(), artifacts)
         })
         .collect();
+    let mut env = order.env.clone();
+    env.extend(secrets::resolve(&order.secrets)?);
     let surroundings = Surroundings {
         inputs,
         base_folder: order.base_folder.clone(),
@@ -130,7 +133,7 @@ fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Re
         threads: order.threads,
         memory_bytes: order.memory_bytes,
         record: order.record.clone(),
-        env: order.env.clone(),
+        env,
     };
     fs::create_dir_all(folder.scratch())?;
     fs::create_dir_all(&order.checkpoint)?;

@@ -32,6 +32,7 @@ fn order(state: &Path, command: &str, outputs: serde_json::Value) -> WorkOrder {
         threads: 1,
         memory_bytes: None,
         env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
+        secrets: Vec::new(),
         record: json!({}),
     }
 }

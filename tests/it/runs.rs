@@ -244,3 +244,23 @@ fn an_artifact_that_was_tampered_with_is_found_and_healed() {
     assert_eq!(again.state("second"), "succeeded");
     assert_eq!(fs::read_to_string(&blob).unwrap(), "hello");
 }
+
+#[test]
+fn a_secret_reaches_the_command_and_nothing_that_is_kept() {
+    let manifest = r#"
+version: 1
+pipeline: secretive
+data_engineering:
+  steps:
+    login: {run: 'printf "%s" "$TOKEN" | wc -c > "$PHASELINE_OUTPUT_LENGTH"', outputs: {length: file}, secrets: [TOKEN]}
+"#;
+    let missing = Project::with_manifest(manifest).run(&["run", "pipeline.yaml", "--json"]).expect(1);
+    assert_eq!(missing.json()["steps"]["login"]["error"]["code"], "secret_missing");
+    let project = Project::with_manifest(manifest);
+    let elsewhere = Project::new();
+    let file = elsewhere.write("token", "planted-4711\n");
+    let project = project.env("TOKEN_FILE", file.to_str().unwrap());
+    project.run(&["run", "pipeline.yaml"]).expect(0);
+    let kept = Command::new("grep").args(["-r", "planted-4711"]).current_dir(project.path()).output().unwrap();
+    assert!(kept.stdout.is_empty(), "{}", String::from_utf8_lossy(&kept.stdout));
+}

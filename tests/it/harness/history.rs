@@ -68,6 +68,7 @@ pub(crate) fn planned(name: &str, phase: Phase, kind: &str, params: Value) -> Pl
         cache: CachePolicy::Reuse,
         seed: 7,
         env: BTreeMap::new(),
+        secrets: vec![],
         retry: RetryPolicy::default(),
         timeout: None,
         resources: Resources::default(),

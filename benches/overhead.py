@@ -99,6 +99,8 @@ def main():
     rows = []
     try:
         measure(work, arguments, rows)
+    except SystemExit as error:
+        print(f"a peer did not run: {error}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     base = {workload: seconds for workload, tool, seconds in rows if tool == "make"}
@@ -156,7 +158,7 @@ def peers(work, venvs, runs, rows):
     rows.append(("W3 first", "Luigi", median([*call, "graph_tasks", "Last"], 3, no_outputs, cwd=work, env=env)))
     rows.append(("W3 no-op", "Luigi", median([*call, "graph_tasks", "Last"], runs, cwd=work, env=env)))
 
-    prefect = venv(venvs / "prefect", "prefect==3.8.8")
+    prefect = venv(venvs / "prefect", "prefect==3.8.8", "fastapi<0.140")
     (work / "flow.py").write_text(PREFECT)
     env = dict(os.environ, PREFECT_HOME=str(work / "prefect"), PREFECT_SERVER_ANALYTICS_ENABLED="false",
                PREFECT_LOGGING_LEVEL="WARNING")

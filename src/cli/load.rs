@@ -2,9 +2,19 @@
 
 use std::path::Path;
 
+use super::{Exit, output};
 use crate::manifest::Rejected;
 use crate::plan::{self, Overrides, Plan};
 use crate::step::StepRegistry;
+
+/// Ends a command whose manifest was refused: with `--json` by a document, else by the report of the error.
+pub(super) fn refuse(rejected: Rejected, as_json: bool) -> anyhow::Result<Exit> {
+    if !as_json {
+        return Err(rejected.into());
+    }
+    output::json(&serde_json::json!({"errors": rejected.to_json()}))?;
+    Ok(Exit::Usage)
+}
 
 /// The plan of a manifest under `--set` settings.
 ///

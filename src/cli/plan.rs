@@ -31,11 +31,7 @@ pub(super) struct Args {
 pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     let plan = match load::plan(&args.file, &args.settings) {
         Ok(plan) => plan,
-        Err(rejected) if args.json => {
-            output::json(&json!({"errors": rejected.to_json()}))?;
-            return Ok(Exit::Usage);
-        }
-        Err(rejected) => return Err(rejected.into()),
+        Err(rejected) => return load::refuse(rejected, args.json),
     };
     if args.dot {
         output::write(plan.dot().as_bytes())?;

@@ -12,7 +12,7 @@ use crate::executor::{Ended, Executor, ExecutorError};
 use crate::id::{AttemptId, OutputName, RunId, StepName};
 use crate::plan::PlannedStep;
 use crate::step::{Fault, StepOutcome, StepRegistry};
-use crate::worker::{Failure, Report, ReportedEnd};
+use crate::worker::{Failure, Report, ReportedEnd, with_causes};
 
 /// How often and after which waits an executor that cannot be asked is asked again.
 const ASK_AGAIN: [Duration; 4] =
@@ -191,14 +191,7 @@ pub(super) fn no_gpu() -> Failure {
 
 /// An attempt that the executor could not start.
 pub(super) fn not_started(error: &ExecutorError) -> Failure {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message.push_str(": ");
-        message.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Failure { fault: Fault::Environment, code: "not_started".to_owned(), message, help: None }
+    Failure { fault: Fault::Environment, code: "not_started".to_owned(), message: with_causes(error), help: None }
 }
 
 /// The outputs that a step must not end without: all planned ones that its kind does not call optional.

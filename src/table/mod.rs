@@ -9,11 +9,9 @@ mod parquet;
 pub mod roles;
 pub mod sketch;
 pub mod statistics;
-mod summary;
 mod value;
 
 pub use canonical::{MICROSECONDS, canonical, canonical_type, cast};
 pub use error::TableError;
 pub use parquet::{BATCH_ROWS, TableReader, TableWriter};
-pub use summary::{Summary, summary};
 pub use value::{iso_date, iso_timestamp, json_value};

@@ -18,4 +18,4 @@ pub use folder::AttemptFolder;
 pub use message::WorkerMessage;
 pub use order::{OrderedInput, WorkOrder};
 pub use process::{EXIT_CLAIMED, WORKER_COMMAND, main_if_worker};
-pub use report::{Failure, Report, ReportedEnd};
+pub use report::{Failure, Report, ReportedEnd, with_causes};

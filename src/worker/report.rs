@@ -22,19 +22,24 @@ pub struct Failure {
     pub help: Option<String>,
 }
 
+/// What an error says, followed by its chain of causes.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    message
+}
+
 impl From<&StepError> for Failure {
     fn from(error: &StepError) -> Failure {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
         Failure {
             fault: error.fault(),
             code: error.code().to_owned(),
-            message,
+            message: with_causes(error),
             help: error.remedy().map(str::to_owned),
         }
     }

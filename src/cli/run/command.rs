@@ -6,7 +6,7 @@ use anyhow::Context;
 use chrono::Utc;
 
 use super::drive::{Driver, Format, interrupted};
-use crate::cli::{Exit, Settings, UsageError, load, output, parts};
+use crate::cli::{Exit, Settings, UsageError, load, parts};
 use crate::engine::{NewRun, RunOptions};
 use crate::id::{RunId, StepName};
 use crate::manifest::Source;
@@ -38,11 +38,7 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
     let format = if args.json { Format::Json } else { Format::Text };
     let plan = match load::plan(&args.file, &args.set) {
         Ok(plan) => plan,
-        Err(rejected) if args.json => {
-            output::json(&serde_json::json!({"errors": rejected.to_json()}))?;
-            return Ok(Exit::Usage);
-        }
-        Err(rejected) => return Err(rejected.into()),
+        Err(rejected) => return load::refuse(rejected, args.json),
     };
     // Read again for the record; a plan holds the digest of its text only.
     let source = Source::read(&args.file)?;

@@ -12,6 +12,7 @@
 //! - *gate*: an expression over measured values; its *verdict* decides whether a run may go on.
 //! - *endpoint*: a name under which a deployed model answers. *lineage*: what came from what.
 
+pub mod fault;
 pub mod id;
 pub mod phase;
 

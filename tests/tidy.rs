@@ -12,6 +12,7 @@ const LAYERS: &[&str] = &[
     "daemon",
     "api",
     "serve",
+    "control",
     "store",
     "lineage",
     "engine",
@@ -25,6 +26,7 @@ const LAYERS: &[&str] = &[
     "expr",
     "table",
     "telemetry",
+    "fault",
     "phase",
     "id",
 ];
@@ -39,7 +41,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/"]),
     ("petgraph", &["src/plan/"]),
     ("datafusion", &["src/bin/phaseline-sql.rs", "src/step/data_engineering/sql"]),
-    ("reqwest", &["src/step/understanding/", "src/cli/"]),
+    ("reqwest", &["src/step/understanding/", "src/cli/", "src/daemon/"]),
+    ("utoipa", &["src/api/"]),
+    ("croner", &["src/daemon/", "src/manifest/"]),
+    ("lettre", &["src/daemon/"]),
+    ("prometheus_client", &["src/api/", "src/telemetry.rs"]),
 ];
 
 /// The longest file, tests included, in lines.

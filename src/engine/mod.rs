@@ -50,6 +50,6 @@ pub use files::{FileDigests, NoDigest};
 pub use forecast::{Forecast, Will, forecast};
 pub use memory::MemoryLog;
 pub use options::{RunOptions, Selection, UnknownStep};
-pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, RunLog, StoredRun};
+pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, Origin, RunLog, StoredRun};
 pub use run::Run;
 pub use state::{GateState, Made, RunningAttempt, Setback, StepEnd, StepRecord, StepState};

@@ -73,6 +73,21 @@ pub struct NewRun {
     pub environment: Value,
     /// What was asked with it: `--from`, `--only`, `--refresh`.
     pub options: Value,
+    /// What made it and how urgent it is.
+    pub origin: Origin,
+}
+
+/// What made a run, besides the person who asked, and how urgent it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Runs with a higher number get slots first.
+    pub priority: i32,
+    /// The trigger that fired.
+    pub trigger: Option<String>,
+    /// The run that it repeats.
+    pub rerun_of: Option<RunId>,
+    /// The backfill that it belongs to.
+    pub backfill: Option<String>,
 }
 
 /// A run as stored, without its events.
@@ -104,6 +119,9 @@ pub struct Lease {
 pub trait RunLog: Send + Sync {
     /// Records a run and gives its creator the lease for `lease_for`.
     async fn create(&self, run: NewRun, owner: &str, lease_for: Duration) -> Result<Lease, EngineError>;
+
+    /// Records a run that nobody drives yet: any daemon may claim it.
+    async fn submit(&self, run: NewRun) -> Result<(), EngineError>;
 
     /// Appends events whose first has sequence number `expected_next`, and projects them into the lineage tables in
     /// the same transaction. Refused unless the lease is held and nothing else was appended meanwhile.

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Engine, EngineSettings, MemoryLog, NewRun, RunOptions};
+use super::{Engine, EngineSettings, MemoryLog, NewRun, Origin, RunOptions};
 use crate::artifact::{ArtifactKind, ArtifactRef, ArtifactStore, Digest};
 use crate::executor::{Ended, Executor, ExecutorError, Found};
 use crate::id::{AttemptId, RunId, StepName};
@@ -265,5 +265,6 @@ pub(crate) fn new_run(plan: Plan, number: u128, options: &RunOptions) -> NewRun 
         requested_by: "test".to_owned(),
         environment: Value::Null,
         options: options.to_value(),
+        origin: Origin::default(),
     }
 }

@@ -7,6 +7,7 @@ use super::rows::insert;
 use super::time::text;
 use super::{Store, StoreError, models, rows};
 use crate::engine::{EngineError, Lease, RunEvent};
+use crate::fault;
 use crate::id::RunId;
 use crate::lineage::{Projection, project};
 
@@ -48,7 +49,9 @@ impl Store {
         write_keys(&mut session, run, &projection).await?;
         models::register(&mut session, run, &projection.registrations).await?;
         end_reservations(&mut session, run, &projection).await?;
+        fault::point("append.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
+        fault::point("append.after_commit").map_err(sqlx::Error::Io)?;
         Ok(())
     }
 }
@@ -214,7 +217,7 @@ mod tests {
 
     use super::*;
     use crate::artifact::Digest;
-    use crate::engine::{Happening, NewRun, RunLog};
+    use crate::engine::{Happening, NewRun, Origin, RunLog};
     use crate::plan::{Plan, Record};
     use crate::store::StoreUrl;
 
@@ -240,6 +243,7 @@ mod tests {
             requested_by: "cli".to_owned(),
             environment: json!({}),
             options: json!({}),
+            origin: Origin::default(),
         }
     }
 

@@ -30,37 +30,21 @@ impl Store {
             }
         }
         let expires_ms = session.now_ms().await? + milliseconds(lease_for);
-        let sql = "insert into runs (run_id, pipeline, manifest_path, manifest_digest, requested_by, git_commit,
-                program_version, host, state, created_at, next_seq, lease_owner, lease_epoch, lease_expires_ms)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9, 1, $10, 1, $11)";
-        let values: Vec<Value> = vec![
-            new.id.to_string().into(),
-            new.plan.pipeline.as_str().into(),
-            new.manifest_path.as_str().into(),
-            new.plan.manifest_digest.to_string().into(),
-            new.requested_by.as_str().into(),
-            fact(&new.environment, &["git_commit", "git.commit"]).into(),
-            fact(&new.environment, &["program_version", "version"]).into(),
-            fact(&new.environment, &["host", "host.name"]).into(),
-            text(new.created_at).into(),
-            owner.into(),
-            expires_ms.into(),
-        ];
-        session.execute(sql, values).await?;
-        let json = |value: &Json| Value::from(to_string(value).expect("JSON is plain data"));
-        let sql = "insert into run_definitions (run_id, plan, manifest_text, environment, options)
-            values ($1, $2, $3, $4, $5)";
-        let values: Vec<Value> = vec![
-            new.id.to_string().into(),
-            to_string(&new.plan).expect("a plan is plain data").into(),
-            new.manifest_text.as_str().into(),
-            json(&new.environment),
-            json(&new.options),
-        ];
-        session.execute(sql, values).await?;
-        write_plan(&mut session, new).await?;
+        record(&mut session, new, Some((owner, expires_ms))).await?;
         session.commit().await?;
         Ok(lease)
+    }
+
+    /// One try of [`crate::engine::RunLog::submit`].
+    pub(super) async fn submit_once(&self, new: &NewRun, is_repeated: bool) -> Result<(), AppendError> {
+        let mut session = self.database.begin(Access::Write).await?;
+        let sql = "select run_id from runs where run_id = $1";
+        if is_repeated && !session.fetch(sql, vec![new.id.to_string().into()]).await?.is_empty() {
+            return Ok(());
+        }
+        record(&mut session, new, None).await?;
+        session.commit().await?;
+        Ok(())
     }
 
     /// One try of [`crate::engine::RunLog::claim`].
@@ -136,6 +120,51 @@ impl Store {
         session.commit().await?;
         Ok(())
     }
+}
+
+/// Writes a new run. Its creator may drive it at once and gets the lease, `holder`; without one any daemon may claim it.
+pub(super) async fn record(
+    session: &mut Session<'_>,
+    new: &NewRun,
+    holder: Option<(&str, i64)>,
+) -> Result<(), sqlx::Error> {
+    let (owner, expires_ms) = holder.unzip();
+    let sql = "insert into runs (run_id, pipeline, manifest_path, manifest_digest, requested_by, git_commit,
+            program_version, host, state, created_at, next_seq, lease_owner, lease_epoch, lease_expires_ms,
+            shared, priority, fired_by, rerun_of, backfill_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9, 1, $10, $11, $12, $13, $14, $15, $16, $17)";
+    let values: Vec<Value> = vec![
+        new.id.to_string().into(),
+        new.plan.pipeline.as_str().into(),
+        new.manifest_path.as_str().into(),
+        new.plan.manifest_digest.to_string().into(),
+        new.requested_by.as_str().into(),
+        fact(&new.environment, &["git_commit", "git.commit"]).into(),
+        fact(&new.environment, &["program_version", "version"]).into(),
+        fact(&new.environment, &["host", "host.name"]).into(),
+        text(new.created_at).into(),
+        owner.into(),
+        i64::from(holder.is_some()).into(),
+        expires_ms.unwrap_or(0).into(),
+        holder.is_none().into(),
+        i64::from(new.origin.priority).into(),
+        new.origin.trigger.as_deref().into(),
+        new.origin.rerun_of.map(|run| run.to_string()).into(),
+        new.origin.backfill.as_deref().into(),
+    ];
+    session.execute(sql, values).await?;
+    let json = |value: &Json| Value::from(to_string(value).expect("JSON is plain data"));
+    let sql = "insert into run_definitions (run_id, plan, manifest_text, environment, options)
+        values ($1, $2, $3, $4, $5)";
+    let values: Vec<Value> = vec![
+        new.id.to_string().into(),
+        to_string(&new.plan).expect("a plan is plain data").into(),
+        new.manifest_text.as_str().into(),
+        json(&new.environment),
+        json(&new.options),
+    ];
+    session.execute(sql, values).await?;
+    write_plan(session, new).await
 }
 
 /// The first of `names`, which may be paths joined by dots, that `environment` has as a text.

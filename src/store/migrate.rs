@@ -26,11 +26,11 @@ macro_rules! migrations {
     };
 }
 
-static SQLITE: LazyLock<Migrator> = migrations!("sqlite": 1 "0001_tables", 2 "0002_lineage_views");
-static POSTGRES: LazyLock<Migrator> = migrations!("postgres": 1 "0001_tables", 2 "0002_lineage_views");
+static SQLITE: LazyLock<Migrator> = migrations!("sqlite": 1 "0001_tables", 2 "0002_lineage_views", 3 "0003_daemon");
+static POSTGRES: LazyLock<Migrator> = migrations!("postgres": 1 "0001_tables", 2 "0002_lineage_views", 3 "0003_daemon");
 
 /// The version of the newest migration.
-const NEWEST: i64 = 2;
+const NEWEST: i64 = 3;
 
 /// Any number will do, as long as every version of the program takes the same one.
 const LOCK: &str = "select pg_advisory_xact_lock(7074387115)";

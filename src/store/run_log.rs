@@ -33,6 +33,10 @@ impl RunLog for Store {
         retried!(self, "record a run", retry => self.create_once(&run, owner, lease_for, retry.is_repeated()))
     }
 
+    async fn submit(&self, run: NewRun) -> Result<(), EngineError> {
+        retried!(self, "record a run", retry => self.submit_once(&run, retry.is_repeated()))
+    }
+
     async fn append(&self, lease: &Lease, expected_next: u64, events: &[RunEvent]) -> Result<(), EngineError> {
         retried!(self, "append events", retry => self.append_once(lease, expected_next, events, retry.is_repeated()))
     }

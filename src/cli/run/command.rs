@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::drive::{Driver, Format, interrupted};
 use crate::cli::{Exit, Settings, UsageError, load, parts};
-use crate::engine::{NewRun, RunOptions};
+use crate::engine::{NewRun, Origin, RunOptions};
 use crate::id::{RunId, StepName};
 use crate::manifest::Source;
 
@@ -54,6 +54,7 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         requested_by: "cli".to_owned(),
         environment: environment.clone(),
         options: options.to_value(),
+        origin: Origin::default(),
     };
     parts::runtime()?.block_on(async {
         let store = parts::store(settings).await?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexMap;
 use phaseline::artifact::{ArtifactKind, ArtifactRef, Digest};
-use phaseline::engine::{CacheKey, Happening, InputBinding, KeyParts, NewRun, RunEvent};
+use phaseline::engine::{CacheKey, Happening, InputBinding, KeyParts, NewRun, Origin, RunEvent};
 use phaseline::id::{AttemptId, RunId, StepName};
 use phaseline::phase::Phase;
 use phaseline::plan::{
@@ -115,6 +115,7 @@ pub(crate) fn new_run(id: RunId, plan: Plan, created_at: DateTime<Utc>) -> NewRu
         requested_by: "cli".to_owned(),
         environment: json!({"git_commit": "0f3c9a1", "program_version": "0.1.0", "host": "alpha"}),
         options: json!({"only": null}),
+        origin: Origin::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::to_string;
 use super::connection::{Access, Many, Session, Value};
 use super::rows::insert;
 use super::time::text;
-use super::{Store, StoreError, models, rows};
+use super::{Store, StoreError, models, outbox, rows};
 use crate::engine::{EngineError, Lease, RunEvent};
 use crate::fault;
 use crate::id::RunId;
@@ -44,6 +44,7 @@ impl Store {
             return Err(refusal(&mut session, lease, expected_next, now_ms).await?.into());
         }
         write_events(&mut session, run, events).await?;
+        outbox::publish(&mut session, run, events, now_ms).await?;
         rows::write(&mut session, run, &projection).await?;
         write_run(&mut session, run, &projection).await?;
         write_keys(&mut session, run, &projection).await?;

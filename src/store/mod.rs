@@ -12,6 +12,7 @@ mod lease;
 mod migrate;
 mod models;
 mod open;
+mod outbox;
 pub mod queries;
 mod retry;
 mod rows;
@@ -21,4 +22,5 @@ mod url;
 
 pub use error::StoreError;
 pub use open::Store;
+pub use outbox::{InvalidOutboxCursor, OutboxCursor, PublishedEvent};
 pub use url::{InvalidStoreUrl, StoreUrl};

@@ -14,6 +14,7 @@ mod lineage;
 mod lineage_questions;
 mod manifests;
 mod outage;
+mod outbox;
 mod querying;
 mod runs;
 mod serving;

@@ -277,6 +277,12 @@ prefixed_uuid!(
     "att_",
     "attempt id"
 );
+prefixed_uuid!(
+    /// The id of something asked of a run, shown as `req_…`.
+    RequestId,
+    "req_",
+    "request id"
+);
 
 #[cfg(test)]
 mod tests {

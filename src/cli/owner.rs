@@ -8,7 +8,7 @@ const IDENTITY: &str = " process ";
 /// The name of this process as the holder of leases.
 pub(super) fn this_process() -> String {
     let Claim { pid, start_ticks, boot } = Claim::of_this_process();
-    format!("{}{IDENTITY}{pid} {start_ticks} {boot} {}", super::parts::host(), process_namespace())
+    format!("{}{IDENTITY}{pid} {start_ticks} {boot} {}", crate::control::host(), process_namespace())
 }
 
 /// Whether `owner` names a process of this machine that does not run any more. What cannot be known is not gone.
@@ -18,7 +18,7 @@ pub(super) fn is_gone(owner: &str) -> bool {
     let [pid, start_ticks, boot, namespace] = parts.as_slice() else { return false };
     let (Ok(pid), Ok(start_ticks)) = (pid.parse(), start_ticks.parse()) else { return false };
     // A container sees other process ids than its host: only within one namespace they mean the same.
-    host == super::parts::host()
+    host == crate::control::host()
         && *namespace == process_namespace()
         && !Claim { pid, start_ticks, boot: (*boot).to_owned() }.is_alive()
 }

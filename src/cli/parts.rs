@@ -1,11 +1,9 @@
 //! Puts the parts together from the settings: database, artifacts, executor, engine.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{Settings, owner};
@@ -51,34 +49,4 @@ pub(super) fn engine(
     };
     let store = Arc::new(store.clone());
     Ok((Engine::new(store.clone(), store, Arc::new(executor), artifacts, engine_settings), messages))
-}
-
-/// The name of this machine.
-pub(super) fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
-}
-
-/// What somebody needs to know to reproduce a run of a manifest in `folder`.
-pub(super) fn environment(folder: &Path) -> Value {
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "host": host(),
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "device": "cpu",
-        "git_commit": git_commit(folder),
-    })
-}
-
-/// The commit of the repository that holds `folder`, with `+changes` if files differ from it; null outside of one.
-fn git_commit(folder: &Path) -> Option<String> {
-    let folder = std::path::absolute(folder).ok()?;
-    if !folder.ancestors().any(|ancestor| ancestor.join(".git").exists()) {
-        return None;
-    }
-    let describe = ["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"];
-    let output = Command::new("git").arg("-C").arg(&folder).args(describe).output().ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !commit.is_empty()).then_some(commit)
 }

@@ -25,7 +25,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
         store.end_lease_of(id, super::owner::is_gone).await?;
         let plan = store.run(id).await?.plan;
         let artifacts = parts::artifacts(settings)?;
-        let environment = parts::environment(&plan.base_folder);
+        let environment = crate::control::environment(&plan.base_folder);
         let (engine, messages) = parts::engine(settings, &store, artifacts.clone(), environment)?;
         let mut driver = Driver { engine, messages, artifacts };
         let work = driver.drive(&plan, settings, format, |engine, cancel| engine.resume(id, "cli", cancel));

@@ -71,7 +71,15 @@ pub fn load(path: &Path) -> Result<Manifest, Rejected> {
 /// # Errors
 /// Nothing can be read at all.
 pub fn load_with_mistakes(path: &Path) -> Result<Manifest, Rejected> {
-    let mut manifest = parse_with_mistakes(Source::read(path)?)?;
+    read_with_mistakes(Source::read(path)?)
+}
+
+/// The same for a text that was read before; the text files that it names are looked for in its folder.
+///
+/// # Errors
+/// Nothing can be read at all.
+pub fn read_with_mistakes(source: Arc<Source>) -> Result<Manifest, Rejected> {
+    let mut manifest = parse_with_mistakes(source)?;
     let folder = manifest.source.folder.clone();
     for step in &mut manifest.steps {
         let before = manifest.mistakes.len();

@@ -24,7 +24,7 @@ mod settings;
 mod step;
 mod trigger;
 
-pub use document::{Manifest, load, load_with_mistakes, parse};
+pub use document::{Manifest, load, load_with_mistakes, parse, read_with_mistakes};
 pub use gate::{GateDecl, Reaction};
 pub use nearest::{nearest, suggest};
 pub use node::{Entry, Node, Yaml};

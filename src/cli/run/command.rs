@@ -44,7 +44,7 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
     let source = Source::read(&args.file)?;
     let options = RunOptions { from: args.from, only: args.only, refresh: args.refresh };
     options.check(&plan).map_err(|error| UsageError::new(error.to_string()))?;
-    let environment = parts::environment(&plan.base_folder);
+    let environment = crate::control::environment(&plan.base_folder);
     let new = NewRun {
         id: RunId::generate(),
         plan: plan.clone(),

@@ -1,15 +1,18 @@
 //! What the command line and the server ask, one file for each subject.
 
 mod artifacts;
+mod decisions;
 mod diff;
 mod endpoints;
 mod lineage;
+mod manifests;
 mod models;
 mod runs;
 mod show;
 mod sql;
 
 pub use artifacts::ArtifactDetail;
+pub use decisions::AskedDecision;
 pub use diff::{Difference, MetricDifference, RunDiff};
 pub use endpoints::Endpoint;
 pub use lineage::{Direction, LineageGraph, LineageNode};

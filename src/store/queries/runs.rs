@@ -61,6 +61,12 @@ impl Store {
         rows.iter().map(summary).collect()
     }
 
+    /// One run in brief.
+    pub async fn run_summary(&self, run: RunId) -> Result<RunSummary, StoreError> {
+        let mut session = self.read("read a run").await?;
+        self.summary(&mut session, run).await
+    }
+
     pub(super) async fn summary(&self, session: &mut Session<'_>, run: RunId) -> Result<RunSummary, StoreError> {
         let now_ms = session.now_ms().await?;
         let sql = format!("{SELECT} where r.run_id = $2");

@@ -68,6 +68,11 @@ mod tests {
             done: 9,
             reused: 4,
             failed: 0,
+            priority: 0,
+            parked: None,
+            fired_by: None,
+            rerun_of: None,
+            backfill: None,
         };
         let interrupted = RunSummary { state: "interrupted".to_owned(), seconds: None, ..run.clone() };
         insta::assert_snapshot!(text(&[run, interrupted]), @r"

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::connection::{Row, Session};
 use super::super::{Store, StoreError};
+use super::page::{KeyKind, Listing, Order, Page, PageRequest, row};
 use super::{not_found, parsed};
 use crate::artifact::{ArtifactRef, Digest};
 
@@ -26,6 +27,35 @@ pub struct ArtifactDetail {
     pub output: Option<String>,
     /// When.
     pub created_at: String,
+    /// When its bytes were freed; none while they are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected_at: Option<String>,
+}
+
+row! {
+    /// An artifact in a list.
+    pub struct ArtifactSummary {
+        /// Its digest.
+        pub digest: String,
+        /// `table`, `model`, `transform`, `report` or `file`.
+        pub kind: String,
+        /// Size.
+        pub bytes: i64,
+        /// Rows, for tables.
+        pub rows: Option<i64>,
+        /// The pipeline that made it first.
+        pub pipeline: String,
+        /// The run.
+        pub run_id: String,
+        /// The step.
+        pub step: String,
+        /// The output; none for a bundle made in passing.
+        pub output: Option<String>,
+        /// When.
+        pub created_at: String,
+        /// When its bytes were freed; none while they are kept.
+        pub collected_at: Option<String>,
+    }
 }
 
 impl Store {
@@ -37,6 +67,26 @@ impl Store {
         let mut session = self.read("look for an artifact").await?;
         find(&mut session, prefix).await
     }
+
+    /// Artifacts, newest first: those that a run made or reused, or all; `kind` narrows them down.
+    pub async fn artifacts_page(
+        &self,
+        run: Option<&str>,
+        kind: Option<&str>,
+        request: &PageRequest,
+    ) -> Result<Page<ArtifactSummary>, StoreError> {
+        let mut session = self.read("list artifacts").await?;
+        let sql = "select a.digest, a.kind, a.bytes, a.rows, r.pipeline, a.run_id, a.step, a.output, a.created_at,
+                a.collected_at
+            from artifacts a join runs r on r.run_id = a.run_id
+            where ($1 = '' or a.digest in (select o.digest from step_outputs o where o.run_id = $1))
+                and ($2 = '' or a.kind = $2)";
+        let columns = &[("a.created_at", KeyKind::Text), ("a.digest", KeyKind::Text)];
+        let values = vec![run.unwrap_or_default().into(), kind.unwrap_or_default().into()];
+        Listing { sql: sql.to_owned(), values, order: Order { columns, is_descending: true } }
+            .page(&mut session, request, ArtifactSummary::read)
+            .await
+    }
 }
 
 pub(super) async fn find(session: &mut Session<'_>, prefix: &str) -> Result<ArtifactDetail, StoreError> {
@@ -47,7 +97,8 @@ pub(super) async fn find(session: &mut Session<'_>, prefix: &str) -> Result<Arti
         return Err(not_found(format!("`{prefix}` is not the beginning of a digest"), help));
     }
     // Everything that begins with these digits lies between them and them followed by a letter after `f`.
-    let sql = "select a.digest, a.kind, a.bytes, a.rows, r.pipeline, a.run_id, a.step, a.output, a.created_at
+    let sql = "select a.digest, a.kind, a.bytes, a.rows, r.pipeline, a.run_id, a.step, a.output, a.created_at,
+            a.collected_at
         from artifacts a join runs r on r.run_id = a.run_id
         where a.digest >= $1 and a.digest < $2 order by a.digest limit 2";
     let rows = session.fetch(sql, vec![prefix.as_str().into(), format!("{prefix}g").into()]).await?;
@@ -69,6 +120,7 @@ fn detail(row: &Row) -> Result<ArtifactDetail, StoreError> {
         step: row.get("step")?,
         output: row.get("output")?,
         created_at: row.get("created_at")?,
+        collected_at: row.get("collected_at")?,
     })
 }
 

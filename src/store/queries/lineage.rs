@@ -19,7 +19,7 @@ pub enum Direction {
 }
 
 /// One artifact in a lineage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LineageNode {
     /// Its digest.
     pub digest: String,
@@ -44,7 +44,7 @@ pub struct LineageNode {
 }
 
 /// An artifact with everything on one side of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LineageGraph {
     /// The digest of the artifact that was asked about.
     pub root: String,

@@ -6,18 +6,30 @@ mod diff;
 mod endpoints;
 mod lineage;
 mod manifests;
+mod measured;
 mod models;
+mod operations;
+mod page;
+mod pipelines;
+mod progress;
 mod runs;
 mod show;
 mod sql;
 
-pub use artifacts::ArtifactDetail;
+pub use artifacts::{ArtifactDetail, ArtifactSummary};
 pub use decisions::AskedDecision;
 pub use diff::{Difference, MetricDifference, RunDiff};
 pub use endpoints::Endpoint;
 pub use lineage::{Direction, LineageGraph, LineageNode};
-pub use models::ModelVersion;
-pub use runs::RunSummary;
+pub use measured::{AttemptSummary, MetricFilter, MetricValue};
+pub use models::{ModelSummary, ModelVersion};
+pub use operations::{
+    ApprovalSummary, AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary,
+};
+pub use page::{Page, PageRequest};
+pub use pipelines::{PipelineSummary, TriggerSummary};
+pub use progress::{LoggedEvent, Progress, RunLease};
+pub use runs::{RunFilter, RunSummary};
 pub use show::{AttemptError, GateDetail, MeasuredValue, OutputDetail, RunDetail, StepDetail};
 pub use sql::QueryResult;
 

@@ -5,9 +5,26 @@ use serde::Serialize;
 use super::super::connection::Row;
 use super::super::{Store, StoreError};
 use super::not_found;
+use super::page::{KeyKind, Listing, Order, Page, PageRequest, row};
+
+row! {
+    /// A registered model.
+    pub struct ModelSummary {
+        /// Its name, which is also the endpoint's.
+        pub model: String,
+        /// How many versions it has.
+        pub versions: i64,
+        /// The latest.
+        pub latest: i64,
+        /// The version that its endpoint answers with; none without an endpoint.
+        pub serving: Option<i64>,
+        /// When the latest was registered.
+        pub registered_at: String,
+    }
+}
 
 /// A version of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ModelVersion {
     /// The model, which is also the endpoint's name.
     pub model: String,
@@ -39,6 +56,26 @@ impl Store {
         let mut session = self.read("list models").await?;
         let sql = format!("{SELECT} order by m.model, m.version desc");
         session.fetch(sql, vec![]).await?.iter().map(version).collect()
+    }
+
+    /// The models, by name.
+    pub async fn models_page(&self, request: &PageRequest) -> Result<Page<ModelSummary>, StoreError> {
+        let mut session = self.read("list models").await?;
+        let sql = "select m.model, m.versions, m.latest, e.version as serving, m.registered_at
+            from (select v.model, count(*) as versions, max(v.version) as latest, max(v.registered_at) as registered_at
+                from model_versions v group by v.model) as m
+            left join lineage_endpoints e on e.endpoint = m.model where true";
+        let order = Order { columns: &[("m.model", KeyKind::Text)], is_descending: false };
+        Listing { sql: sql.to_owned(), values: vec![], order }.page(&mut session, request, ModelSummary::read).await
+    }
+
+    /// The versions of a model, newest first.
+    pub async fn versions_page(&self, model: &str, request: &PageRequest) -> Result<Page<ModelVersion>, StoreError> {
+        let mut session = self.read("list versions of a model").await?;
+        let order = Order { columns: &[("m.version", KeyKind::Int)], is_descending: true };
+        Listing { sql: format!("{SELECT} where m.model = $1"), values: vec![model.into()], order }
+            .page(&mut session, request, version)
+            .await
     }
 
     /// The version that `text` means: `churn` for the one that serves, `churn@champion` or `churn@3`; none if no model

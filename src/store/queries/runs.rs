@@ -1,16 +1,19 @@
 //! The list of runs, and finding one by what a user types.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::super::connection::{Row, Session};
-use super::super::{Store, StoreError};
+use super::super::connection::{Row, Session, Value};
+use super::super::{Store, StoreError, time};
+use super::page::{KeyKind, Listing, Order, Page, PageRequest};
 use super::{not_found, parsed};
 use crate::id::RunId;
 
 /// One run in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RunSummary {
     /// Its id.
+    #[schema(value_type = String, example = "run_0196b2c8f5e07a3b9c1d2e3f4a5b6c7d")]
     pub run: RunId,
     /// Its pipeline.
     pub pipeline: String,
@@ -34,15 +37,42 @@ pub struct RunSummary {
     pub reused: i64,
     /// How many steps failed.
     pub failed: i64,
+    /// A higher one goes first.
+    pub priority: i64,
+    /// Why nobody drives it now, if it waits for something outside.
+    pub parked: Option<String>,
+    /// The trigger that fired it.
+    pub fired_by: Option<String>,
+    /// The run that it repeats.
+    pub rerun_of: Option<String>,
+    /// The backfill that it is part of.
+    pub backfill: Option<String>,
+}
+
+/// Which runs are wanted; what is none does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Those of this pipeline.
+    pub pipeline: Option<String>,
+    /// Those in this state, as [`RunSummary::state`] tells it.
+    pub state: Option<String>,
+    /// Those asked for at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Those fired by this trigger.
+    pub trigger: Option<String>,
+    /// Those of this backfill.
+    pub backfill: Option<String>,
 }
 
 /// How many runs are named when one is not found.
 const NAMED: usize = 3;
 
+// A shared run that nobody has begun waits for a daemon, and a parked one for somebody's decision: neither was interrupted.
 const SELECT: &str = "select r.run_id, r.pipeline,
-        case when r.finished_at is null and (r.lease_owner is null or r.lease_expires_ms <= $1) then 'interrupted'
+        case when r.finished_at is null and (r.lease_owner is null or r.lease_expires_ms <= $1)
+            and r.parked is null and not (r.shared and r.state = 'waiting') then 'interrupted'
             else r.state end as state,
-        r.manifest_path, r.requested_by, r.created_at, r.finished_at, r.seconds,
+        r.priority, r.parked, r.fired_by, r.rerun_of, r.backfill_id, r.manifest_path, r.requested_by, r.created_at, r.finished_at, r.seconds,
         (select count(*) from steps s where s.run_id = r.run_id) as steps,
         (select count(*) from steps s where s.run_id = r.run_id and s.state in ('succeeded', 'reused')) as done,
         (select count(*) from steps s where s.run_id = r.run_id and s.state = 'reused') as reused,
@@ -65,6 +95,29 @@ impl Store {
     pub async fn run_summary(&self, run: RunId) -> Result<RunSummary, StoreError> {
         let mut session = self.read("read a run").await?;
         self.summary(&mut session, run).await
+    }
+
+    /// Runs, newest first, in pages.
+    pub async fn runs_page(&self, filter: &RunFilter, request: &PageRequest) -> Result<Page<RunSummary>, StoreError> {
+        let mut session = self.read("list runs").await?;
+        let text = |wanted: &Option<String>| Value::from(wanted.clone().unwrap_or_default());
+        let values = vec![
+            session.now_ms().await?.into(),
+            text(&filter.pipeline),
+            filter.since.map(time::text).unwrap_or_default().into(),
+            text(&filter.trigger),
+            text(&filter.backfill),
+            text(&filter.state),
+        ];
+        let sql = format!(
+            "select r.* from ({SELECT} where ($2 = '' or r.pipeline = $2) and r.created_at >= $3
+                and ($4 = '' or r.fired_by = $4) and ($5 = '' or r.backfill_id = $5)) as r
+            where ($6 = '' or r.state = $6)"
+        );
+        let columns = &[("r.created_at", KeyKind::Text), ("r.run_id", KeyKind::Text)];
+        Listing { sql, values, order: Order { columns, is_descending: true } }
+            .page(&mut session, request, summary)
+            .await
     }
 
     pub(super) async fn summary(&self, session: &mut Session<'_>, run: RunId) -> Result<RunSummary, StoreError> {
@@ -126,5 +179,10 @@ fn summary(row: &Row) -> Result<RunSummary, StoreError> {
         done: row.get("done")?,
         reused: row.get("reused")?,
         failed: row.get("failed")?,
+        priority: row.get("priority")?,
+        parked: row.get("parked")?,
+        fired_by: row.get("fired_by")?,
+        rerun_of: row.get("rerun_of")?,
+        backfill: row.get("backfill_id")?,
     })
 }

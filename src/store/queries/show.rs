@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::super::connection::{Row, Session};
 use super::super::{Store, StoreError};
+use super::page::{KeyKind, Listing, Order, Page, PageRequest};
 use super::{RunSummary, json};
 use crate::id::RunId;
 
 /// A run with its params, steps and gates.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RunDetail {
     /// What the list of runs says.
     #[serde(flatten)]
@@ -31,7 +32,7 @@ pub struct RunDetail {
 }
 
 /// A step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct StepDetail {
     /// Its name.
     pub step: String,
@@ -66,7 +67,7 @@ pub struct StepDetail {
 }
 
 /// An output of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OutputDetail {
     /// Its name.
     pub output: String,
@@ -81,7 +82,7 @@ pub struct OutputDetail {
 }
 
 /// A measured value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct MeasuredValue {
     /// The metric.
     pub metric: String,
@@ -96,7 +97,7 @@ pub struct MeasuredValue {
 }
 
 /// Why an attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AttemptError {
     /// `input`, `environment` or `bug`.
     pub fault: String,
@@ -109,7 +110,7 @@ pub struct AttemptError {
 }
 
 /// A gate of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct GateDetail {
     /// Its name.
     pub gate: String,
@@ -163,18 +164,68 @@ impl Store {
     }
 }
 
+const STEPS: &str = "select step, phase, kind, state, because, why, attempts, attempt_id, seconds, reused_from,
+        started_at, finished_at, position
+    from lineage_steps where run_id = $1";
+
+impl Store {
+    /// The steps of a run in the order of the plan, in pages, without outputs and metrics; `state` narrows them down.
+    pub async fn steps_page(
+        &self,
+        run: RunId,
+        state: Option<&str>,
+        request: &PageRequest,
+    ) -> Result<Page<StepDetail>, StoreError> {
+        let mut session = self.read("list steps").await?;
+        let order = Order { columns: &[("position", KeyKind::Int)], is_descending: false };
+        let values = vec![run.to_string().into(), state.unwrap_or_default().into()];
+        Listing { sql: format!("{STEPS} and ($2 = '' or state = $2)"), values, order }
+            .page(&mut session, request, |row| Ok(step(row)?))
+            .await
+    }
+
+    /// One step of a run with its outputs and metrics; none if the run has no such step.
+    pub async fn step_detail(&self, run: RunId, name: &str) -> Result<Option<StepDetail>, StoreError> {
+        let mut session = self.read("read a step").await?;
+        let values = || vec![run.to_string().into(), name.into()];
+        let rows = session.fetch(format!("{STEPS} and step = $2"), values()).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut steps = vec![step(row)?];
+        details(&mut session, &mut steps, " and s.step = $2", values()).await?;
+        Ok(steps.pop())
+    }
+
+    /// The gates of a run, in the order of the plan.
+    pub async fn run_gates(&self, run: RunId) -> Result<Vec<GateDetail>, StoreError> {
+        let mut session = self.read("read gates").await?;
+        let sql = "select gate, phase, expression, on_fail, verdict, evidence from gates where run_id = $1
+            order by position";
+        session.fetch(sql, vec![run.to_string().into()]).await?.iter().map(gate).collect()
+    }
+}
+
 async fn steps(session: &mut Session<'_>, run: RunId) -> Result<Vec<StepDetail>, StoreError> {
     let id = || vec![run.to_string().into()];
-    let sql = "select step, phase, kind, state, because, why, attempts, attempt_id, seconds, reused_from, started_at,
-            finished_at
-        from lineage_steps where run_id = $1 order by position";
-    let mut steps: Vec<StepDetail> =
-        session.fetch(sql, id()).await?.iter().map(step).collect::<Result<_, sqlx::Error>>()?;
+    let rows = session.fetch(format!("{STEPS} order by position"), id()).await?;
+    let mut steps: Vec<StepDetail> = rows.iter().map(step).collect::<Result<_, sqlx::Error>>()?;
+    details(session, &mut steps, "", id()).await?;
+    Ok(steps)
+}
+
+/// Adds outputs, metrics and failures to `steps`, those of one run that `only` lets through.
+async fn details(
+    session: &mut Session<'_>,
+    steps: &mut [StepDetail],
+    only: &'static str,
+    values: Vec<super::super::connection::Value>,
+) -> Result<(), StoreError> {
     let place: std::collections::BTreeMap<String, usize> =
         steps.iter().enumerate().map(|(place, step)| (step.step.clone(), place)).collect();
-    let sql = "select step, output, digest, kind, rows, bytes from lineage_outputs where run_id = $1
-        order by step, output";
-    for row in session.fetch(sql, id()).await? {
+    let sql = format!(
+        "select s.step, s.output, s.digest, s.kind, s.rows, s.bytes from lineage_outputs s where s.run_id = $1{only}
+        order by s.step, s.output"
+    );
+    for row in session.fetch(sql, values.clone()).await? {
         if let Some(place) = place.get(&row.get::<String>("step")?) {
             steps[*place].outputs.push(OutputDetail {
                 output: row.get("output")?,
@@ -185,9 +236,12 @@ async fn steps(session: &mut Session<'_>, run: RunId) -> Result<Vec<StepDetail>,
             });
         }
     }
-    let sql = "select s.step, m.metric, m.slice, m.value, m.low, m.high
-        from steps s join metrics m on m.attempt_id = s.attempt_id where s.run_id = $1 order by s.step, m.position";
-    for row in session.fetch(sql, id()).await? {
+    let sql = format!(
+        "select s.step, m.metric, m.slice, m.value, m.low, m.high
+        from steps s join metrics m on m.attempt_id = s.attempt_id where s.run_id = $1{only}
+        order by s.step, m.position"
+    );
+    for row in session.fetch(sql, values.clone()).await? {
         if let Some(place) = place.get(&row.get::<String>("step")?) {
             steps[*place].metrics.push(MeasuredValue {
                 metric: row.get("metric")?,
@@ -198,10 +252,12 @@ async fn steps(session: &mut Session<'_>, run: RunId) -> Result<Vec<StepDetail>,
             });
         }
     }
-    let sql = "select a.step, a.fault, a.code, a.message, a.help
+    let sql = format!(
+        "select a.step, a.fault, a.code, a.message, a.help
         from steps s join attempts a on a.attempt_id = s.attempt_id
-        where s.run_id = $1 and s.state <> 'reused' and a.message is not null";
-    for row in session.fetch(sql, id()).await? {
+        where s.run_id = $1 and s.state <> 'reused' and a.message is not null{only}"
+    );
+    for row in session.fetch(sql, values).await? {
         if let Some(place) = place.get(&row.get::<String>("step")?) {
             steps[*place].error = Some(AttemptError {
                 fault: row.get("fault")?,
@@ -211,7 +267,7 @@ async fn steps(session: &mut Session<'_>, run: RunId) -> Result<Vec<StepDetail>,
             });
         }
     }
-    Ok(steps)
+    Ok(())
 }
 
 fn step(row: &Row) -> Result<StepDetail, sqlx::Error> {

@@ -7,11 +7,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Value, json};
 
 use super::database::{ask, short, time};
-use super::table_facts::{ColumnFacts, column_facts};
-use super::{Exit, Settings, output};
+use super::{Exit, Settings, output, table_facts};
 use crate::artifact::{ArtifactKind, ArtifactStore};
 use crate::store::queries::ArtifactDetail;
-use crate::table::TableReader;
+use crate::table::{ColumnFacts, TableReader, column_facts};
 
 /// What to do with artifacts.
 #[derive(Debug, clap::Args)]
@@ -108,9 +107,9 @@ impl Content {
     fn text(&self) -> String {
         match self {
             Content::Table { columns, head } => {
-                let facts: Vec<Vec<String>> = columns.iter().map(ColumnFacts::cells).collect();
+                let facts: Vec<Vec<String>> = columns.iter().map(table_facts::cells).collect();
                 let header: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-                format!("{}\n{}", output::table(&ColumnFacts::HEADER, &facts), output::table(&header, head))
+                format!("{}\n{}", output::table(&table_facts::HEADER, &facts), output::table(&header, head))
             }
             Content::Folder { files } => {
                 let rows: Vec<Vec<String>> =
@@ -126,7 +125,7 @@ impl Content {
     fn json(&self) -> Value {
         match self {
             Content::Table { columns, head } => json!({
-                "columns": columns.iter().map(ColumnFacts::json).collect::<Vec<_>>(),
+                "columns": columns.iter().map(table_facts::json).collect::<Vec<_>>(),
                 "head": head,
             }),
             Content::Folder { files } => {

@@ -4,6 +4,7 @@
 
 mod canonical;
 mod error;
+mod facts;
 pub mod keys;
 mod parquet;
 pub mod roles;
@@ -13,5 +14,6 @@ mod value;
 
 pub use canonical::{MICROSECONDS, canonical, canonical_type, cast};
 pub use error::TableError;
+pub use facts::{ColumnFacts, ValueRange, column_facts};
 pub use parquet::{BATCH_ROWS, TableReader, TableWriter};
 pub use value::{iso_date, iso_timestamp, json_value};

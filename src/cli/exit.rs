@@ -15,6 +15,8 @@ pub enum Exit {
     Usage,
     /// A gate rejected the run.
     Rejected,
+    /// The run waits for somebody: an approval, or the end of a pause.
+    Parked,
     /// Somebody cancelled.
     Cancelled,
 }
@@ -27,6 +29,7 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Rejected => 3,
+            Exit::Parked => 4,
             Exit::Cancelled => 130,
         }
     }

@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand. The only place besides the daemon that puts the parts together.
 //!
 //! Exit codes: 0 succeeded, 1 a step failed or the machine did, 2 the manifest or the command is wrong, 3 a gate
-//! rejected, 130 cancelled.
+//! rejected, 4 the run waits for somebody, 130 cancelled.
 
 mod artifacts;
 mod check;

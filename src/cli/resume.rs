@@ -34,7 +34,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
         if let Err(error) = &ended
             && let Some(DriveError::Engine(EngineError::Held { .. })) = error.downcast_ref()
         {
-            let help = "wait for that process, or end it; a process that died loses the run within half a minute";
+            let help = "wait for that process, or end it; a process that died loses the run within 15 seconds";
             return Err(UsageError::new(error.to_string()).help(help).into());
         }
         ended.with_context(|| super::run::interrupted(settings, id))

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::cancel::unfinished;
 use super::{By, ControlError};
-use crate::engine::RunLog;
+use crate::engine::{Request, RequestKind, RunLog};
 use crate::id::{RequestId, RunId};
 use crate::manifest::suggest;
-use crate::store::{Request, RequestKind, Store};
+use crate::store::Store;
 
 /// What somebody decides about a gate or step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub async fn decide(
         subject: Some(decision.subject),
         reason: Some(decision.reason.trim().to_owned()),
         expires_at: decision.expires_at,
-        ..Request::new(run, kind, &by.who)
+        ..Request::new(run, kind, by.who.as_str())
     };
     Ok(store.ask(request).await?)
 }

@@ -1,8 +1,9 @@
 //! Asking for the end of a run.
 
 use super::{By, ControlError};
+use crate::engine::{Request, RequestKind};
 use crate::id::{RequestId, RunId};
-use crate::store::{Request, RequestKind, Store};
+use crate::store::Store;
 
 /// Asks for the end of a run: whoever drives it ends its attempts.
 ///
@@ -11,7 +12,7 @@ use crate::store::{Request, RequestKind, Store};
 pub async fn cancel(store: &Store, run: RunId, reason: Option<&str>, by: &By) -> Result<RequestId, ControlError> {
     unfinished(store, run, "be cancelled").await?;
     Ok(store
-        .ask(Request { reason: reason.map(str::to_owned), ..Request::new(run, RequestKind::Cancel, &by.who) })
+        .ask(Request { reason: reason.map(str::to_owned), ..Request::new(run, RequestKind::Cancel, by.who.as_str()) })
         .await?)
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::state::{GateState, Made, RunningAttempt, Setback, StepEnd, StepRecord, StepState};
-use super::{Happening, InputBinding, Outcome, Run, RunEvent, SkipReason, Verdict};
+use super::{Happening, InputBinding, Outcome, Pause, Run, RunEvent, SkipReason, Verdict};
 use crate::artifact::Digest;
 use crate::id::{AttemptId, RunId, StepName};
 use crate::phase::Phase;
@@ -28,6 +28,7 @@ enum Change {
     Step(usize, Box<StepRecord>),
     Gate(usize, GateState),
     Cancel,
+    Pause(Option<Pause>),
     Resume,
     Finish(Outcome),
 }
@@ -49,6 +50,7 @@ impl Run {
                 self.count_gates();
             }
             Change::Cancel => self.cancel_requested = true,
+            Change::Pause(pause) => self.paused = pause,
             Change::Resume => self.reopen(),
             Change::Finish(outcome) => self.outcome = Some(outcome),
         }
@@ -59,6 +61,7 @@ impl Run {
     fn reopen(&mut self) {
         self.outcome = None;
         self.cancel_requested = false;
+        self.paused = None;
         for record in &mut self.steps {
             let goes_on = match &record.state {
                 StepState::Done(StepEnd::Failed(_) | StepEnd::Cancelled) => true,
@@ -162,6 +165,13 @@ impl Run {
             }
             Happening::CancelRequested { .. } if self.cancel_requested => Err("cancelling was asked before".to_owned()),
             Happening::CancelRequested { .. } => Ok(Change::Cancel),
+            Happening::RunPaused { .. } if self.cancel_requested => Err("the run is being cancelled".to_owned()),
+            Happening::RunPaused { .. } if self.paused.is_some() => Err("the run is paused".to_owned()),
+            Happening::RunPaused { by, reason } => {
+                Ok(Change::Pause(Some(Pause { by: by.clone(), reason: reason.clone() })))
+            }
+            Happening::RunUnpaused { .. } if self.paused.is_none() => Err("the run is not paused".to_owned()),
+            Happening::RunUnpaused { .. } => Ok(Change::Pause(None)),
             Happening::RunResumed { .. } => match self.outcome {
                 Some(Outcome::Rejected | Outcome::Failed | Outcome::Cancelled) => Ok(Change::Resume),
                 Some(Outcome::Succeeded) => Err("the run has succeeded".to_owned()),
@@ -189,6 +199,9 @@ impl Run {
         }
         if self.cancel_requested {
             return Err("the run is being cancelled".to_owned());
+        }
+        if self.paused.is_some() {
+            return Err("the run is paused".to_owned());
         }
         if self.board.unmet[index] > 0 || self.board.doomed.contains_key(&index) {
             return Err(format!("step `{step}` waits for another step"));

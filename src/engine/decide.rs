@@ -48,6 +48,9 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
     if run.cancel_requested {
         return run.board.running.iter().map(|index| Action::Cancel(*index)).collect();
     }
+    if run.paused.is_some() {
+        return Vec::new();
+    }
     let mut actions: Vec<Action> = Phase::ALL
         .iter()
         .filter(|phase| run.board.is_reached(**phase))
@@ -117,6 +120,7 @@ fn skips(run: &Run) -> BTreeMap<usize, SkipReason> {
 /// The seal of the success criteria, when the first step that could be tuned to them is about to begin.
 fn seal(run: &Run) -> Option<Happening> {
     let is_about_to_train = run.sealed.is_none()
+        && run.paused.is_none()
         && Phase::ALL[Phase::ModelEngineering as usize..]
             .iter()
             .any(|phase| run.board.is_reached(*phase) && !run.board.ready[*phase as usize].is_empty());

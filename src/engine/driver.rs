@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use super::attempts::required;
+use super::desk::Desk;
 use super::files::FileDigests;
 use super::forecast::{check_only, forecast};
 use super::journal::Journal;
 use super::resolve::Resolver;
-use super::run_loop::Drive;
+use super::run_loop::{Drive, End};
 use super::{
     CacheIndex, DriveError, EngineError, Happening, Lease, Limits, NewRun, Outcome, Run, RunEvent, RunLog, RunOptions,
 };
@@ -58,7 +59,7 @@ impl EngineSettings {
             state_folder: state_folder.into(),
             artifacts: artifacts.into(),
             environment: Value::Null,
-            lease_for: Duration::from_secs(30),
+            lease_for: Duration::from_secs(15),
             grace: Duration::from_secs(3),
         }
     }
@@ -67,6 +68,38 @@ impl EngineSettings {
 /// Drives runs. What one needs to end them early: a sender of the name of who asks, see [`Engine::start`].
 pub type CancelSwitch = watch::Receiver<Option<String>>;
 
+/// How a run is driven can be changed from outside while it is.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Ends the run, as cancelled by the name that it gets.
+    pub cancel: CancelSwitch,
+    /// When true, the run is left as it is for another process: no attempt is started, those that run go on.
+    pub detach: watch::Receiver<bool>,
+}
+
+impl Control {
+    /// A run that is driven to its end unless it is cancelled.
+    pub fn cancelled_by(cancel: CancelSwitch) -> Control {
+        Control { cancel, detach: watch::channel(false).1 }
+    }
+}
+
+/// How far a run was driven.
+#[derive(Debug)]
+pub enum Driven {
+    /// To its end.
+    Ended(Box<Run>),
+    /// Nothing can go on until somebody decides or a time comes. The run holds no lease and no slots.
+    Parked {
+        /// The run.
+        run: Box<Run>,
+        /// When it is to be driven again even if nobody has decided anything.
+        until: Option<DateTime<Utc>>,
+    },
+    /// It goes on elsewhere.
+    Detached,
+}
+
 /// Puts plan, log, cache, executor and artifacts together.
 pub struct Engine {
     pub(super) log: Arc<dyn RunLog>,
@@ -74,6 +107,7 @@ pub struct Engine {
     pub(super) executor: Arc<dyn Executor>,
     pub(super) artifacts: ArtifactStore,
     pub(super) settings: EngineSettings,
+    pub(super) desk: Desk,
     registry: StepRegistry,
     files: Arc<Mutex<FileDigests>>,
     committed: broadcast::Sender<Arc<RunEvent>>,
@@ -90,6 +124,7 @@ impl Engine {
     ) -> Engine {
         let files = FileDigests::kept_in(settings.state_folder.join(FileDigests::FILE));
         Engine {
+            desk: Desk::new(log.clone()),
             log,
             cache,
             executor,
@@ -106,7 +141,8 @@ impl Engine {
         self.committed.subscribe()
     }
 
-    /// Makes a run and drives it to its end. When `cancel` gets a name, the run ends as cancelled by that.
+    /// Makes a run and drives it to its end. When `cancel` gets a name, the run ends as cancelled by that. A run that
+    /// has not ended then waits for somebody: see [`Run::standstill`].
     ///
     /// # Errors
     /// When the options do not fit the plan, or the run cannot be driven on; then it can be resumed.
@@ -129,9 +165,51 @@ impl Engine {
         }
         let resolver = self.resolver(&run).await?;
         let lease = self.log.create(new, &self.settings.owner, self.settings.lease_for).await?;
-        let mut drive = Drive::new(self, self.journal(run, lease), resolver, cancel);
-        self.claimed(&mut drive)?;
-        self.finish(drive).await
+        let mut drive = Drive::new(self, self.journal(run, lease), resolver, Control::cancelled_by(cancel));
+        self.claimed(&mut drive.journal)?;
+        Ok(self.finish(drive).await?.0)
+    }
+
+    /// Drives a run that anybody has made, as far as it goes: the way of daemons. A run that has ended goes on only if
+    /// somebody has asked for it. A lease that another process holds is not waited for.
+    ///
+    /// # Errors
+    /// When another process drives the run, it does not exist, or it cannot be driven on.
+    pub async fn drive(&self, id: RunId, by: &str, control: Control) -> Result<Driven, DriveError> {
+        let lease = self.log.claim(id, &self.settings.owner, self.settings.lease_for).await?;
+        tracing::info!(run.id = %id, "{by} drives the run");
+        let prepared = async {
+            let run = self.load(id).await?;
+            let resolver = self.resolver(&run).await?;
+            Ok::<_, EngineError>((run, resolver))
+        };
+        let (run, resolver) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.release(&lease).await;
+                return Err(error.into());
+            }
+        };
+        let has_ended = run.outcome().is_some();
+        let mut drive = Drive::new(self, self.journal(run, lease), resolver, control);
+        if !has_ended {
+            self.claimed(&mut drive.journal)?;
+            if let Err(error) = self.mend(&mut drive).await {
+                self.release(&drive.journal.lease).await;
+                return Err(error);
+            }
+        }
+        let (run, end) = self.finish(drive).await?;
+        Ok(match end {
+            End::Ended(_) => Driven::Ended(Box::new(run)),
+            End::Parked(parked) => Driven::Parked { run: Box::new(run), until: parked.until },
+            End::Detached => Driven::Detached,
+        })
+    }
+
+    async fn mend(&self, drive: &mut Drive<'_>) -> Result<(), DriveError> {
+        drive.adopt().await?;
+        drive.heal_results().await
     }
 
     /// Takes a run on that was interrupted or ended badly, and drives it to its end.
@@ -152,8 +230,8 @@ impl Engine {
             return Ok(run);
         }
         let resolver = self.resolver(&run).await?;
-        let mut drive = Drive::new(self, self.journal(run, lease), resolver, cancel);
-        self.claimed(&mut drive)?;
+        let mut drive = Drive::new(self, self.journal(run, lease), resolver, Control::cancelled_by(cancel));
+        self.claimed(&mut drive.journal)?;
         drive.adopt().await?;
         if drive.journal.run.is_cancelling() {
             // The driver died while it was cancelling; that comes to its end first.
@@ -162,9 +240,11 @@ impl Engine {
         }
         if drive.journal.run.outcome().is_some() {
             drive.journal.record(Happening::RunResumed { by: by.to_owned() })?;
+        } else if drive.journal.run.paused().is_some() {
+            drive.journal.record(Happening::RunUnpaused { by: by.to_owned() })?;
         }
         drive.heal_results().await?;
-        self.finish(drive).await
+        Ok(self.finish(drive).await?.0)
     }
 
     /// Takes the lease. One that nobody renews, because its holder has died, is waited for until it runs out.
@@ -202,20 +282,31 @@ impl Engine {
         Journal::new(run, lease, self.log.clone(), self.committed.clone(), self.settings.lease_for)
     }
 
-    fn claimed(&self, drive: &mut Drive) -> Result<(), DriveError> {
-        let epoch = drive.journal.lease.epoch;
-        Ok(drive.journal.record(Happening::RunClaimed { owner: self.settings.owner.clone(), epoch })?)
+    pub(super) fn claimed(&self, journal: &mut Journal) -> Result<(), DriveError> {
+        let epoch = journal.lease.epoch;
+        Ok(journal.record(Happening::RunClaimed { owner: self.settings.owner.clone(), epoch })?)
     }
 
-    async fn finish(&self, mut drive: Drive<'_>) -> Result<Run, DriveError> {
-        let outcome = drive.go_on().await;
+    async fn finish(&self, mut drive: Drive<'_>) -> Result<(Run, End), DriveError> {
+        let end = drive.go_on().await;
         let Journal { run, lease, .. } = drive.journal;
-        if !matches!(outcome, Err(DriveError::Engine(EngineError::LeaseLost { .. }))) {
-            self.release(&lease).await;
+        match &end {
+            Ok(End::Parked(parked)) => {
+                self.log.park(&lease, parked).await?;
+                tracing::info!(run.id = %run.id(), "the run is parked: {}", parked.because);
+            }
+            Ok(End::Ended(outcome)) => {
+                self.release(&lease).await;
+                tracing::info!(run.id = %run.id(), outcome = outcome.as_str(), at = %Utc::now(), "the run has ended");
+            }
+            Ok(End::Detached) => {
+                self.release(&lease).await;
+                tracing::info!(run.id = %run.id(), "the run is left to another process");
+            }
+            Err(DriveError::Engine(EngineError::LeaseLost { .. })) => {}
+            Err(_) => self.release(&lease).await,
         }
-        let outcome = outcome?;
-        tracing::info!(run.id = %run.id(), outcome = outcome.as_str(), at = %Utc::now(), "the run has ended");
-        Ok(run)
+        Ok((run, end?))
     }
 
     /// A lease that is not given back runs out by itself.

@@ -195,6 +195,19 @@ pub enum Happening {
         /// Who or what.
         by: String,
     },
+    /// No new attempts are started until the run is unpaused.
+    RunPaused {
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Attempts are started again.
+    RunUnpaused {
+        /// Who.
+        by: String,
+    },
     /// A cancelled, failed or rejected run goes on: its unfinished steps wait again.
     RunResumed {
         /// Who.

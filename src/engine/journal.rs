@@ -8,7 +8,7 @@ use chrono::Utc;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::{EngineError, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog};
+use super::{EngineError, Handled, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog};
 
 /// The first wait before a failed write is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -21,6 +21,8 @@ pub(super) struct Journal {
     pub(super) lease: Lease,
     log: Arc<dyn RunLog>,
     pending: Vec<RunEvent>,
+    /// Requests that the pending events answer, or that came to nothing.
+    handled: Vec<Handled>,
     committed: broadcast::Sender<Arc<RunEvent>>,
     /// How long a database may be away before the run is left to be resumed.
     patience: Duration,
@@ -34,7 +36,7 @@ impl Journal {
         committed: broadcast::Sender<Arc<RunEvent>>,
         patience: Duration,
     ) -> Journal {
-        Journal { run, lease, log, pending: Vec::new(), committed, patience }
+        Journal { run, lease, log, pending: Vec::new(), handled: Vec::new(), committed, patience }
     }
 
     /// Applies an event and keeps it for the next [`Journal::flush`].
@@ -45,9 +47,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Keeps the answer to a request for the next [`Journal::flush`].
+    pub(super) fn answered(&mut self, handled: Handled) {
+        self.handled.push(handled);
+    }
+
     /// Makes everything recorded so far durable, and tells those who listen.
     pub(super) async fn flush(&mut self) -> Result<(), EngineError> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.handled.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
@@ -65,6 +72,7 @@ impl Journal {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
+        self.handled.clear();
         for event in self.pending.drain(..) {
             // Nobody listening is no failure, and those who are too slow miss events and not the run.
             drop(self.committed.send(Arc::new(event)));
@@ -73,12 +81,12 @@ impl Journal {
     }
 
     async fn write(&self) -> Result<(), EngineError> {
-        let first = self.pending[0].seq;
-        let refused = match self.log.append(&self.lease, first, &self.pending).await {
+        let first = self.pending.first().map_or(self.run.next_seq(), |event| event.seq);
+        let refused = match self.log.append_answers(&self.lease, first, &self.pending, &self.handled).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        if !matches!(refused, EngineError::Database { .. }) {
+        if !matches!(refused, EngineError::Database { .. }) || self.pending.is_empty() {
             return Err(refused);
         }
         // The answer may have been lost and not the write: then a second one would be taken for another driver's.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    CacheIndex, CacheKey, CachedResult, EngineError, Happening, KeyParts, Lease, NewRun, RunEvent, RunLog, StoredRun,
+    CacheIndex, CacheKey, CachedResult, EngineError, Handled, Happening, KeyParts, Lease, NewRun, Parked, Request,
+    RunEvent, RunLog, StoredRun,
 };
-use crate::id::{AttemptId, PipelineName, RunId, StepName};
+use crate::id::{AttemptId, PipelineName, RequestId, RunId, StepName};
 
 /// A [`RunLog`] and [`CacheIndex`] without a database. Its leases never run out by themselves.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ struct State {
     results: BTreeMap<CacheKey, CachedResult>,
     parts: BTreeMap<(PipelineName, StepName), KeyParts>,
     reservations: BTreeMap<CacheKey, (RunId, AttemptId)>,
+    requests: Vec<Request>,
+    answers: BTreeMap<RequestId, String>,
 }
 
 #[derive(Debug)]
@@ -29,6 +32,7 @@ struct Kept {
     events: Vec<RunEvent>,
     epoch: u64,
     holder: Option<String>,
+    parked: Option<Parked>,
 }
 
 impl MemoryLog {
@@ -44,6 +48,23 @@ impl MemoryLog {
             kept.holder = None;
         }
         state.reservations.retain(|_, (holder, _)| *holder != run);
+    }
+
+    /// Asks something of a run.
+    pub fn ask(&self, request: Request) -> RequestId {
+        let id = request.id;
+        self.state().requests.push(request);
+        id
+    }
+
+    /// What came of a request, once it is handled.
+    pub fn answer(&self, request: RequestId) -> Option<String> {
+        self.state().answers.get(&request).cloned()
+    }
+
+    /// Why nobody drives a run, if it is parked.
+    pub fn parked(&self, run: RunId) -> Option<Parked> {
+        self.state().runs.get(&run).and_then(|kept| kept.parked.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -103,18 +124,24 @@ impl State {
 impl RunLog for MemoryLog {
     async fn create(&self, run: NewRun, owner: &str, _lease_for: Duration) -> Result<Lease, EngineError> {
         let id = run.id;
-        let kept = Kept { new: run, events: Vec::new(), epoch: 1, holder: Some(owner.to_owned()) };
+        let kept = Kept { new: run, events: Vec::new(), epoch: 1, holder: Some(owner.to_owned()), parked: None };
         self.state().runs.insert(id, kept);
         Ok(Lease { run: id, owner: owner.to_owned(), epoch: 1 })
     }
 
     async fn submit(&self, run: NewRun) -> Result<(), EngineError> {
-        let kept = Kept { new: run, events: Vec::new(), epoch: 0, holder: None };
+        let kept = Kept { new: run, events: Vec::new(), epoch: 0, holder: None, parked: None };
         self.state().runs.insert(kept.new.id, kept);
         Ok(())
     }
 
-    async fn append(&self, lease: &Lease, expected_next: u64, events: &[RunEvent]) -> Result<(), EngineError> {
+    async fn append_answers(
+        &self,
+        lease: &Lease,
+        expected_next: u64,
+        events: &[RunEvent],
+        handled: &[Handled],
+    ) -> Result<(), EngineError> {
         let mut state = self.state();
         let kept = state.held(lease)?;
         if kept.events.len() as u64 + 1 != expected_next {
@@ -125,7 +152,15 @@ impl RunLog for MemoryLog {
             state.kept(lease.run)?.events.push(event.clone());
             state.project(lease.run, event)?;
         }
+        for handled in handled {
+            state.requests.retain(|request| request.id != handled.request);
+            state.answers.insert(handled.request, handled.outcome.clone());
+        }
         Ok(())
+    }
+
+    async fn requests(&self, runs: &[RunId]) -> Result<Vec<Request>, EngineError> {
+        Ok(self.state().requests.iter().filter(|request| runs.contains(&request.run)).cloned().collect())
     }
 
     async fn run(&self, run: RunId) -> Result<StoredRun, EngineError> {
@@ -151,11 +186,21 @@ impl RunLog for MemoryLog {
         }
         kept.epoch += 1;
         kept.holder = Some(owner.to_owned());
+        kept.parked = None;
         Ok(Lease { run, owner: owner.to_owned(), epoch: kept.epoch })
     }
 
     async fn renew(&self, lease: &Lease, _lease_for: Duration) -> Result<(), EngineError> {
         self.state().held(lease).map(drop)
+    }
+
+    async fn park(&self, lease: &Lease, parked: &Parked) -> Result<(), EngineError> {
+        let mut state = self.state();
+        let kept = state.held(lease)?;
+        kept.holder = None;
+        kept.parked = Some(parked.clone());
+        state.reservations.retain(|_, (holder, _)| *holder != lease.run);
+        Ok(())
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), EngineError> {

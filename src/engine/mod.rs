@@ -14,6 +14,7 @@ mod attempts;
 mod board;
 mod cache_key;
 mod decide;
+mod desk;
 mod driver;
 mod error;
 mod files;
@@ -25,6 +26,7 @@ mod memory;
 mod options;
 mod order;
 mod recover;
+mod request;
 mod resolve;
 mod retry;
 mod run;
@@ -32,6 +34,8 @@ mod run_loop;
 mod scope;
 mod state;
 
+#[cfg(test)]
+mod control_scenarios;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
@@ -43,13 +47,14 @@ pub use admit::{Limits, admit};
 pub use apply::IllegalEvent;
 pub use cache_key::{Keyed, Uncacheable, cache_key, explain, key_of};
 pub use decide::{Action, decide};
-pub use driver::{CancelSwitch, Engine, EngineSettings};
+pub use driver::{CancelSwitch, Control, Driven, Engine, EngineSettings};
 pub use error::DriveError;
 pub use event::{CacheKey, Happening, InputBinding, KeyParts, Outcome, RunEvent, SkipReason, Verdict};
 pub use files::{FileDigests, NoDigest};
 pub use forecast::{Forecast, Will, forecast};
 pub use memory::MemoryLog;
 pub use options::{RunOptions, Selection, UnknownStep};
-pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, Origin, RunLog, StoredRun};
-pub use run::Run;
+pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, Origin, Parked, RunLog, StoredRun};
+pub use request::{Handled, Request, RequestKind};
+pub use run::{Pause, Run};
 pub use state::{GateState, Made, RunningAttempt, Setback, StepEnd, StepRecord, StepState};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{CacheKey, KeyParts, RunEvent};
+use super::{CacheKey, Handled, KeyParts, Request, RunEvent};
 use crate::id::{AttemptId, PipelineName, RunId, StepName};
 use crate::plan::Plan;
 use crate::step::StepOutcome;
@@ -114,6 +114,17 @@ pub struct Lease {
     pub epoch: u64,
 }
 
+/// Why nobody drives a run for a while although it has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The state of the run meanwhile: `awaiting_approval` or `paused`.
+    pub state: &'static str,
+    /// What it waits for, for people.
+    pub because: String,
+    /// When it is to be driven again even if nobody has decided anything.
+    pub until: Option<DateTime<Utc>>,
+}
+
 /// Where runs and their events are kept. All methods are durable when they return.
 #[async_trait]
 pub trait RunLog: Send + Sync {
@@ -125,7 +136,22 @@ pub trait RunLog: Send + Sync {
 
     /// Appends events whose first has sequence number `expected_next`, and projects them into the lineage tables in
     /// the same transaction. Refused unless the lease is held and nothing else was appended meanwhile.
-    async fn append(&self, lease: &Lease, expected_next: u64, events: &[RunEvent]) -> Result<(), EngineError>;
+    async fn append(&self, lease: &Lease, expected_next: u64, events: &[RunEvent]) -> Result<(), EngineError> {
+        self.append_answers(lease, expected_next, events, &[]).await
+    }
+
+    /// The same for events that requests led to: those are marked as handled in the same transaction. There may be
+    /// requests that led to no event.
+    async fn append_answers(
+        &self,
+        lease: &Lease,
+        expected_next: u64,
+        events: &[RunEvent],
+        handled: &[Handled],
+    ) -> Result<(), EngineError>;
+
+    /// What was asked of these runs and is not handled yet, oldest first.
+    async fn requests(&self, runs: &[RunId]) -> Result<Vec<Request>, EngineError>;
 
     /// The run as it was created.
     async fn run(&self, run: RunId) -> Result<StoredRun, EngineError>;
@@ -138,6 +164,9 @@ pub trait RunLog: Send + Sync {
 
     /// Extends a lease that is still held.
     async fn renew(&self, lease: &Lease, lease_for: Duration) -> Result<(), EngineError>;
+
+    /// Gives the lease back, and says why nobody drives the run for now.
+    async fn park(&self, lease: &Lease, parked: &Parked) -> Result<(), EngineError>;
 
     /// Gives the lease back.
     async fn release(&self, lease: &Lease) -> Result<(), EngineError>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::board::{Board, Graph};
 use super::options::{RunOptions, Selection};
 use super::state::{GateState, StepRecord, StepState};
-use super::{EngineError, IllegalEvent, InputBinding, Outcome, RunEvent, StoredRun, gate};
+use super::{EngineError, IllegalEvent, InputBinding, Outcome, Parked, RunEvent, StoredRun, gate};
 use crate::artifact::Digest;
 use crate::id::{GateName, RunId, StepName};
 use crate::plan::{Gate, Plan, PlannedStep};
@@ -25,8 +25,19 @@ pub struct Run {
     pub(super) gates: Vec<GateState>,
     pub(super) sealed: Option<Digest>,
     pub(super) cancel_requested: bool,
+    /// Who paused it, and why.
+    pub(super) paused: Option<Pause>,
     pub(super) outcome: Option<Outcome>,
     pub(super) board: Board,
+}
+
+/// Who paused a run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Who.
+    pub by: String,
+    /// Why, if it was said.
+    pub reason: Option<String>,
 }
 
 impl Run {
@@ -42,6 +53,7 @@ impl Run {
             gates: plan.gates.values().map(|_| GateState::Open).collect(),
             sealed: None,
             cancel_requested: false,
+            paused: None,
             outcome: None,
             board: Board::default(),
             graph,
@@ -117,6 +129,18 @@ impl Run {
     /// Whether somebody asked for the end of the run.
     pub fn is_cancelling(&self) -> bool {
         self.cancel_requested && self.outcome.is_none()
+    }
+
+    /// Who keeps new attempts from being started, and why.
+    pub fn paused(&self) -> Option<&Pause> {
+        self.paused.as_ref()
+    }
+
+    /// What the run waits for when nothing goes on by itself.
+    pub fn standstill(&self) -> Option<Parked> {
+        let pause = self.paused.as_ref()?;
+        let reason = pause.reason.as_ref().map(|reason| format!(" because {reason}")).unwrap_or_default();
+        Some(Parked { state: "paused", because: format!("paused by {}{reason}", pause.by), until: None })
     }
 
     /// The sequence number of the next event.

@@ -8,12 +8,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attempts::{Attempts, Finished, Watch, meaning, no_gpu, not_started};
+use super::desk::Inbox;
 use super::journal::Journal;
 use super::lease::LeaseKeeper;
 use super::order::{attempt_id, work_order};
+use super::request::answer;
 use super::resolve::{Fate, Question, Resolved, Resolver};
 use super::state::StepState;
-use super::{Action, CacheKey, DriveError, Engine, EngineError, Happening, Outcome, admit, decide};
+use super::{
+    Action, CacheKey, Control, DriveError, Engine, EngineError, Handled, Happening, Outcome, Parked, Request, admit,
+    decide,
+};
+use crate::id::RequestId;
 
 /// The first wait before looking again whether another run has made a result that we need too.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
@@ -27,7 +33,10 @@ pub(super) struct Drive<'engine> {
     pub(super) attempts: Attempts,
     pub(super) resolver: Resolver,
     lease: LeaseKeeper,
-    cancel: watch::Receiver<Option<String>>,
+    control: Control,
+    inbox: Inbox,
+    /// Requests that were seen: their answers may not be durable yet.
+    seen: BTreeSet<RequestId>,
     /// Steps without a result that wait for room.
     queued: BTreeMap<usize, Resolved>,
     /// Steps whose result another attempt is making.
@@ -37,6 +46,16 @@ pub(super) struct Drive<'engine> {
 struct Held {
     look_at: Instant,
     wait: Duration,
+}
+
+/// How the driving of a run came to an end.
+pub(super) enum End {
+    /// The run has ended.
+    Ended(Outcome),
+    /// Nothing can go on until somebody decides or a time comes.
+    Parked(Parked),
+    /// Whoever drives was told to leave the run to another process.
+    Detached,
 }
 
 /// What can be done when nothing is left to record.
@@ -52,29 +71,42 @@ impl<'engine> Drive<'engine> {
         engine: &'engine Engine,
         journal: Journal,
         resolver: Resolver,
-        cancel: watch::Receiver<Option<String>>,
+        control: Control,
     ) -> Drive<'engine> {
         let settings = &engine.settings;
         let lease = LeaseKeeper::start(engine.log.clone(), journal.lease.clone(), settings.lease_for);
         Drive {
             attempts: Attempts::new(engine.executor.clone(), settings.grace),
+            inbox: engine.desk.inbox(journal.run.id()),
+            seen: BTreeSet::new(),
             engine,
             journal,
             resolver,
             lease,
-            cancel,
+            control,
             queued: BTreeMap::new(),
             held: BTreeMap::new(),
         }
     }
 
-    /// Goes on until the run has ended.
-    pub(super) async fn go_on(&mut self) -> Result<Outcome, DriveError> {
+    /// Goes on until the run has ended, or nothing can go on.
+    pub(super) async fn go_on(&mut self) -> Result<End, DriveError> {
+        self.ask_what_was_asked().await?;
         loop {
             let options = self.settle()?;
             if let Some(outcome) = self.journal.run.outcome() {
                 self.journal.flush().await?;
-                return Ok(outcome);
+                // Somebody may have asked for something meanwhile, even that the run shall go on.
+                self.ask_what_was_asked().await?;
+                self.journal.flush().await?;
+                if self.journal.run.outcome().is_some() {
+                    return Ok(End::Ended(outcome));
+                }
+                continue;
+            }
+            if *self.control.detach.borrow() {
+                self.journal.flush().await?;
+                return Ok(End::Detached);
             }
             self.queued.retain(|step, _| options.considered.contains(step));
             self.held.retain(|step, _| options.considered.contains(step));
@@ -85,8 +117,48 @@ impl<'engine> Drive<'engine> {
             if options.cancels {
                 self.attempts.stop_all();
             }
+            if self.attempts.is_empty() && options.wake_at.is_none() && self.held.is_empty() {
+                if self.ask_what_was_asked().await? {
+                    continue;
+                }
+                return match self.journal.run.standstill() {
+                    Some(parked) => Ok(End::Parked(parked)),
+                    None => Err(DriveError::Stuck { run: self.journal.run.id() }),
+                };
+            }
             self.wait(options.wake_at).await?;
         }
+    }
+
+    /// Takes in what was asked of the run so far. Tells whether there was anything new.
+    async fn ask_what_was_asked(&mut self) -> Result<bool, DriveError> {
+        let requests = self.engine.log.requests(&[self.journal.run.id()]).await?;
+        self.answer(requests).await
+    }
+
+    async fn answer(&mut self, requests: Vec<Request>) -> Result<bool, DriveError> {
+        let mut is_any_new = false;
+        for request in requests {
+            if !self.seen.insert(request.id) {
+                continue;
+            }
+            is_any_new = true;
+            let had_ended = self.journal.run.outcome().is_some();
+            let answer = answer(&self.journal.run, &request, Utc::now());
+            if had_ended && !answer.events.is_empty() {
+                self.engine.claimed(&mut self.journal)?;
+            }
+            for event in answer.events {
+                self.journal.record(event)?;
+            }
+            tracing::info!(run.id = %request.run, "{} asked for {}: {}", request.asked_by, request.kind.as_str(), answer.outcome);
+            self.journal.answered(Handled { request: request.id, outcome: answer.outcome });
+            if had_ended && self.journal.run.outcome().is_none() {
+                self.attempts.stop_none();
+                self.heal_results().await?;
+            }
+        }
+        Ok(is_any_new)
     }
 
     /// Records everything that follows from the state.
@@ -239,9 +311,6 @@ impl<'engine> Drive<'engine> {
         let wake = wake_at.map(|time| Instant::now() + (time - Utc::now()).to_std().unwrap_or_default());
         let wake = wake.into_iter().chain(self.held.values().map(|held| held.look_at)).min();
         let can_cancel = !self.journal.run.is_cancelling();
-        if self.attempts.is_empty() && wake.is_none() {
-            return Err(DriveError::Stuck { run });
-        }
         let sleep = async {
             match wake {
                 Some(time) => tokio::time::sleep_until(time).await,
@@ -251,7 +320,13 @@ impl<'engine> Drive<'engine> {
         let finished = tokio::select! {
             finished = self.attempts.next() => finished,
             () = sleep => Vec::new(),
-            by = asked(&mut self.cancel), if can_cancel => {
+            () = self.inbox.changed() => {
+                let requests = self.inbox.open();
+                self.answer(requests).await?;
+                Vec::new()
+            }
+            () = told(&mut self.control.detach) => Vec::new(),
+            by = asked(&mut self.control.cancel), if can_cancel => {
                 self.journal.record(Happening::CancelRequested { by })?;
                 Vec::new()
             }
@@ -279,6 +354,12 @@ impl<'engine> Drive<'engine> {
             self.heal_inputs(index).await?;
         }
         Ok(())
+    }
+}
+
+async fn told(detach: &mut watch::Receiver<bool>) {
+    if detach.wait_for(|detach| *detach).await.is_err() {
+        std::future::pending().await
     }
 }
 

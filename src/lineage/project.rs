@@ -101,6 +101,7 @@ impl Projection {
                 self.gates.insert(gate.clone(), GateResult { verdict: verdict.as_str(), evidence, at });
             }
             Happening::CancelRequested { .. } => {}
+            Happening::RunPaused { .. } | Happening::RunUnpaused { .. } => {}
             Happening::RunResumed { .. } => {
                 self.is_resumed = true;
                 self.run.state = Some("running");

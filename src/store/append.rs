@@ -5,8 +5,8 @@ use serde_json::to_string;
 use super::connection::{Access, Many, Session, Value};
 use super::rows::insert;
 use super::time::text;
-use super::{Store, StoreError, models, outbox, rows};
-use crate::engine::{EngineError, Lease, RunEvent};
+use super::{Store, StoreError, models, outbox, requests, rows};
+use crate::engine::{EngineError, Handled, Lease, RunEvent};
 use crate::fault;
 use crate::id::RunId;
 use crate::lineage::{Projection, project};
@@ -19,6 +19,7 @@ impl Store {
         lease: &Lease,
         expected_next: u64,
         events: &[RunEvent],
+        handled: &[Handled],
         is_repeated: bool,
     ) -> Result<(), AppendError> {
         let run = lease.run;
@@ -50,6 +51,7 @@ impl Store {
         write_keys(&mut session, run, &projection).await?;
         models::register(&mut session, run, &projection.registrations).await?;
         end_reservations(&mut session, run, &projection).await?;
+        requests::close(&mut session, handled).await?;
         fault::point("append.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("append.after_commit").map_err(sqlx::Error::Io)?;
@@ -154,7 +156,8 @@ async fn write_run(session: &mut Session<'_>, run: RunId, projection: &Projectio
             .ok()
             .map(|started_at| (finished_at - started_at.to_utc()).as_seconds_f64());
     }
-    let sql = "update runs set state = $2, finished_at = $3, seconds = $4 where run_id = $1";
+    let sql = "update runs set state = $2, finished_at = $3, seconds = $4, parked = null, wake_ms = null
+        where run_id = $1";
     let finished_at = change.finished.map(|(at, _)| text(at));
     session.execute(sql, vec![run.to_string().into(), state.into(), finished_at.into(), seconds.into()]).await?;
     Ok(())
@@ -259,9 +262,9 @@ mod tests {
         let run = new_run();
         let lease = store.create(run.clone(), "alpha:1", Duration::from_mins(1)).await.unwrap();
         store.append(&lease, 1, &[event("ada")]).await.unwrap();
-        assert!(store.append_once(&lease, 1, &[event("ada")], true).await.is_ok());
-        assert!(store.append_once(&lease, 1, &[event("bob")], true).await.is_err());
-        assert!(store.append_once(&lease, 1, &[event("ada")], false).await.is_err());
+        assert!(store.append_once(&lease, 1, &[event("ada")], &[], true).await.is_ok());
+        assert!(store.append_once(&lease, 1, &[event("bob")], &[], true).await.is_err());
+        assert!(store.append_once(&lease, 1, &[event("ada")], &[], false).await.is_err());
         assert_eq!(store.events(run.id).await.unwrap(), [event("ada")]);
         assert_eq!(store.create_once(&run, "alpha:1", Duration::from_mins(1), true).await.unwrap(), lease);
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::append::AppendError;
 use super::{Store, StoreError};
-use crate::engine::{EngineError, Lease, NewRun, RunEvent, RunLog, StoredRun};
+use crate::engine::{EngineError, Handled, Lease, NewRun, Parked, Request, RunEvent, RunLog, StoredRun};
 use crate::id::RunId;
 
 /// Repeats `$try`, which gives an [`AppendError`] or a value, while the database is away for a moment or refuses
@@ -37,8 +37,24 @@ impl RunLog for Store {
         retried!(self, "record a run", retry => self.submit_once(&run, retry.is_repeated()))
     }
 
-    async fn append(&self, lease: &Lease, expected_next: u64, events: &[RunEvent]) -> Result<(), EngineError> {
-        retried!(self, "append events", retry => self.append_once(lease, expected_next, events, retry.is_repeated()))
+    async fn append_answers(
+        &self,
+        lease: &Lease,
+        expected_next: u64,
+        events: &[RunEvent],
+        handled: &[Handled],
+    ) -> Result<(), EngineError> {
+        retried!(self, "append events", retry => {
+            self.append_once(lease, expected_next, events, handled, retry.is_repeated())
+        })
+    }
+
+    async fn requests(&self, runs: &[RunId]) -> Result<Vec<Request>, EngineError> {
+        retried!(self, "read requests", retry => self.open_requests_once(runs))
+    }
+
+    async fn park(&self, lease: &Lease, parked: &Parked) -> Result<(), EngineError> {
+        retried!(self, "park a run", retry => self.park_once(lease, parked, retry.is_repeated()))
     }
 
     async fn run(&self, run: RunId) -> Result<StoredRun, EngineError> {

@@ -98,6 +98,8 @@ impl Display {
             }
             Happening::StepReopened { step, why } => self.print(&format!("{:>8}  {step}  {why}", "again")),
             Happening::CancelRequested { .. } => self.print("  cancel  ending what runs"),
+            Happening::RunPaused { by, .. } => self.print(&format!("{:>8}  by {by}; what runs goes on", "paused")),
+            Happening::RunUnpaused { by } => self.print(&format!("{:>8}  by {by}", "goes on")),
             Happening::RunClaimed { .. }
             | Happening::CriteriaSealed { .. }
             | Happening::RunResumed { .. }

@@ -55,7 +55,8 @@ impl Driver {
             Some(Outcome::Succeeded) => Exit::Succeeded,
             Some(Outcome::Rejected) => Exit::Rejected,
             Some(Outcome::Cancelled) => Exit::Cancelled,
-            Some(Outcome::Failed) | None => Exit::Failed,
+            Some(Outcome::Failed) => Exit::Failed,
+            None => Exit::Parked,
         })
     }
 }

@@ -51,7 +51,8 @@ fn steps(run: &Run, text: &mut String) {
         }
     }
     let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let outcome = run.outcome().map_or("unfinished", Outcome::as_str);
+    let waits = || run.standstill().map_or("unfinished", |parked| parked.state);
+    let outcome = run.outcome().map_or_else(waits, Outcome::as_str);
     push(text, format!("{} {outcome}: {} ({})\n", run.plan().pipeline, counts.join(", "), run.id()));
 }
 
@@ -209,6 +210,9 @@ fn next(run: &Run, reports: &[(String, PathBuf)], state_hint: &str, text: &mut S
     for endpoint in &endpoints {
         push(text, format!("{:<12} phaseline{state_hint} serve   # POST /endpoints/{endpoint}/predict", "serve"));
         push(text, format!("{:<12} phaseline{state_hint} lineage {endpoint}", "lineage"));
+    }
+    if let Some(parked) = run.standstill().filter(|_| run.outcome().is_none()) {
+        push(text, format!("{:<12} {}", "waits", parked.because));
     }
     match run.outcome() {
         Some(Outcome::Succeeded) if endpoints.is_empty() => {

@@ -17,7 +17,8 @@ pub struct RunSummary {
     pub run: RunId,
     /// Its pipeline.
     pub pipeline: String,
-    /// `waiting`, `running`, `interrupted`, or the outcome. An interrupted run has no process that drives it.
+    /// `waiting`, `running`, `awaiting_approval`, `paused`, `interrupted`, or the outcome. An interrupted run should be
+    /// driven and has no process that does.
     pub state: String,
     /// The manifest's path as the user gave it.
     pub manifest_path: String,

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod step;
 pub mod worker;
 
+pub mod api;
 pub mod control;
 pub mod ml;
 pub mod serve;

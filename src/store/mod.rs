@@ -20,10 +20,14 @@ mod retry;
 mod rows;
 mod run_log;
 mod time;
+mod tokens;
 mod url;
 
 pub use error::StoreError;
 pub use open::Store;
 pub use outbox::{InvalidOutboxCursor, OutboxCursor, PublishedEvent};
 pub use requests::RequestDetail;
+pub use tokens::{
+    InvalidRights, NewToken, Rights, Role, Scope, Secret, Standing, TOKEN_PREFIX, Token, is_token, token_hash,
+};
 pub use url::{InvalidStoreUrl, StoreUrl};

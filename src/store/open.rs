@@ -102,6 +102,13 @@ impl Store {
         &self.url
     }
 
+    /// Asks the database for nothing, once: whether it answers now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let failed = |error| self.error("ask the database", error);
+        let mut session = self.database.begin(Access::Read).await.map_err(failed)?;
+        session.fetch("select 1 as one", vec![]).await.map(drop).map_err(failed)
+    }
+
     /// Closes all connections, once nothing uses them.
     pub async fn close(&self) {
         match &*self.database {

@@ -7,6 +7,23 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// Repeats `$try`, which gives a value or an [`sqlx::Error`], while the database is away for a moment or refuses because
+/// of somebody else. What is repeated may have happened already.
+macro_rules! repeated {
+    ($store:expr, $doing:literal, $try:expr) => {{
+        let mut retry = $store.retry();
+        loop {
+            let tried: Result<_, sqlx::Error> = $try.await;
+            match tried {
+                Ok(value) => break Ok(value),
+                Err(error) if retry.again_after(&error).await => {}
+                Err(error) => break Err($store.error($doing, error)),
+            }
+        }
+    }};
+}
+pub(super) use repeated;
+
 /// Counts the tries of one piece of work.
 #[derive(Debug)]
 pub(super) struct Retry {

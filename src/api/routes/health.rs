@@ -1,0 +1,34 @@
+//! Whether the server runs, and whether it can do its work.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{ApiError, ApiState, Need, Route};
+
+pub(super) const ROUTES: &[Route] = &[Route::get("/healthz", Need::Nothing), Route::get("/readyz", Need::Nothing)];
+
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Value)))]
+async fn alive() -> axum::Json<Value> {
+    axum::Json(json!({"status": "ok"}))
+}
+
+/// The database answers, and the daemon takes work.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Value), (status = 503, body = Value)))]
+async fn ready(State(state): State<ApiState>) -> Response {
+    if *state.stopping.borrow() {
+        return ApiError::unavailable("draining", "the daemon is being stopped").into_response();
+    }
+    match state.store.ping().await {
+        Ok(()) => (StatusCode::OK, axum::Json(json!({"status": "ready"}))).into_response(),
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}

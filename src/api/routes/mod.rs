@@ -1,0 +1,33 @@
+//! The routes, one file for each resource. Each file has a `router` and a table `ROUTES` that says what each route needs;
+//! the guard refuses a route that is in no table, and a test compares the two.
+
+mod health;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{ApiState, Need, Route};
+use crate::store::Role;
+
+/// Bytes of a request for predictions at most: 10,000 wide rows fit.
+const PREDICT_BYTES: usize = 16 * 1024 * 1024;
+
+/// The routes of live models, which the daemon mounts beside the API.
+const MODELS: &[Route] = &[
+    Route::get("/endpoints", Need::Role(Role::Viewer)),
+    Route::post("/endpoints/{name}/predict", Need::Predict).body_bytes(PREDICT_BYTES),
+    Route::get("/endpoints/{name}/health", Need::Role(Role::Viewer)),
+    Route::get("/endpoints/{name}/metadata", Need::Role(Role::Viewer)),
+    Route::post("/predict", Need::Role(Role::Operator)).body_bytes(PREDICT_BYTES),
+    Route::get("/health", Need::Role(Role::Viewer)),
+    Route::get("/metadata", Need::Role(Role::Viewer)),
+];
+
+/// All routes with their description.
+pub(super) fn all() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().merge(health::router())
+}
+
+/// What every route needs.
+pub(super) fn table() -> Vec<Route> {
+    [health::ROUTES, MODELS].concat()
+}

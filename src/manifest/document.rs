@@ -16,7 +16,7 @@ use super::rejected::{Mistake, Rejected};
 use super::settings::{self, Settings};
 use super::source::{Source, Span};
 use super::step::StepDecl;
-use super::trigger::Trigger;
+use super::trigger::{self, Trigger};
 use super::yaml;
 use crate::id::{ParamName, PipelineName};
 use crate::phase::Phase;
@@ -177,6 +177,7 @@ fn read(decoder: &mut Decoder, root: &Node, source: Arc<Source>) -> Manifest {
         }
     }
     check_unique(decoder, &manifest);
+    trigger::check(decoder, &manifest);
     manifest.mistakes = std::mem::take(&mut decoder.mistakes);
     manifest
 }

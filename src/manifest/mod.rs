@@ -37,5 +37,5 @@ pub use settings::{Cache, Gpu, Machine, Retry, Settings};
 pub use source::{MAX_FILE_BYTES, Source, Span, Spanned};
 pub use step::{Axis, COMMAND, StepDecl, Work};
 pub use template::{Part, has_expression, split, whole};
-pub use trigger::{Missed, Overlap, Schedule, Trigger};
+pub use trigger::{AfterOutcome, CronLine, Missed, Overlap, Trigger, TriggerKind, WebhookProof, trigger_fields, zone};
 pub use units::{bytes, duration};

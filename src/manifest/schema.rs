@@ -86,20 +86,7 @@ fn definitions() -> Map<String, Value> {
                 &["type"],
             ),
         ),
-        (
-            "trigger".to_owned(),
-            typed(
-                &[
-                    ("cron", described(text(), "Minute, hour, day of month, month, day of week.")),
-                    ("every", reference("duration")),
-                    ("timezone", text()),
-                    ("missed", json!({"enum": ["latest", "all", "skip"]})),
-                    ("overlap", json!({"enum": ["skip", "queue", "allow"]})),
-                ],
-                &trigger::KEYS,
-                &[],
-            ),
-        ),
+        ("trigger".to_owned(), trigger_schema()),
         (
             "criterion".to_owned(),
             typed(
@@ -131,6 +118,54 @@ fn definitions() -> Map<String, Value> {
             ),
         ),
     ])
+}
+
+fn trigger_schema() -> Value {
+    let after = typed(
+        &[
+            ("pipeline", reference("name")),
+            ("outcome", json!({"enum": trigger::AfterOutcome::words().collect::<Vec<_>>()})),
+        ],
+        &trigger::AFTER_KEYS,
+        &["pipeline"],
+    );
+    let files = typed(
+        &[
+            ("glob", described(text(), "A path with `*` from the manifest's folder, or the URL of objects.")),
+            ("settle", described(reference("duration"), "How long nothing must have changed.")),
+        ],
+        &trigger::FILES_KEYS,
+        &["glob"],
+    );
+    let hmac = described(text(), "The environment variable that holds the shared secret.");
+    let webhook = typed(&[("hmac", hmac)], &trigger::WEBHOOK_KEYS, &["hmac"]);
+    let policy = json!({"enum": ["latest", "all", "skip"]});
+    let most = json!({"type": "integer", "minimum": 1, "maximum": 1000});
+    let missed = typed(&[("policy", policy.clone()), ("most", most.clone())], &trigger::MISSED_KEYS, &["policy"]);
+    let at_will = json!({"type": ["object", "null"]});
+    typed(
+        &[
+            ("cron", described(text(), "Minute, hour, day of month, month, day of week; seconds may stand in front.")),
+            ("every", described(reference("duration"), "A length of time from one run to the next.")),
+            (
+                "after",
+                json!({"anyOf": [reference("name"), after], "description": "The end of another pipeline's run."}),
+            ),
+            ("files", json!({"anyOf": [text(), files], "description": "Files that have come or changed."})),
+            ("webhook", json!({"anyOf": [{"const": "token"}, webhook], "description": "A request from outside."})),
+            ("when", described(text(), "A condition over `runs.PIPELINE.steps.STEP.metrics.NAME`.")),
+            ("timezone", described(text(), "Of the cron line: a name of the tz database; UTC unless told.")),
+            ("cooldown", described(reference("duration"), "How long `when` stays quiet after it has fired.")),
+            ("max_per_day", described(most.clone(), "How often `when` fires in 24 hours at most.")),
+            ("set", described(at_will, "Values for the run's params, which may read `${{ trigger.… }}`.")),
+            ("missed", json!({"anyOf": [policy, missed], "description": "What happens with times that were missed."})),
+            ("most", described(most, "How many missed times fire at most with `missed: all`.")),
+            ("overlap", json!({"enum": trigger::Overlap::words().collect::<Vec<_>>()})),
+            ("priority", json!({"type": "integer", "minimum": -1000, "maximum": 1000})),
+        ],
+        &trigger::KEYS,
+        &[],
+    )
 }
 
 fn settings_properties() -> Map<String, Value> {

@@ -192,7 +192,8 @@ fn read_secrets(decoder: &mut Decoder, node: &Node) -> Vec<Spanned<String>> {
     secrets
 }
 
-fn check_variable(decoder: &mut Decoder, name: &str, span: &Span) {
+/// Notes that `name` cannot be the name of an environment variable.
+pub(super) fn check_variable(decoder: &mut Decoder, name: &str, span: &Span) {
     let fits =
         |index: usize, byte: u8| byte == b'_' || byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit());
     if name.is_empty() || !name.bytes().enumerate().all(|(index, byte)| fits(index, byte)) {

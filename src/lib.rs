@@ -34,4 +34,5 @@ pub mod store;
 pub mod table;
 
 pub mod cli;
+pub mod daemon;
 pub mod telemetry;

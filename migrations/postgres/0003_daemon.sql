@@ -129,13 +129,13 @@ create table triggers (
     looked_at text,
     because text,
     state text,
-    token_hash text,
     paused_at text,
     paused_by text,
     primary key (pipeline, trigger_name)
 );
 
--- One row for each time at which a trigger was due: its key makes a second one impossible.
+-- One row for each time at which a trigger was due: its key makes a second one impossible. `nominal` is that time, or what
+-- else the trigger goes by: a run, the digest of files, a delivery. `detail`: JSON that its run's params are made from.
 create table ticks (
     pipeline text not null,
     trigger_name text not null,
@@ -144,9 +144,13 @@ create table ticks (
     state text not null,
     because text,
     run_id text,
+    detail text,
     primary key (pipeline, trigger_name, nominal)
 );
 create index ticks_by_run on ticks (run_id);
+create index ticks_queued on ticks (pipeline, trigger_name) where state = 'queued';
+-- For triggers that wait for the end of another pipeline's run.
+create index runs_by_end on runs (pipeline, finished_at);
 
 -- Every event of every run in the order in which it became visible, for those who follow along.
 create table outbox (

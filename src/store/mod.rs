@@ -19,15 +19,19 @@ mod requests;
 mod retry;
 mod rows;
 mod run_log;
+mod ticks;
 mod time;
 mod tokens;
+mod triggers;
 mod url;
 
 pub use error::StoreError;
 pub use open::Store;
 pub use outbox::{InvalidOutboxCursor, OutboxCursor, PublishedEvent};
 pub use requests::RequestDetail;
+pub use ticks::{NewTick, Quiet, Tick, TickState, TickWants, Ticked};
 pub use tokens::{
     InvalidRights, NewToken, Rights, Role, Scope, Secret, Standing, TOKEN_PREFIX, Token, is_token, token_hash,
 };
+pub use triggers::{DeclaredTrigger, KeptTrigger, TriggerNote};
 pub use url::{InvalidStoreUrl, StoreUrl};

@@ -17,6 +17,7 @@ mod outage;
 mod outbox;
 mod querying;
 mod runs;
+mod schedules;
 mod serving;
 mod shipped;
 mod sql_steps;

@@ -104,7 +104,12 @@ impl Times {
 
     /// The times up to `now` that are not late, and the latest of those that are: enough to tell what fires, and one
     /// more if there is one. A year of seconds is not counted one by one.
-    fn latest(&self, start: DateTime<Utc>, now: DateTime<Utc>, missed: Missed) -> (Vec<DateTime<Utc>>, Vec<DateTime<Utc>>) {
+    fn latest(
+        &self,
+        start: DateTime<Utc>,
+        now: DateTime<Utc>,
+        missed: Missed,
+    ) -> (Vec<DateTime<Utc>>, Vec<DateTime<Utc>>) {
         let wanted = match missed {
             Missed::Skip => 1,
             Missed::Latest => 2,
@@ -124,7 +129,7 @@ impl Times {
             if times.len() >= wanted || from <= start {
                 return (on_time, times);
             }
-            window *= 4;
+            window = window * 4;
         }
     }
 }

@@ -81,7 +81,8 @@ const PIPELINES: &str = "select p.pipeline, p.manifest_path, p.manifest_digest, 
 const TRIGGERS: &str = "select t.pipeline, t.trigger_name, t.kind, t.definition, t.next_at, t.looked_at, t.because,
         t.paused_at, t.paused_by, k.nominal as last_nominal, k.state as last_state, k.run_id as last_run
     from triggers t left join ticks k on k.pipeline = t.pipeline and k.trigger_name = t.trigger_name and k.nominal = (
-        select max(l.nominal) from ticks l where l.pipeline = t.pipeline and l.trigger_name = t.trigger_name)
+        select l.nominal from ticks l where l.pipeline = t.pipeline and l.trigger_name = t.trigger_name
+        order by l.decided_at desc, l.nominal desc limit 1)
     where true";
 
 impl Store {

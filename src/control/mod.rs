@@ -11,6 +11,9 @@ mod pipeline;
 mod approvals;
 mod cancel;
 mod submit;
+mod ticks;
+mod triggers;
+mod webhook;
 
 pub use approvals::{Decision, DecisionKind, decide};
 pub use by::By;
@@ -19,3 +22,6 @@ pub use environment::{environment, host};
 pub use error::{ControlError, ErrorKind};
 pub use pipeline::Version;
 pub use submit::{Params, Submission, Submitted, prepare, submit};
+pub use ticks::{DueTrigger, fire_due, fire_waiting, tick_fields};
+pub use triggers::{Firing, fire, make_webhook_token, pause_trigger, resume_trigger, triggers};
+pub use webhook::{LONGEST_BODY, WebhookRequest, fire_webhook};

@@ -115,12 +115,7 @@ pub async fn resume_trigger(store: &Store, pipeline: &str, trigger: &str) -> Res
 ///
 /// # Errors
 /// There is no such trigger, or it asks for no token.
-pub async fn make_webhook_token(
-    store: &Store,
-    pipeline: &str,
-    trigger: &str,
-    by: &By,
-) -> Result<Secret, ControlError> {
+pub async fn make_webhook_token(store: &Store, pipeline: &str, trigger: &str, by: &By) -> Result<Secret, ControlError> {
     let (_, trigger) = declared(store, pipeline, trigger).await?;
     let name = &trigger.name.value;
     if trigger.kind != TriggerKind::Webhook(WebhookProof::Token) {
@@ -143,11 +138,7 @@ pub async fn make_webhook_token(
 }
 
 /// A trigger of the last good manifest of a pipeline.
-pub(super) async fn declared(
-    store: &Store,
-    pipeline: &str,
-    trigger: &str,
-) -> Result<(Version, Trigger), ControlError> {
+pub(super) async fn declared(store: &Store, pipeline: &str, trigger: &str) -> Result<(Version, Trigger), ControlError> {
     let version = Version::of_pipeline(store, pipeline).await?;
     let manifest = version.manifest()?;
     if let Some(found) = manifest.triggers.iter().find(|known| known.name.value == trigger) {

@@ -1,6 +1,6 @@
 //! Makes the work order of an attempt out of the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,13 @@ use super::{EngineSettings, GateState, InputBinding, Run};
 use crate::artifact::DigestWriter;
 use crate::id::{AttemptId, InputName, RunId, StepName};
 use crate::phase::Phase;
+use crate::plan::PlannedStep;
+use crate::step::StepKind;
+use crate::step::command::Command;
 use crate::worker::{AttemptFolder, OrderedInput, WorkOrder};
+
+/// Variables that hold secrets of Phaseline itself: a command that needs one names it among its `secrets`.
+const OUR_SECRETS: [&str; 2] = ["PHASELINE_DATABASE_URL", "PHASELINE_TOKEN"];
 
 /// The id of the `number`th attempt of a step. It follows from the run, so that a driver that crashed before it recorded
 /// the attempt asks for the same reservation again, and two drivers of one run can never start two.
@@ -65,8 +71,19 @@ pub(super) fn work_order(
         memory_bytes: planned.resources.memory_bytes,
         env: planned.env.clone(),
         secrets: planned.secrets.clone(),
+        withheld: withheld(run, planned),
         record: record(run, planned.phase, &settings.environment),
     }
+}
+
+/// For a command, the secrets of other steps of the pipeline, and our own.
+fn withheld(run: &Run, planned: &PlannedStep) -> Vec<String> {
+    if planned.kind != Command::NAME {
+        return Vec::new();
+    }
+    let others = run.plan().steps.values().flat_map(|step| step.secrets.iter().map(String::as_str));
+    let names: BTreeSet<&str> = others.chain(OUR_SECRETS).collect();
+    names.into_iter().filter(|name| !planned.secrets.iter().any(|own| own == name)).map(str::to_owned).collect()
 }
 
 /// The record for model cards and deployments: what the manifest says about purpose (`description`, `owner`,

@@ -5,21 +5,29 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::Stdio;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 
+use super::ending::{self, unreported};
+use super::leftovers::{self, ATTEMPT_VARIABLE};
 use super::{Ended, Executor, ExecutorError, Found};
 use crate::id::{AttemptId, RunId, StepName};
-use crate::worker::{AttemptFolder, Claim, ClaimError, Report, WORKER_COMMAND, WorkOrder, WorkerMessage};
+use crate::worker::{
+    AttemptFolder, BASE_VARIABLE, Claim, ClaimError, DEFAULT_LOG_LIMIT, LOG_LIMIT_VARIABLE, MemoryEnforcement, Report,
+    WORKER_COMMAND, WorkOrder, WorkerMessage,
+};
+
+/// The longest message of a worker; see its reporter.
+const LONGEST_MESSAGE: usize = 4096;
 
 /// How often an adopted attempt is looked at; it is no child of ours, so nobody tells us.
 const ADOPTED_POLL: Duration = Duration::from_millis(50);
@@ -40,6 +48,8 @@ pub struct LocalExecutor {
     state: PathBuf,
     program: PathBuf,
     messages: mpsc::Sender<AttemptMessage>,
+    log_limit: u64,
+    memory: LazyLock<MemoryEnforcement>,
     running: Mutex<HashMap<AttemptId, Watched>>,
 }
 
@@ -57,7 +67,25 @@ impl LocalExecutor {
     /// When the program's own path cannot be found.
     pub fn new(state: &Path, messages: mpsc::Sender<AttemptMessage>) -> io::Result<LocalExecutor> {
         let program = std::env::current_exe()?;
-        Ok(LocalExecutor { state: state.to_owned(), program, messages, running: Mutex::default() })
+        Ok(LocalExecutor {
+            state: state.to_owned(),
+            program,
+            messages,
+            log_limit: DEFAULT_LOG_LIMIT,
+            memory: LazyLock::new(MemoryEnforcement::prepare),
+            running: Mutex::default(),
+        })
+    }
+
+    /// The same executor with another limit for the log of an attempt, in bytes.
+    #[must_use]
+    pub fn with_log_limit(self, log_limit: u64) -> LocalExecutor {
+        LocalExecutor { log_limit, ..self }
+    }
+
+    /// How steps are kept to their memory limits here.
+    pub fn memory_enforcement(&self) -> &MemoryEnforcement {
+        &self.memory
     }
 
     /// The same executor with another worker program, for tests.
@@ -74,10 +102,21 @@ impl LocalExecutor {
         fs::create_dir_all(folder.path())?;
         fs::write(folder.order(), serde_json::to_vec(order)?)?;
         let log = File::create(folder.log())?;
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        match self.memory_enforcement() {
+            MemoryEnforcement::ControlGroup(base) => command.env(BASE_VARIABLE, base),
+            MemoryEnforcement::EachProcess { .. } => command.env_remove(BASE_VARIABLE),
+        };
+        if order.memory_bytes.is_some() {
+            // The allocator counts against a limit what it reserves ahead, which is more than most limits.
+            command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+        }
+        command
             .arg(WORKER_COMMAND)
             .arg(folder.path())
             .env("RAYON_NUM_THREADS", order.threads.to_string())
+            .env(LOG_LIMIT_VARIABLE, self.log_limit.to_string())
+            .env(ATTEMPT_VARIABLE, order.attempt.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -116,7 +155,7 @@ impl Executor for LocalExecutor {
 
     async fn wait(&self, run: RunId, attempt: AttemptId) -> Result<Ended, ExecutorError> {
         let Some((_, mut end)) = self.watched(attempt) else {
-            return wait_for_adopted(&self.folder(run, attempt)).await;
+            return wait_for_adopted(&self.folder(run, attempt), attempt).await;
         };
         let ended = match end.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone().expect("waited until there is one"),
@@ -134,7 +173,9 @@ impl Executor for LocalExecutor {
             // The claim is ours now, so a worker that is still on its way to it will not run.
             Ok(_) => Ok(Found::NeverStarted),
             Err(ClaimError::Io(error)) => Err(failed(doing())(error)),
-            Err(ClaimError::Taken) => Ok(look(&folder).map_err(failed(doing()))?.map_or(Found::Running, Found::Ended)),
+            Err(ClaimError::Taken) => {
+                Ok(look(&folder, attempt).map_err(failed(doing()))?.map_or(Found::Running, Found::Ended))
+            }
         }
     }
 
@@ -143,7 +184,9 @@ impl Executor for LocalExecutor {
         match self.watched(attempt) {
             Some((process_group, mut end)) => {
                 let ended = async move { drop(end.wait_for(Option::is_some).await) };
-                end_group(process_group, ended, grace).await.map_err(failed(doing()))
+                end_group(process_group, ended, grace).await.map_err(failed(doing()))?;
+                leftovers::end(&self.folder(run, attempt), attempt).await;
+                Ok(())
             }
             None => match Claim::read(&self.folder(run, attempt)).map_err(failed(doing()))? {
                 Some(claim) if claim.is_alive() => {
@@ -153,7 +196,9 @@ impl Executor for LocalExecutor {
                             tokio::time::sleep(ADOPTED_POLL).await;
                         }
                     };
-                    end_group(process_group, ended, grace).await.map_err(failed(doing()))
+                    end_group(process_group, ended, grace).await.map_err(failed(doing()))?;
+                    leftovers::end(&self.folder(run, attempt), attempt).await;
+                    Ok(())
                 }
                 _ => Ok(()),
             },
@@ -185,12 +230,14 @@ async fn watch_child(
     attempt: AttemptId,
 ) -> Ended {
     if let Some(stdout) = child.stdout.take() {
-        let mut lines = BufReader::new(stdout).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            if let Ok(message) = serde_json::from_str(&line) {
+        let mut lines = BufReader::with_capacity(LONGEST_MESSAGE, stdout);
+        let mut line = Vec::new();
+        while let Ok(1..) = (&mut lines).take(LONGEST_MESSAGE as u64).read_until(b'\n', &mut line).await {
+            if let Ok(message) = serde_json::from_slice(&line) {
                 // A display that cannot keep up misses some progress; the worker must never wait for it.
                 drop(messages.try_send(AttemptMessage { step: step.clone(), attempt, message }));
             }
+            line.clear();
         }
     }
     let status = child.wait().await;
@@ -198,37 +245,35 @@ async fn watch_child(
     if killpg(process_group, Signal::SIGKILL).is_ok() {
         tracing::debug!(step = %step, attempt = %attempt, "ended what the attempt left running");
     }
-    match Report::read(folder) {
+    let ended = match Report::read(folder) {
         Ok(Some(report)) => Ended::Reported(Box::new(report)),
-        Ok(None) => Ended::Vanished { why: status.map_or_else(|error| error.to_string(), describe) },
+        Ok(None) => unreported(folder, attempt, status),
         Err(error) => Ended::Vanished { why: format!("its report cannot be read: {error}") },
+    };
+    match &ended {
+        Ended::Reported(_) => leftovers::remove_group(folder).await,
+        // A worker that was ended could not tidy up after its programs.
+        Ended::Vanished { .. } => leftovers::end(folder, attempt).await,
     }
-}
-
-fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match status.signal() {
-        Some(9) => "the worker was killed (signal 9); the system may have run out of memory".to_owned(),
-        Some(signal) => format!("the worker was ended by signal {signal}"),
-        None => format!("the worker ended without a report ({status})"),
-    }
+    ended
 }
 
 /// How a claimed attempt ended; none while it runs.
-fn look(folder: &AttemptFolder) -> io::Result<Option<Ended>> {
+fn look(folder: &AttemptFolder, attempt: AttemptId) -> io::Result<Option<Ended>> {
     let claim = Claim::read(folder)?;
     let is_alive = claim.is_some_and(|claim| claim.is_alive());
     // The report is read after the look at the process: a worker that ends in between has left it by then.
     match Report::read(folder)? {
         Some(report) => Ok(Some(Ended::Reported(Box::new(report)))),
         None if is_alive => Ok(None),
-        None => Ok(Some(Ended::Vanished { why: "its process is gone and left no report".to_owned() })),
+        None => Ok(Some(ending::found_gone(folder, attempt))),
     }
 }
 
-async fn wait_for_adopted(folder: &AttemptFolder) -> Result<Ended, ExecutorError> {
+async fn wait_for_adopted(folder: &AttemptFolder, attempt: AttemptId) -> Result<Ended, ExecutorError> {
     loop {
-        if let Some(ended) = look(folder).map_err(failed("look at an adopted attempt"))? {
+        if let Some(ended) = look(folder, attempt).map_err(failed("look at an adopted attempt"))? {
+            leftovers::end(folder, attempt).await;
             return Ok(ended);
         }
         tokio::time::sleep(ADOPTED_POLL).await;

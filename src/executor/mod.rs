@@ -3,6 +3,8 @@
 //! Main type: [`Executor`]. An executor knows attempts by their ids only; whether a result counts is the engine's
 //! business.
 
+mod ending;
+mod leftovers;
 mod local;
 
 use std::time::Duration;

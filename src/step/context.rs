@@ -42,6 +42,12 @@ pub trait Reporter: Send {
     fn progress(&mut self, progress: &Progress);
     /// A line for the attempt's log.
     fn log(&mut self, line: &str);
+    /// A piece of what a program of the step printed, for the attempt's log.
+    fn print(&mut self, piece: &[u8]);
+    /// The program has ended: what it printed last, at most a few lines.
+    fn printed(&mut self) -> String;
+    /// Keeps `value` out of everything that is written from now on.
+    fn conceal(&mut self, value: &str);
 }
 
 /// The fixed facts of an attempt, from its work order.
@@ -67,6 +73,8 @@ pub struct Surroundings {
     pub record: Value,
     /// Environment variables for commands.
     pub env: BTreeMap<String, String>,
+    /// Environment variables that commands do not get.
+    pub withheld: Vec<String>,
 }
 
 /// The world of a running step.
@@ -201,6 +209,21 @@ impl StepContext {
     /// Writes a line into the attempt's log.
     pub fn log(&mut self, line: impl AsRef<str>) {
         self.reporter.log(line.as_ref());
+    }
+
+    /// Writes a piece of what a program of the step printed into the attempt's log.
+    pub fn print(&mut self, piece: &[u8]) {
+        self.reporter.print(piece);
+    }
+
+    /// What the program printed last, when it has ended.
+    pub fn printed(&mut self) -> String {
+        self.reporter.printed()
+    }
+
+    /// Keeps a secret, or the secret parts of a URL, out of everything that is written about the attempt from now on.
+    pub fn conceal(&mut self, secret: &str) {
+        self.reporter.conceal(secret);
     }
 
     /// Fails when the run was cancelled; call it once per batch or epoch.

@@ -15,6 +15,7 @@ pub mod command;
 pub mod data_engineering;
 pub mod deployment;
 pub mod evaluation;
+pub mod masking;
 pub mod model_engineering;
 pub mod monitoring;
 pub mod testing;

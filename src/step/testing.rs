@@ -126,6 +126,7 @@ impl Workbench {
             memory_bytes: self.memory_bytes,
             record: self.record.clone(),
             env: BTreeMap::new(),
+            withheld: Vec::new(),
         };
         let lines = Arc::new(Mutex::new(Vec::new()));
         let reporter = Box::new(Lines(Arc::clone(&lines)));
@@ -241,6 +242,16 @@ impl Reporter for Lines {
     fn log(&mut self, line: &str) {
         self.0.lock().expect("no reporter panicked").push(line.to_owned());
     }
+
+    fn print(&mut self, piece: &[u8]) {
+        self.log(&String::from_utf8_lossy(piece));
+    }
+
+    fn printed(&mut self) -> String {
+        self.0.lock().expect("no reporter panicked").last().cloned().unwrap_or_default()
+    }
+
+    fn conceal(&mut self, _: &str) {}
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! The files of one attempt.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::{AttemptId, RunId, StepName};
+
+/// The largest document that is read: one that a step of many outputs and metrics leaves is a hundredth of this.
+const LARGEST_DOCUMENT: u64 = 64 << 20;
 
 /// The folder of one attempt below the state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,11 @@ impl AttemptFolder {
         self.0.join("report.json")
     }
 
+    /// What limits are in force; created once.
+    pub fn limits(&self) -> PathBuf {
+        self.0.join("limits.json")
+    }
+
     /// What the step and its programs wrote.
     pub fn log(&self) -> PathBuf {
         self.0.join("log")
@@ -86,9 +94,14 @@ pub(super) fn create_once(path: &Path, document: &impl Serialize) -> io::Result<
 
 /// The JSON document at `path`, or none if there is no such file.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_DOCUMENT {
+        return Err(io::Error::other(format!("it has more than {LARGEST_DOCUMENT} bytes")));
     }
+    Ok(Some(serde_json::from_slice(&bytes)?))
 }

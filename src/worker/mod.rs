@@ -6,6 +6,8 @@
 
 mod claim;
 mod folder;
+mod limits;
+mod log;
 mod message;
 mod order;
 mod process;
@@ -15,6 +17,8 @@ mod secrets;
 
 pub use claim::{Claim, ClaimError};
 pub use folder::AttemptFolder;
+pub use limits::{AttemptGroup, BASE_VARIABLE, Limits, MemoryEnforcement};
+pub use log::{DEFAULT_LOG_LIMIT, LOG_LIMIT_VARIABLE};
 pub use message::WorkerMessage;
 pub use order::{OrderedInput, WorkOrder};
 pub use process::{EXIT_CLAIMED, WORKER_COMMAND, main_if_worker};

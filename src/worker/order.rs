@@ -65,6 +65,9 @@ pub struct WorkOrder {
     /// The names of environment variables that hold secrets, which the worker resolves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// The names of environment variables that hold secrets of others, which commands do not get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
     /// What the manifest says about purpose, and what gates have said so far; see `plan::Record`.
     #[serde(default)]
     pub record: Value,

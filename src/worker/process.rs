@@ -1,5 +1,6 @@
 //! A worker process from start to end.
 
+use std::backtrace::Backtrace;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -10,15 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::WorkOrder;
 use nix::sys::signal::SigSet;
 
+use super::WorkOrder;
 use super::claim::{Claim, ClaimError};
 use super::folder::{AttemptFolder, create_once, read_json};
+use super::limits::Limits;
+use super::log::AttemptLog;
 use super::report::{Failure, Report, ReportedEnd};
 use super::reporter::PipeReporter;
 use super::secrets;
 use crate::artifact::ArtifactStore;
+use crate::id::AttemptId;
+use crate::step::masking::Masker;
 use crate::step::{Fault, InputArtifact, StepContext, StepError, StepOutcome, StepRegistry, Surroundings};
 
 /// The first argument of a worker process.
@@ -62,18 +67,26 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    let masker = Masker::default();
+    let log = AttemptLog::on_standard_error(masker.clone());
+    let (_, remark) = Limits::apply(folder, order.attempt, order.memory_bytes);
+    if let Some(remark) = remark {
+        log.line(&remark);
+    }
     beat(folder);
     let started = Instant::now();
-    report_panics(folder, order.attempt, started);
-    let end = match run(&order, folder, registry) {
+    report_panics(folder, order.attempt, started, &masker, &log);
+    let end = match run(&order, folder, registry, &masker, &log) {
         Ok(outcome) => ReportedEnd::Succeeded(outcome),
         Err(error) => ReportedEnd::Failed(Failure::from(&error)),
     };
+    let end = end.masked(&masker);
     drop(fs::remove_dir_all(folder.scratch()));
+    log.finish();
     if let ReportedEnd::Failed(failure) = &end {
-        eprintln!("failed ({}): {}", failure.code, failure.message);
+        log.line(&format!("failed ({}): {}", failure.code, failure.message));
         if let Some(help) = &failure.help {
-            eprintln!("help: {help}");
+            log.line(&format!("help: {help}"));
         }
     }
     let succeeded = matches!(end, ReportedEnd::Succeeded(_));
@@ -81,7 +94,7 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
         Ok(()) if succeeded => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("cannot write the report: {error}");
+            log.line(&format!("cannot write the report: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -99,7 +112,13 @@ fn hand_over(folder: &AttemptFolder, order: &WorkOrder, registry: &StepRegistry)
     }
 }
 
-fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Result<StepOutcome, StepError> {
+fn run(
+    order: &WorkOrder,
+    folder: &AttemptFolder,
+    registry: &StepRegistry,
+    masker: &Masker,
+    log: &AttemptLog,
+) -> Result<StepOutcome, StepError> {
     let kind = registry
         .kind(&order.kind)
         .map_err(|error| StepError::bug(format!("the work order names an unknown kind: {error}")))?;
@@ -122,7 +141,7 @@ fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Re
         })
         .collect();
     let mut env = order.env.clone();
-    env.extend(secrets::resolve(&order.secrets)?);
+    env.extend(secrets::resolve(&order.secrets, masker)?);
     let surroundings = Surroundings {
         inputs,
         base_folder: order.base_folder.clone(),
@@ -134,23 +153,20 @@ fn run(order: &WorkOrder, folder: &AttemptFolder, registry: &StepRegistry) -> Re
         memory_bytes: order.memory_bytes,
         record: order.record.clone(),
         env,
+        withheld: order.withheld.clone(),
     };
     fs::create_dir_all(folder.scratch())?;
     fs::create_dir_all(&order.checkpoint)?;
     let store = ArtifactStore::open(&order.artifacts)?;
     // Nobody sets it: what ends a worker is a signal.
     let cancelled = Arc::new(AtomicBool::new(false));
-    let mut context = StepContext::new(surroundings, store, Box::new(PipeReporter::new()), cancelled);
+    let reporter = PipeReporter::new(log.clone(), masker.clone());
+    let mut context = StepContext::new(surroundings, store, Box::new(reporter), cancelled);
     step.run(&mut context)?;
     Ok(context.into_outcome())
 }
 
-fn leave_report(
-    folder: &AttemptFolder,
-    attempt: crate::id::AttemptId,
-    end: ReportedEnd,
-    started: Instant,
-) -> io::Result<()> {
+fn leave_report(folder: &AttemptFolder, attempt: AttemptId, end: ReportedEnd, started: Instant) -> io::Result<()> {
     let report = Report {
         attempt,
         end,
@@ -161,18 +177,17 @@ fn leave_report(
 }
 
 /// A panic is a bug of ours: it is reported as one before the process ends.
-fn report_panics(folder: &AttemptFolder, attempt: crate::id::AttemptId, started: Instant) {
-    let folder = folder.clone();
-    let usual = std::panic::take_hook();
+fn report_panics(folder: &AttemptFolder, attempt: AttemptId, started: Instant, masker: &Masker, log: &AttemptLog) {
+    let (folder, masker, log) = (folder.clone(), masker.clone(), log.clone());
     std::panic::set_hook(Box::new(move |panic| {
-        usual(panic);
+        log.line(&format!("{panic}\n{}", Backtrace::capture()));
         let failure = Failure {
             fault: Fault::Bug,
             code: "panic".to_owned(),
             message: format!("the step panicked: {panic}"),
             help: Some("this is a mistake in Phaseline; please report it with the attempt's log".to_owned()),
         };
-        drop(leave_report(&folder, attempt, ReportedEnd::Failed(failure), started));
+        drop(leave_report(&folder, attempt, ReportedEnd::Failed(failure).masked(&masker), started));
         std::process::exit(70);
     }));
 }

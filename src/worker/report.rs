@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{AttemptFolder, read_json};
 use crate::id::AttemptId;
+use crate::step::masking::Masker;
 use crate::step::{Fault, StepError, StepOutcome};
 
 /// Why an attempt failed, in a form that travels and is kept.
@@ -53,6 +54,26 @@ pub enum ReportedEnd {
     Succeeded(StepOutcome),
     /// With a failure.
     Failed(Failure),
+}
+
+impl ReportedEnd {
+    /// The same end without secrets.
+    pub(super) fn masked(self, masker: &Masker) -> ReportedEnd {
+        match self {
+            ReportedEnd::Succeeded(mut outcome) => {
+                for metric in &mut outcome.metrics {
+                    metric.name = masker.mask(&metric.name);
+                    metric.slice = metric.slice.take().map(|slice| masker.mask(&slice));
+                }
+                ReportedEnd::Succeeded(outcome)
+            }
+            ReportedEnd::Failed(failure) => ReportedEnd::Failed(Failure {
+                message: masker.mask(&failure.message),
+                help: failure.help.map(|help| masker.mask(&help)),
+                ..failure
+            }),
+        }
+    }
 }
 
 /// What a worker leaves behind.

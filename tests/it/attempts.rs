@@ -13,7 +13,7 @@ use phaseline::worker::{AttemptFolder, Report, ReportedEnd, WorkOrder};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-fn order(state: &Path, command: &str, outputs: serde_json::Value) -> WorkOrder {
+pub(crate) fn order(state: &Path, command: &str, outputs: serde_json::Value) -> WorkOrder {
     WorkOrder {
         run: RunId::generate(),
         pipeline: "demo".parse().unwrap(),
@@ -33,11 +33,12 @@ fn order(state: &Path, command: &str, outputs: serde_json::Value) -> WorkOrder {
         memory_bytes: None,
         env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
         secrets: Vec::new(),
+        withheld: Vec::new(),
         record: json!({}),
     }
 }
 
-fn executor(state: &Path) -> LocalExecutor {
+pub(crate) fn executor(state: &Path) -> LocalExecutor {
     let (messages, _) = mpsc::channel(16);
     LocalExecutor::new(state, messages).unwrap().with_program(env!("CARGO_BIN_EXE_phaseline"))
 }

@@ -23,3 +23,5 @@ mod shipped;
 mod sql_steps;
 mod step_contract;
 mod store_contract;
+mod worker_faults;
+mod worker_secrets;

@@ -11,6 +11,9 @@ use crate::step::{Metric, Progress, StepContext};
 /// The longest line that is understood, so that a program cannot fill our memory.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// How many metrics of one attempt are kept: they all travel in one report and one event.
+const MOST_METRICS: usize = 10_000;
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Event {
@@ -32,14 +35,18 @@ struct ProgressEvent {
 pub(super) struct EventFile {
     path: PathBuf,
     offset: u64,
+    /// The beginning of a line whose end is not written yet.
     rest: Vec<u8>,
+    /// Whether the line under way is too long and left out.
+    is_skipping: bool,
+    metrics: usize,
     complained: bool,
 }
 
 impl EventFile {
     pub(super) fn create(path: PathBuf) -> io::Result<EventFile> {
         File::create(&path)?;
-        Ok(EventFile { path, offset: 0, rest: Vec::new(), complained: false })
+        Ok(EventFile { path, offset: 0, rest: Vec::new(), is_skipping: false, metrics: 0, complained: false })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -48,7 +55,14 @@ impl EventFile {
 
     /// Reports everything that was appended since the last call.
     pub(super) fn follow(&mut self, context: &mut StepContext) -> io::Result<()> {
-        let mut file = File::open(&self.path)?;
+        let mut file = match File::open(&self.path) {
+            // A program that deletes or replaces the file tells nothing more; that is no reason to fail it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        if file.metadata()?.len() <= self.offset {
+            return Ok(());
+        }
         file.seek(SeekFrom::Start(self.offset))?;
         let mut buffer = vec![0; LONGEST_LINE];
         loop {
@@ -57,13 +71,24 @@ impl EventFile {
                 return Ok(());
             }
             self.offset += count as u64;
-            self.rest.extend_from_slice(&buffer[..count]);
-            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.rest.drain(..=end).collect();
-                self.report(&line, context);
-            }
-            if self.rest.len() > LONGEST_LINE {
+            self.take(&buffer[..count], context);
+        }
+    }
+
+    fn take(&mut self, piece: &[u8], context: &mut StepContext) {
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            if self.rest.len() + part.len() > LONGEST_LINE {
+                self.is_skipping = true;
                 self.rest.clear();
+                self.complain(context, "it has more than 64 KiB");
+            }
+            if !self.is_skipping {
+                self.rest.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                self.is_skipping = false;
+                let line = std::mem::take(&mut self.rest);
+                self.report(&line, context);
             }
         }
     }
@@ -73,7 +98,11 @@ impl EventFile {
             return;
         }
         match serde_json::from_slice(line) {
+            Ok(Event::Metric(_)) if self.metrics == MOST_METRICS => {
+                self.complain(context, &format!("the step has reported {MOST_METRICS} metrics already"));
+            }
             Ok(Event::Metric(metric)) => {
+                self.metrics += 1;
                 // JSON cannot say NaN; a program that computes one writes null.
                 let value = metric.value.filter(|value| value.is_finite());
                 context.push_metric(Metric { value, ..metric });
@@ -83,11 +112,14 @@ impl EventFile {
                 let note = note.trim_end().to_owned();
                 context.progress(&Progress { done: event.done, total: event.total, unit: "", note });
             }
-            Err(error) if !self.complained => {
-                self.complained = true;
-                context.log(format!("a line in $PHASELINE_EVENTS is not understood and left out: {error}"));
-            }
-            Err(_) => {}
+            Err(error) => self.complain(context, &format!("it is not understood: {error}")),
+        }
+    }
+
+    /// Says once why a line is left out.
+    fn complain(&mut self, context: &mut StepContext, why: &str) {
+        if !std::mem::replace(&mut self.complained, true) {
+            context.log(format!("a line in $PHASELINE_EVENTS is left out: {why}"));
         }
     }
 }

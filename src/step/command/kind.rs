@@ -1,10 +1,8 @@
 //! The `command` kind behind `run:`.
 
-use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::PipeWriter;
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -12,7 +10,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::descendants;
+use super::ending::{self, failure};
 use super::events::EventFile;
+use super::output::ProgramOutput;
 use super::termination::Termination;
 use crate::artifact::{ArtifactKind, Staged};
 use crate::id::OutputName;
@@ -23,12 +24,6 @@ use crate::table::TableReader;
 /// How often a running program is looked at: short enough that a trivial command costs little.
 const SHORTEST_POLL: Duration = Duration::from_micros(200);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
-
-/// The exit code by which a program says that another attempt may help: `EX_TEMPFAIL`.
-const TEMPORARY: i32 = 75;
-
-/// How many of the last lines of the log go into the error of a failed command.
-const LAST_LINES: usize = 5;
 
 /// What an output of a command holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -111,12 +106,18 @@ impl StepKind for Command {
             staged.push((name.as_str(), *kind, context.stage(kind.artifact())?));
         }
         let mut events = EventFile::create(context.surroundings().scratch.join("events.jsonl"))?;
-        let mut command = self.prepare(context, &staged, events.path())?;
-        let log_start = log_position()?;
+        let (output, writer) = ProgramOutput::new()?;
+        let mut command = self.prepare(context, &staged, events.path(), writer)?;
+        descendants::adopt_orphans();
+        let kills_before = ending::kills_for_memory();
         let child = command.spawn().map_err(|error| StepError::from(error).help("`run` steps need `sh` on PATH"))?;
-        let status = wait(child, &mut events, context)?;
+        // It holds the writing ends of the pipe, which must be the program's alone.
+        drop(command);
+        let ended = wait(child, output, &mut events, context);
+        let said = context.printed();
+        let status = ended?;
         if !status.success() {
-            return Err(failure(status, log_start));
+            return Err(failure(status, &said, kills_before, context.surroundings().memory_bytes));
         }
         for (name, kind, staged) in staged {
             let rows = check_output(name, kind, staged.path())?;
@@ -132,16 +133,19 @@ impl Command {
         context: &StepContext,
         staged: &[(&str, OutputKind, Staged)],
         events: &Path,
+        output: PipeWriter,
     ) -> Result<std::process::Command, StepError> {
         let surroundings = context.surroundings();
         let mut command = std::process::Command::new("sh");
-        // The worker's standard output speaks to the engine; what a program prints belongs into the log.
-        let log = io::stderr().as_fd().try_clone_to_owned()?;
+        for withheld in &surroundings.withheld {
+            command.env_remove(withheld).env_remove(format!("{withheld}_FILE"));
+        }
         command
             .args(["-c", &self.params.run])
             .current_dir(&surroundings.base_folder)
             .stdin(Stdio::null())
-            .stdout(Stdio::from(log))
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .env("PHASELINE_EVENTS", events)
             .env("PHASELINE_SEED", surroundings.seed.to_string())
             .env("PHASELINE_SCRATCH", &surroundings.scratch)
@@ -167,21 +171,34 @@ impl Command {
     }
 }
 
-fn wait(mut child: Child, events: &mut EventFile, context: &mut StepContext) -> Result<ExitStatus, StepError> {
+/// Looks after a program until it has ended, with everything that it started.
+fn wait(
+    mut child: Child,
+    mut output: ProgramOutput,
+    events: &mut EventFile,
+    context: &mut StepContext,
+) -> Result<ExitStatus, StepError> {
     let termination = Termination::listen();
     let mut pause = SHORTEST_POLL;
-    loop {
-        let status = child.try_wait()?;
-        events.follow(context)?;
-        if let Some(status) = status {
-            if termination.is_asked() {
-                return Err(StepError::environment("cancelled", "the command was asked to end"));
-            }
-            return Ok(status);
+    let status = loop {
+        let has_printed = output.print(context);
+        if let Some(status) = child.try_wait()? {
+            break status;
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_POLL);
+        events.follow(context)?;
+        if !has_printed {
+            output.wait(pause);
+            pause = (pause * 2).min(LONGEST_POLL);
+        }
+    };
+    // What it left running would hold the pipe open, and must not write into what comes after this attempt.
+    descendants::end_all();
+    while output.print(context) {}
+    events.follow(context)?;
+    if termination.is_asked() {
+        return Err(StepError::environment("cancelled", "the command was asked to end"));
     }
+    Ok(status)
 }
 
 /// Says what is wrong with an output, or how many rows it has.
@@ -212,43 +229,4 @@ fn check_output(name: &str, kind: OutputKind, path: &Path) -> Result<Option<u64>
         }
         OutputKind::Model | OutputKind::File => Ok(None),
     }
-}
-
-fn failure(status: ExitStatus, log_start: Option<u64>) -> StepError {
-    let said = last_lines(log_start).unwrap_or_default();
-    let said = if said.is_empty() { String::new() } else { format!("; it last said:\n{said}") };
-    match status.code() {
-        Some(TEMPORARY) => StepError::environment(
-            "command_temporary",
-            format!("the command asks for another attempt (exit code 75){said}"),
-        ),
-        Some(127) => StepError::input("command_not_found", format!("the command was not found{said}"))
-            .help("install the program or give its path"),
-        _ => StepError::input("command_failed", format!("the command failed ({status}){said}"))
-            .help("exit code 75 asks for another attempt under the step's retry policy"),
-    }
-}
-
-/// Where the log stands, if standard error is a file.
-fn log_position() -> io::Result<Option<u64>> {
-    let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let metadata = log.metadata()?;
-    Ok(metadata.is_file().then_some(metadata.len()))
-}
-
-fn last_lines(start: Option<u64>) -> io::Result<String> {
-    let Some(start) = start else { return Ok(String::new()) };
-    // Standard error was opened for writing; the same file is opened again for reading.
-    let path: PathBuf = fs::read_link("/proc/self/fd/2")?;
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(start.max(length.saturating_sub(8 * 1024))))?;
-    let mut lines = VecDeque::new();
-    for line in BufReader::new(file.take(8 * 1024)).split(b'\n') {
-        lines.push_back(String::from_utf8_lossy(&line?).into_owned());
-        if lines.len() > LAST_LINES {
-            lines.pop_front();
-        }
-    }
-    Ok(Vec::from(lines).join("\n"))
 }

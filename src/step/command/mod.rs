@@ -6,8 +6,11 @@
 //! `{"metric": {"name": "valid.roc_auc", "value": 0.84}}`), `PHASELINE_SEED`, `PHASELINE_SCRATCH`,
 //! `PHASELINE_CHECKPOINT`, `PHASELINE_RUN` and `PHASELINE_STEP`. What it prints goes to the attempt's log.
 
+mod descendants;
+mod ending;
 mod events;
 mod kind;
+mod output;
 mod termination;
 
 pub use kind::{Command, Params};

@@ -74,6 +74,7 @@ with:
             })?,
             (None, None) => return Err(StepError::bug("a checked step has neither `url` nor `url_env`")),
         };
+        context.conceal(&url);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let query = self.params.query.trim().trim_end_matches(';');
         runtime.block_on(async {

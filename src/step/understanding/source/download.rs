@@ -48,7 +48,7 @@ impl Download {
         }
     }
 
-    fn header_map(&self) -> Result<HeaderMap, StepError> {
+    fn header_map(&self, context: &mut StepContext) -> Result<HeaderMap, StepError> {
         let mut map = HeaderMap::new();
         let mut add = |name: &str, value: &str, is_secret: bool| {
             let wrong =
@@ -70,12 +70,13 @@ impl Download {
                 )
                 .help("set it for the process that runs Phaseline")
             })?;
+            context.conceal(&value);
             add(name, &value, true)?;
         }
         Ok(map)
     }
 
-    fn client(&self) -> Result<reqwest::Client, StepError> {
+    fn client(&self, context: &mut StepContext) -> Result<reqwest::Client, StepError> {
         let carries_secrets = !self.secret_headers.is_empty();
         let follow = move |attempt: Attempt<'_>| {
             let is_elsewhere = attempt.previous().first().is_some_and(|first| first.origin() != attempt.url().origin());
@@ -92,7 +93,7 @@ impl Download {
             .connect_timeout(CONNECT)
             .timeout(self.timeout)
             .redirect(Policy::custom(follow))
-            .default_headers(self.header_map()?)
+            .default_headers(self.header_map(context)?)
             .user_agent(concat!("phaseline/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
@@ -110,7 +111,8 @@ enum Miss {
 /// Downloads to the scratch folder.
 pub fn download(what: &Download, context: &mut StepContext) -> Result<SourceFile, StepError> {
     let shown = redacted(&what.url);
-    let client = what.client()?;
+    context.conceal(&what.url);
+    let client = what.client(context)?;
     let name = shown.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("download").to_owned();
     let target = scratch_file(context, 0, &name);
     let runtime = runtime()?;

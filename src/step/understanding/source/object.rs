@@ -35,6 +35,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, StepError> {
 /// Copies the object at `url`, or all objects that match its `*`, to the scratch folder, in the order of their names.
 pub(super) fn fetch(url: &str, context: &mut StepContext) -> Result<Vec<SourceFile>, StepError> {
     let shown = redacted(url);
+    context.conceal(url);
     let parsed = Url::parse(url)
         .map_err(|error| StepError::input("url", format!("`{shown}` is no valid URL")).caused_by(error))?;
     let refused = |error: object_store::Error| failure(&shown, error);

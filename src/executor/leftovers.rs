@@ -1,0 +1,71 @@
+//! What an attempt leaves on the machine: programs that left its process group, and its control group.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::id::AttemptId;
+use crate::worker::{AttemptFolder, Limits};
+
+/// The variable in the environment of all processes of an attempt that tells which attempt it is.
+pub(super) const ATTEMPT_VARIABLE: &str = "PHASELINE_ATTEMPT";
+
+/// How many times is looked: a program that forks while we look is found the next time.
+const LOOKS: usize = 20;
+
+/// How long killed processes are given to go before the next look.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Ends every process of an attempt whose worker is gone, and removes its control group.
+pub(super) async fn end(folder: &AttemptFolder, attempt: AttemptId) {
+    if let Ok(Some(Limits { group: Some(group), .. })) = Limits::read(folder) {
+        group.kill();
+    }
+    let mark = format!("{ATTEMPT_VARIABLE}={attempt}");
+    for _ in 0..LOOKS {
+        let found = tokio::task::spawn_blocking({
+            let mark = mark.clone();
+            move || kill_marked(&mark)
+        });
+        if !matches!(found.await, Ok(1..)) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    remove_group(folder).await;
+}
+
+/// Removes the control group of an attempt that has ended, with what is still in it.
+pub(super) async fn remove_group(folder: &AttemptFolder) {
+    let Ok(Some(Limits { group: Some(group), .. })) = Limits::read(folder) else { return };
+    for _ in 0..LOOKS {
+        match group.remove() {
+            Ok(()) => return,
+            Err(_) => group.kill(),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    // It is removed when groups are made ready the next time.
+    tracing::debug!("the control group of an attempt could not be removed");
+}
+
+/// Kills the processes that carry `mark` in their environment, and says how many there were.
+fn kill_marked(mark: &str) -> usize {
+    let Ok(entries) = fs::read_dir("/proc") else { return 0 };
+    let mut killed = 0;
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        if pid.unsigned_abs() == std::process::id() {
+            continue;
+        }
+        // What belongs to others cannot be read, and a process that has ended has no environment.
+        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+        let is_marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+        if is_marked && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok() {
+            killed += 1;
+        }
+    }
+    killed
+}

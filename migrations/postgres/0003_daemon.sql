@@ -215,17 +215,19 @@ create table audit (
 );
 create index audit_by_time on audit (at);
 
--- Answers kept so that a repeated request gets the same one.
+-- Answers kept so that a repeated request gets the same one. Until `held_ms` somebody works on the first one.
 create table idempotency (
     key text not null,
     who text not null,
     route text not null,
     body_digest text not null,
+    held_ms bigint not null,
     status bigint,
     answer text,
     created_at text not null,
     primary key (who, route, key)
 );
+create index idempotency_by_time on idempotency (created_at);
 
 create table backfills (
     backfill_id text not null primary key,

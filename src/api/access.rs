@@ -34,16 +34,18 @@ pub struct Route {
     pub body_bytes: usize,
     /// Whether the answer goes on until one side has enough.
     pub is_stream: bool,
+    /// Whether it changes something, and so stands in the audit log.
+    pub is_change: bool,
 }
 
 impl Route {
     const fn new(method: &'static str, path: &'static str, need: Need) -> Route {
-        Route { method, path, need, body_bytes: BODY_BYTES, is_stream: false }
+        Route { method, path, need, body_bytes: BODY_BYTES, is_stream: false, is_change: true }
     }
 
     /// A route that reads.
     pub const fn get(path: &'static str, need: Need) -> Route {
-        Route::new("GET", path, need)
+        Route::new("GET", path, need).only_asks()
     }
 
     /// A route that does something.
@@ -71,6 +73,19 @@ impl Route {
     #[must_use]
     pub const fn stream(self) -> Route {
         Route { is_stream: true, ..self }
+    }
+
+    /// The same route, which changes nothing although its method may.
+    #[must_use]
+    pub const fn only_asks(self) -> Route {
+        Route { is_change: false, ..self }
+    }
+
+    /// What the path names: `run_1/train` for `/runs/{run}/steps/{step}`.
+    pub(super) fn object(&self, path: &str) -> Option<String> {
+        let parts = self.path.split('/').zip(path.split('/'));
+        let named: Vec<&str> = parts.filter(|(template, _)| template.starts_with('{')).map(|(_, part)| part).collect();
+        (!named.is_empty()).then(|| named.join("/"))
     }
 
     /// Whether `rights` suffice for a request of `path`.
@@ -166,5 +181,7 @@ mod tests {
         assert_eq!(table.lookup("DELETE", "/a"), Lookup::OtherMethod);
         assert_eq!(table.lookup("GET", "/b"), Lookup::Missing);
         assert_eq!(table.methods("/a"), "GET, POST");
+        let route = Route::post("/runs/{run}/steps/{step}", Need::Nothing);
+        assert_eq!(route.object("/runs/run_1/steps/train").as_deref(), Some("run_1/train"));
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 
 use super::access::{Lookup, Table};
 use super::stream::StreamBody;
-use super::{ApiError, ApiState, Caller, Need, Peer, Route};
+use super::{ApiError, ApiState, Caller, Need, Peer, Route, audit};
 use crate::store::{Standing, Token, is_token};
 
 /// What a sender of webhooks may show in place of a token.
@@ -28,9 +28,15 @@ pub(super) struct Guard {
 /// The layer around every route.
 pub(super) async fn layer(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let admitted = match guard.admit(&parts, !body.is_end_stream()).await {
+    let mut shown = None;
+    let admitted = match guard.admit(&parts, !body.is_end_stream(), &mut shown).await {
         Ok(admitted) => admitted,
-        Err(refused) => return refused.into_response(),
+        Err(refused) => {
+            if matches!(refused.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                audit::refused(&guard.api, &parts, shown.as_deref(), &refused).await;
+            }
+            return refused.into_response();
+        }
     };
     let place = match guard.api.places.take(admitted.caller.id(), admitted.is_stream()) {
         Ok(place) => place,
@@ -42,10 +48,13 @@ pub(super) async fn layer(State(guard): State<Guard>, request: Request, next: Ne
     }
     parts.extensions.insert(admitted.caller);
     let response = next.run(Request::from_parts(parts, body)).await;
-    if is_stream && response.status().is_success() {
-        return response.map(|body| StreamBody::new(body, place, guard.api.stopping.clone()));
+    if !is_stream || !response.status().is_success() {
+        return response;
     }
-    response
+    // Events go on until somebody ends them; a download that was cut short would look whole.
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let stopping = kind.starts_with(b"text/event-stream").then(|| guard.api.stopping.clone());
+    response.map(|body| StreamBody::wrap(body, place, stopping))
 }
 
 /// A request that may go on to its handler, or to the answer that there is none.
@@ -61,7 +70,13 @@ impl Admitted {
 }
 
 impl Guard {
-    async fn admit(&self, request: &Parts, has_body: bool) -> Result<Admitted, ApiError> {
+    /// Decides about a request; `shown` is the token that it shows, whether it counts or not.
+    async fn admit(
+        &self,
+        request: &Parts,
+        has_body: bool,
+        shown: &mut Option<Arc<Token>>,
+    ) -> Result<Admitted, ApiError> {
         let (headers, method, path) = (&request.headers, &request.method, request.uri.path());
         self.api.hosts.check(headers)?;
         let peer = request.extensions.get::<Peer>().copied();
@@ -78,8 +93,8 @@ impl Guard {
             return Ok(Admitted { caller: Caller { token: None, peer }, route: Some(route) });
         }
         // Whoever has no token learns nothing of which paths there are.
-        let token = self.token(headers).await?;
-        let caller = Caller { token: Some(Arc::new(token)), peer };
+        let token = self.token(headers, shown).await?;
+        let caller = Caller { token: Some(Arc::clone(&token)), peer };
         let Some(lookup) = lookup else { return Ok(Admitted { caller, route: None }) };
         let route = match lookup {
             Lookup::Found(route) => route,
@@ -92,7 +107,7 @@ impl Guard {
                 return Err(ApiError::internal(&std::io::Error::other(cause)));
             }
         };
-        let rights = &caller.token.as_ref().expect("it was just put there").rights;
+        let rights = &token.rights;
         if !route.allows(rights, path) {
             let message = format!("this token ({rights}) does not allow `{method} {}`", path);
             let help = match route.need {
@@ -107,7 +122,7 @@ impl Guard {
         Ok(Admitted { caller, route: Some(route) })
     }
 
-    async fn token(&self, headers: &HeaderMap) -> Result<Token, ApiError> {
+    async fn token(&self, headers: &HeaderMap, shown: &mut Option<Arc<Token>>) -> Result<Arc<Token>, ApiError> {
         let refused = |code, message: &str| {
             let help = "`phaseline token create --role viewer|operator|admin` makes one".to_owned();
             Err(ApiError::new(StatusCode::UNAUTHORIZED, code, message).help(help))
@@ -122,6 +137,7 @@ impl Guard {
         let Some(token) = self.api.store.token_of(secret).await? else {
             return refused("token_unknown", "this token is not known here");
         };
+        let token = Arc::clone(shown.insert(Arc::new(token)));
         let now = Utc::now();
         match token.standing(now) {
             Standing::Revoked => return refused("token_revoked", "this token was revoked"),

@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 
 use super::access::Table;
 use super::guard::{Guard, method_not_allowed};
-use super::{ApiError, ApiState, Route, body, guard, observe, routes};
+use super::{ApiError, ApiState, Route, audit, body, etag, guard, idempotency, observe, routes};
 
 /// The routes of the API, and those of live models where there are some, behind one guard.
 pub fn router(state: ApiState, models: Option<Router>) -> Router {
@@ -24,6 +24,9 @@ pub fn router(state: ApiState, models: Option<Router>) -> Router {
         .method_not_allowed_fallback(async |request: Request| {
             method_not_allowed(request.method(), request.uri().path())
         })
+        .layer(middleware::from_fn(etag::layer))
+        .layer(middleware::from_fn_with_state(state.clone(), idempotency::layer))
+        .layer(middleware::from_fn_with_state(state.clone(), audit::layer))
         .layer(middleware::from_fn(body::layer))
         .layer(middleware::from_fn_with_state(guard, guard::layer))
         .layer(middleware::from_fn_with_state(state, observe::layer))

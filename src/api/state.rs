@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use super::audit::Refusals;
 use super::stream::Places;
 use super::{AllowedHosts, ApiError, Limits};
 use crate::artifact::ArtifactStore;
@@ -32,6 +33,8 @@ pub struct ApiState {
     /// Whether the daemon drains: `/readyz` says no from then on, and streams end.
     pub stopping: watch::Receiver<bool>,
     pub(super) places: Arc<Places>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) keyed_ended: Arc<Notify>,
     uses: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
@@ -58,6 +61,8 @@ impl ApiState {
             limits: Arc::new(limits),
             hosts: Arc::new(hosts),
             stopping,
+            refusals: Arc::default(),
+            keyed_ended: Arc::default(),
             uses: Arc::default(),
         }
     }

@@ -98,12 +98,16 @@ pub(super) struct StreamBody {
 }
 
 impl StreamBody {
-    pub(super) fn new(body: Body, place: Place, mut stopping: watch::Receiver<bool>) -> Body {
+    /// `body` with its place; it ends early where `stopping` is given.
+    pub(super) fn wrap(body: Body, place: Place, stopping: Option<watch::Receiver<bool>>) -> Body {
         let stopped = Box::pin(async move {
             // Without anybody who could ask it to stop, the server never does.
-            if stopping.wait_for(|stopping| *stopping).await.is_err() {
-                std::future::pending::<()>().await;
+            if let Some(mut stopping) = stopping
+                && stopping.wait_for(|stopping| *stopping).await.is_ok()
+            {
+                return;
             }
+            std::future::pending::<()>().await;
         });
         Body::new(UnsyncBoxBody::new(StreamBody { body, stopped, _place: place }))
     }

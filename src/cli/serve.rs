@@ -10,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
 use super::{Exit, Settings, UsageError, database, output};
+use crate::api;
 use crate::artifact::ArtifactStore;
-use crate::serve::{Deployment, Deployments, Guard, LogSettings, ServeError, ServeSettings, serve};
+use crate::serve::{Deployment, Deployments, Guard, LiveModels, LogSettings, ServeError, ServeSettings};
 use crate::store::{Store, StoreUrl};
 
 /// How often to look for newly deployed versions.
@@ -58,9 +59,11 @@ async fn answer(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     let stop = stop_signal()?;
     announce(address, &deployments.current().await.map_err(ServeError::Deployments)?)?;
     let serve_settings =
-        ServeSettings { guard, state_folder: settings.state.clone(), poll: POLL, log: LogSettings::default() };
+        ServeSettings { state_folder: settings.state.clone(), poll: POLL, log: LogSettings::default() };
     let source: Arc<dyn Deployments> = deployments.clone();
-    serve(listener, serve_settings, source, Arc::new(models), stop).await?;
+    let live = LiveModels::start(serve_settings, source, Arc::new(models)).await?;
+    api::serve(listener, live.router(guard), &api::Limits::default(), None, stop).await?;
+    live.stop().await;
     if let Some(store) = deployments.store.get() {
         store.close().await;
     }

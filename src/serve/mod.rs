@@ -23,7 +23,7 @@ pub use guard::Guard;
 pub use prediction::{Prediction, ScoreError, Scorer};
 pub use request::RequestColumns;
 pub use request_log::LogSettings;
-pub use server::{ServeSettings, serve};
+pub use server::{LiveModels, ServeSettings};
 
 #[cfg(test)]
 mod parity;

@@ -34,10 +34,9 @@ pub(super) struct Shared {
 
 type SharedState = State<Arc<Shared>>;
 
-/// All routes behind the guard.
-pub(super) fn router(shared: Arc<Shared>, guard: Guard) -> Router {
+/// The routes of models, without a guard and without an answer for other paths.
+pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/healthz", get(alive))
         .route("/endpoints", get(list))
         .route("/endpoints/{name}/predict", post(predict_named))
         .route("/endpoints/{name}/health", get(health_named))
@@ -45,10 +44,16 @@ pub(super) fn router(shared: Arc<Shared>, guard: Guard) -> Router {
         .route("/predict", post(predict_single))
         .route("/health", get(health_single))
         .route("/metadata", get(metadata_single))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
         .with_state(shared)
         .layer(DefaultBodyLimit::max(MOST_BYTES))
+}
+
+/// A whole server's routes behind `guard`.
+pub(super) fn guarded(shared: Arc<Shared>, guard: Guard) -> Router {
+    routes(shared)
+        .route("/healthz", get(alive))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(limit_time))
         .layer(middleware::from_fn_with_state(guard, guard::layer))
 }

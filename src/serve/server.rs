@@ -1,26 +1,21 @@
-//! The server as a whole: listens, follows deployments, and stops in order.
+//! Live models as a whole: loaded, following deployments, and stopped in order.
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use axum::Router;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::endpoints::Endpoints;
 use super::error::ServeError;
 use super::request_log::RequestLog;
-use super::router::{Shared, router};
+use super::router::{Shared, guarded, routes};
 use super::{Deployments, Guard, LogSettings, ModelSource};
 
-/// How long answers that have begun may go on after the server was asked to stop.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(10);
-
-/// What a server needs to know besides where models come from.
+/// What live models need to know besides where they come from.
 pub struct ServeSettings {
-    /// Who is let in.
-    pub guard: Guard,
     /// The state folder, which gets the request logs.
     pub state_folder: PathBuf,
     /// How often to look for newly deployed versions.
@@ -29,47 +24,52 @@ pub struct ServeSettings {
     pub log: LogSettings,
 }
 
-/// Answers on `listener` until `stop` is ready; then finishes what has begun and writes the request log.
-pub async fn serve(
-    listener: TcpListener,
-    settings: ServeSettings,
-    deployments: Arc<dyn Deployments>,
-    models: Arc<dyn ModelSource>,
-    stop: impl Future<Output = ()> + Send,
-) -> Result<(), ServeError> {
-    let log = RequestLog::start(&settings.state_folder, settings.log)
-        .map_err(|source| ServeError::System { doing: "started the request log", source })?;
-    let shared = Arc::new(Shared { endpoints: Endpoints::default(), log });
-    refresh(&shared, &*deployments, &models).await?;
+/// The models that answer now, kept up to date until they are stopped.
+pub struct LiveModels {
+    shared: Arc<Shared>,
+    follower: JoinHandle<()>,
+    ask_to_stop: watch::Sender<bool>,
+}
 
-    let (ask_to_stop, asked_to_stop) = watch::channel(false);
-    let follower = tokio::spawn(follow(Arc::clone(&shared), deployments, models, settings.poll, asked_to_stop.clone()));
-    let mut goodbye = asked_to_stop.clone();
-    let server = axum::serve(listener, router(Arc::clone(&shared), settings.guard))
-        .with_graceful_shutdown(async move { wait(&mut goodbye).await })
-        .into_future();
-    let mut server = std::pin::pin!(server);
-    let ended = tokio::select! {
-        ended = &mut server => Some(ended),
-        () = stop => None,
-    };
-    ask_to_stop.send_replace(true);
-    let ended = match ended {
-        Some(ended) => ended,
-        None => tokio::time::timeout(LONGEST_GOODBYE, server).await.unwrap_or_else(|_| {
-            tracing::warn!("some requests did not end in time and were cut off");
-            Ok(())
-        }),
-    };
-    if follower.await.is_err() {
-        tracing::error!("the task that follows deployments panicked");
+impl LiveModels {
+    /// Loads what is deployed and follows what will be.
+    pub async fn start(
+        settings: ServeSettings,
+        deployments: Arc<dyn Deployments>,
+        models: Arc<dyn ModelSource>,
+    ) -> Result<LiveModels, ServeError> {
+        let log = RequestLog::start(&settings.state_folder, settings.log)
+            .map_err(|source| ServeError::System { doing: "started the request log", source })?;
+        let shared = Arc::new(Shared { endpoints: Endpoints::default(), log });
+        refresh(&shared, &*deployments, &models).await?;
+        let (ask_to_stop, asked_to_stop) = watch::channel(false);
+        let follower = tokio::spawn(follow(Arc::clone(&shared), deployments, models, settings.poll, asked_to_stop));
+        Ok(LiveModels { shared, follower, ask_to_stop })
     }
-    // Models join their threads and the log writes its last file: both block.
-    let stopped = tokio::task::spawn_blocking(move || drop(shared)).await;
-    if stopped.is_err() {
-        tracing::error!("the server did not stop in order");
+
+    /// The routes of models, for a server that has a guard of its own.
+    pub fn routes(&self) -> Router {
+        routes(Arc::clone(&self.shared))
     }
-    ended.map_err(|source| ServeError::System { doing: "answered requests", source })
+
+    /// A whole server's routes behind `guard`.
+    pub fn router(&self, guard: Guard) -> Router {
+        guarded(Arc::clone(&self.shared), guard)
+    }
+
+    /// Unloads the models and writes the last requests to their log, once nothing answers any more.
+    pub async fn stop(self) {
+        self.ask_to_stop.send_replace(true);
+        if self.follower.await.is_err() {
+            tracing::error!("the task that follows deployments panicked");
+        }
+        let shared = self.shared;
+        // Models join their threads and the log writes its last file: both block.
+        let stopped = tokio::task::spawn_blocking(move || drop(shared)).await;
+        if stopped.is_err() {
+            tracing::error!("the models did not stop in order");
+        }
+    }
 }
 
 async fn wait(asked: &mut watch::Receiver<bool>) {

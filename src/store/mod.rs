@@ -4,10 +4,12 @@
 //! `lineage`. Nothing outside this module names `sqlx`.
 
 mod append;
+mod audit;
 mod cache;
 mod connection;
 mod edges;
 mod error;
+mod idempotency;
 mod lease;
 mod migrate;
 mod models;
@@ -25,7 +27,9 @@ mod tokens;
 mod triggers;
 mod url;
 
+pub use audit::{Act, AuditPosition};
 pub use error::StoreError;
+pub use idempotency::{KeptAnswer, KeyedRequest, KeyedTurn};
 pub use open::Store;
 pub use outbox::{InvalidOutboxCursor, OutboxCursor, PublishedEvent};
 pub use requests::RequestDetail;

@@ -7,9 +7,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use phaseline::api;
 use phaseline::cli::sample::Sample;
 use phaseline::ml::bundle::Bundle;
-use phaseline::serve::{Deployment, Deployments, Guard, LogSettings, ServeSettings, serve};
+use phaseline::serve::{Deployment, Deployments, Guard, LiveModels, LogSettings, ServeSettings};
 use phaseline::step::InputArtifact;
 use phaseline::step::testing::{Ran, Workbench};
 use serde_json::{Map, Value, json};
@@ -140,7 +141,6 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let settings = ServeSettings {
-        guard: Guard::loopback(None),
         state_folder: trained.bench.folder().join("state"),
         poll: Duration::from_hours(1),
         log: LogSettings::default(),
@@ -148,10 +148,12 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let models = Arc::new(trained.bench.store().clone());
     let server = tokio::spawn(async move {
-        serve(listener, settings, Arc::new(Fixed(Mutex::new(vec![deployment]))), models, async {
-            stopped.await.unwrap();
-        })
-        .await
+        let deployments = Arc::new(Fixed(Mutex::new(vec![deployment])));
+        let live = LiveModels::start(settings, deployments, models).await.unwrap();
+        let router = live.router(Guard::loopback(None));
+        let stop = async { stopped.await.unwrap() };
+        api::serve(listener, router, &api::Limits::default(), None, stop).await.unwrap();
+        live.stop().await;
     });
 
     let raw = trained.split.table("test");
@@ -167,7 +169,7 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
         assert_eq!(prediction["probability"].as_f64().unwrap().to_bits(), expected.value(row).to_bits(), "row {row}");
     }
     stop.send(()).unwrap();
-    server.await.unwrap().unwrap();
+    server.await.unwrap();
 
     // The server has written what it was asked, and the monitor step finds it there.
     let drift = tokio::task::spawn_blocking(move || {

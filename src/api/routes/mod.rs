@@ -14,10 +14,10 @@ const PREDICT_BYTES: usize = 16 * 1024 * 1024;
 /// The routes of live models, which the daemon mounts beside the API.
 const MODELS: &[Route] = &[
     Route::get("/endpoints", Need::Role(Role::Viewer)),
-    Route::post("/endpoints/{name}/predict", Need::Predict).body_bytes(PREDICT_BYTES),
+    Route::post("/endpoints/{name}/predict", Need::Predict).body_bytes(PREDICT_BYTES).only_asks(),
     Route::get("/endpoints/{name}/health", Need::Role(Role::Viewer)),
     Route::get("/endpoints/{name}/metadata", Need::Role(Role::Viewer)),
-    Route::post("/predict", Need::Role(Role::Operator)).body_bytes(PREDICT_BYTES),
+    Route::post("/predict", Need::Role(Role::Operator)).body_bytes(PREDICT_BYTES).only_asks(),
     Route::get("/health", Need::Role(Role::Viewer)),
     Route::get("/metadata", Need::Role(Role::Viewer)),
 ];

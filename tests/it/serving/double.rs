@@ -9,11 +9,12 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use phaseline::api;
 use phaseline::artifact::{ArtifactKind, ArtifactRef, Digest};
 use phaseline::ml::bundle::BundleRecord;
 use phaseline::serve::{
-    Deployment, Deployments, Guard, LoadedModel, LogSettings, ModelSource, Prediction, RequestColumns, ScoreError,
-    Scorer, ServeSettings, serve,
+    Deployment, Deployments, Guard, LiveModels, LoadedModel, LogSettings, ModelSource, Prediction, RequestColumns,
+    ScoreError, Scorer, ServeSettings,
 };
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -155,17 +156,20 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let settings = ServeSettings {
-            guard: Guard::loopback(running.token),
             state_folder: state.path().to_owned(),
             poll: Duration::from_millis(5),
             log: LogSettings::default(),
         };
+        let guard = Guard::loopback(running.token);
         let running = Arc::new(running);
         let (stop, stopped) = oneshot::channel::<()>();
         let (deployments, models): (Arc<Running>, Arc<Running>) = (Arc::clone(&running), Arc::clone(&running));
         let task = tokio::spawn(async move {
             let stopped = async { stopped.await.unwrap() };
-            serve(listener, settings, deployments, models, stopped).await.unwrap();
+            let live = LiveModels::start(settings, deployments, models).await.unwrap();
+            let router = live.router(guard);
+            api::serve(listener, router, &api::Limits::default(), None, stopped).await.unwrap();
+            live.stop().await;
         });
         let server = Server { running, address, client: reqwest::Client::new(), state, stop, task };
         // It answers once what was deployed at its start is loaded.

@@ -20,32 +20,40 @@ alter table attempts add column memory_limit_bytes bigint;
 alter table artifacts add column collected_at text;
 alter table artifacts add column used_ms bigint;
 
--- What attempts take, a row for each: used is what these rows say, so nothing can leak or be counted twice.
+-- What attempts take, a row for each: used is what these rows say, so nothing can leak or be counted twice. `gpus` is 1
+-- for an attempt that takes a GPU, `gpu` which one; no `gpu_memory_bytes` means all of it.
 create table slots (
     attempt_id text not null primary key,
     run_id text not null,
     step text not null,
     host text not null,
     pool text,
+    pool_slots bigint not null,
     cpus bigint not null,
     memory_bytes bigint not null,
     gpus bigint not null,
     gpu_memory_bytes bigint not null,
+    gpu bigint,
     since_ms bigint not null
 ) without rowid;
 create index slots_by_run on slots (run_id);
 
--- Steps that wait for room, and for what, for the order among runs and for people who ask why.
+-- Steps that wait for room, and for what, for the order among runs and for people who ask why. `waits_for` is pool, cpus,
+-- memory, gpu, turn or result; the limits are those of the process that asked.
 create table slot_waits (
     run_id text not null,
     step text not null,
     host text not null,
     pool text,
+    pool_slots bigint not null,
     cpus bigint not null,
     memory_bytes bigint not null,
     gpus bigint not null,
     gpu_memory_bytes bigint not null,
+    cpu_limit bigint not null,
+    memory_limit bigint,
     priority bigint not null,
+    waits_for text not null,
     since_ms bigint not null,
     because text not null,
     primary key (run_id, step)

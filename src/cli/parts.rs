@@ -48,5 +48,5 @@ pub(super) fn engine(
         ..EngineSettings::new(owner::this_process(), settings.state.clone(), settings.artifacts.clone())
     };
     let store = Arc::new(store.clone());
-    Ok((Engine::new(store.clone(), store, Arc::new(executor), artifacts, engine_settings), messages))
+    Ok((Engine::new(store.clone(), store.clone(), store, Arc::new(executor), artifacts, engine_settings), messages))
 }

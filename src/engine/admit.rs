@@ -1,165 +1,210 @@
-//! Which steps may start now, given what the machine has. Nothing is counted up and down: what is taken follows from
-//! the attempts that run, so no slot can leak.
+//! Which attempts may start now, given what the machine and the pools have and who else waits: a pure function over rows.
+//!
+//! Nothing is counted up and down: what is taken follows from the slots that are on record, so none can leak. Waiting
+//! steps of all runs are served by priority, then by how long they have waited. One that does not fit is passed by those
+//! behind it, but not for ever: once it has waited for [`PASSED_FOR`], what it needs is kept free for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::time::Duration;
 
-use super::Run;
-use crate::plan::PlannedStep;
+use super::limits::{Limits, Take};
+use super::room::{Fit, Room, Short};
+use crate::id::{AttemptId, RunId, StepName};
 
-/// What the machine has for the attempts of a run.
+/// How long a step that does not fit may be passed by others that do. Long enough that small steps fill the gaps that
+/// large ones leave, and short beside the training that a large one usually is.
+pub const PASSED_FOR: Duration = Duration::from_secs(60);
+
+/// How many holders a reason names.
+const NAMED: usize = 3;
+
+/// A slot that an attempt has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// CPU cores.
-    pub cpus: u32,
-    /// Memory in bytes; none if it does not matter.
-    pub memory_bytes: Option<u64>,
-    /// GPUs.
-    pub gpus: u32,
-    /// Slots by pool; a pool that is not named here has one.
-    pub pools: BTreeMap<String, u32>,
+pub struct Slot {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its run.
+    pub run: RunId,
+    /// Its step.
+    pub step: StepName,
+    /// The machine it runs on.
+    pub host: String,
+    /// What it takes.
+    pub take: Take,
+    /// The GPU that it was given.
+    pub gpu: Option<u32>,
 }
 
-impl Limits {
-    /// What this machine has. GPUs are counted by their device files.
-    pub fn of_machine() -> Limits {
-        let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
-        let system = rustix::system::sysinfo();
-        let gpus = (0..64).take_while(|number| std::path::Path::new(&format!("/dev/nvidia{number}")).exists()).count();
-        Limits {
-            cpus,
-            memory_bytes: Some(system.totalram * u64::from(system.mem_unit)),
-            gpus: u32::try_from(gpus).unwrap_or(0),
-            pools: BTreeMap::new(),
-        }
-    }
+/// A step that waits for room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepName,
+    /// The machine it would run on.
+    pub host: String,
+    /// What it would take.
+    pub take: Take,
+    /// The priority of its run.
+    pub priority: i64,
+    /// Since when it waits, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// Who asked and what was found; a step of the asking run has none.
+    pub asked: Option<Asked>,
 }
 
-/// What one step takes. A step that asks for more than the machine has takes all of it, and so runs alone.
+/// What another process found when it last asked for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Share<'step> {
-    pub(crate) cpus: u32,
-    pub(crate) memory_bytes: u64,
-    pub(crate) gpus: u32,
-    pub(crate) pool: Option<&'step str>,
+pub struct Asked {
+    /// What was missing.
+    pub short: Short,
+    /// The limits of that process, which may be set lower than ours.
+    pub cpu_limit: u32,
+    /// The same for memory.
+    pub memory_limit: Option<u64>,
 }
 
-impl Share<'_> {
-    pub(crate) fn of<'step>(step: &'step PlannedStep, limits: &Limits) -> Share<'step> {
-        let memory_bytes = step.resources.memory_bytes.unwrap_or(0);
-        Share {
-            cpus: step.resources.cpus.clamp(1, limits.cpus.max(1)),
-            memory_bytes: limits.memory_bytes.map_or(0, |limit| memory_bytes.min(limit)),
-            gpus: u32::from(step.resources.gpu_required.is_some()).min(limits.gpus),
-            pool: step.pool.as_deref(),
+/// The answer to a step that asks for room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// There is room, and it is taken.
+    Granted {
+        /// The GPU to use.
+        gpu: Option<u32>,
+    },
+    /// It must wait.
+    Wait(Wait),
+}
+
+/// Why a step must wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// What is missing.
+    pub short: Short,
+    /// The same for people, with those who have it.
+    pub because: String,
+}
+
+/// What `asking` are answered, in their order. `taken` are all slots that count, `waiting` the steps of other runs.
+pub fn admit(now_ms: i64, limits: &Limits, taken: &[Slot], waiting: &[Waiting], asking: &[Waiting]) -> Vec<Answer> {
+    let mut room = Room::of(limits, taken);
+    let mut kept = room.clone();
+    let mut keepers: Vec<&Waiting> = Vec::new();
+    let mut granted: Vec<Slot> = Vec::new();
+    let mut answers: Vec<Option<Answer>> = vec![None; asking.len()];
+    let mut line: Vec<(&Waiting, Option<usize>)> = waiting.iter().map(|other| (other, None)).collect();
+    line.extend(asking.iter().enumerate().map(|(place, ours)| (ours, Some(place))));
+    line.sort_by_key(|(it, place)| (Reverse(it.priority), it.since_ms, it.run, *place));
+    for (it, place) in line {
+        let Some(place) = place else {
+            if it.keeps_its_place(now_ms, limits, &room, &mut kept) {
+                keepers.push(it);
+            }
+            continue;
+        };
+        let answer = match (room.fit(&it.take), kept.fit(&it.take)) {
+            (Ok(_), Ok(fit)) => {
+                room.take(&it.take, fit);
+                kept.take(&it.take, fit);
+                granted.push(it.slot(fit));
+                Answer::Granted { gpu: fit.gpu }
+            }
+            (Ok(_), Err(_)) => {
+                let ahead = keepers.iter().find(|ahead| ahead.take.competes_with(&it.take)).or(keepers.first());
+                let because = ahead.map_or_else(String::new, |ahead| before(ahead, it));
+                Answer::Wait(Wait { short: Short::Turn, because })
+            }
+            (Err(short), _) => {
+                if now_ms - it.since_ms >= i64::try_from(PASSED_FOR.as_millis()).unwrap_or(i64::MAX) {
+                    kept.keep_for(&it.take, short);
+                    keepers.push(it);
+                }
+                let because = full(short, limits, &room, it, taken.iter().chain(&granted));
+                Answer::Wait(Wait { short, because })
+            }
+        };
+        answers[place] = Some(answer);
+    }
+    answers.into_iter().flatten().collect()
+}
+
+impl Waiting {
+    /// Keeps what a step of another run is about to take, or has waited for too long. Tells whether it keeps anything.
+    fn keeps_its_place(&self, now_ms: i64, limits: &Limits, room: &Room, kept: &mut Room) -> bool {
+        let Some(asked) = self.asked else { return false };
+        let is_overdue = now_ms - self.since_ms >= i64::try_from(PASSED_FOR.as_millis()).unwrap_or(i64::MAX);
+        if asked.short == Short::Result {
+            return false;
+        }
+        if self.host != limits.host {
+            // What its machine has is not known here: its pool is kept if that was what it lacked.
+            let is_due = room.pool_fits(&self.take) || is_overdue;
+            let keeps = self.take.pool.is_some() && matches!(asked.short, Short::Pool | Short::Turn) && is_due;
+            if keeps {
+                kept.keep_for(&self.take, Short::Pool);
+            }
+            return keeps;
+        }
+        match room.fit_within(&self.take, asked.cpu_limit, asked.memory_limit) {
+            Ok(_) => match kept.fit_within(&self.take, asked.cpu_limit, asked.memory_limit) {
+                Ok(fit) => kept.take(&self.take, fit),
+                // Somebody before it is served first; then it may be passed by those that need less.
+                Err(_) if !is_overdue => return false,
+                Err(short) => kept.keep_for(&self.take, short),
+            },
+            Err(_) if !is_overdue => return false,
+            Err(short) => kept.keep_for(&self.take, short),
+        }
+        true
+    }
+
+    fn slot(&self, fit: Fit) -> Slot {
+        Slot {
+            attempt: AttemptId::from_u128(0),
+            run: self.run,
+            step: self.step.clone(),
+            host: self.host.clone(),
+            take: self.take.clone(),
+            gpu: fit.gpu,
         }
     }
 }
 
-/// What is left of the limits.
-struct Room<'run> {
-    limits: &'run Limits,
-    cpus: u32,
-    memory_bytes: u64,
-    gpus: u32,
-    taken: BTreeMap<&'run str, u32>,
-}
-
-impl<'run> Room<'run> {
-    fn of(limits: &'run Limits) -> Room<'run> {
-        Room {
-            limits,
-            cpus: limits.cpus.max(1),
-            memory_bytes: limits.memory_bytes.unwrap_or(0),
-            gpus: limits.gpus,
-            taken: BTreeMap::new(),
-        }
-    }
-
-    fn fits(&self, share: &Share) -> bool {
-        let pool_has_room = share.pool.is_none_or(|pool| {
-            let slots = self.limits.pools.get(pool).copied().unwrap_or(1).max(1);
-            self.taken.get(pool).copied().unwrap_or(0) < slots
-        });
-        pool_has_room && share.cpus <= self.cpus && share.memory_bytes <= self.memory_bytes && share.gpus <= self.gpus
-    }
-
-    /// Attempts that were adopted under other limits may take more than there is.
-    fn take(&mut self, share: Share<'run>) {
-        self.cpus = self.cpus.saturating_sub(share.cpus);
-        self.memory_bytes = self.memory_bytes.saturating_sub(share.memory_bytes);
-        self.gpus = self.gpus.saturating_sub(share.gpus);
-        if let Some(pool) = share.pool {
-            *self.taken.entry(pool).or_default() += 1;
-        }
+fn before(ahead: &Waiting, it: &Waiting) -> String {
+    let who = format!("{} of {}", ahead.step, ahead.run);
+    if ahead.priority > it.priority {
+        format!("{who} is before it, with priority {}", ahead.priority)
+    } else {
+        format!("{who} is before it and has waited longer")
     }
 }
 
-/// Those of the `queued` steps for which there is room now, in plan order.
-pub fn admit<'run>(run: &'run Run, queued: &BTreeSet<usize>, limits: &'run Limits) -> Vec<usize> {
-    let mut room = Room::of(limits);
-    for index in &run.board.running {
-        room.take(Share::of(run.planned(*index), limits));
+/// What is short, how much there is, and who has it.
+fn full<'slots>(
+    short: Short,
+    limits: &Limits,
+    room: &Room,
+    it: &Waiting,
+    slots: impl Iterator<Item = &'slots Slot>,
+) -> String {
+    let is_here = |slot: &Slot| slot.host == limits.host;
+    let holds = |slot: &&Slot| match short {
+        Short::Pool => slot.take.pool_name() == it.take.pool_name(),
+        Short::Cpus => is_here(slot),
+        Short::Memory => is_here(slot) && slot.take.memory_bytes > 0,
+        Short::Gpu => is_here(slot) && slot.gpu.is_some(),
+        Short::Turn | Short::Result => false,
+    };
+    let holders: Vec<String> = slots.filter(holds).map(|slot| format!("{} of {}", slot.step, slot.run)).collect();
+    let mut named = holders.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if holders.len() > NAMED {
+        named.push_str(&format!(" and {} more", holders.len() - NAMED));
     }
-    let mut admitted = Vec::new();
-    for index in queued {
-        if room.cpus == 0 {
-            break;
-        }
-        let share = Share::of(run.planned(*index), limits);
-        if room.fits(&share) {
-            room.take(share);
-            admitted.push(*index);
-        }
-    }
-    admitted
+    let by = if named.is_empty() { String::new() } else { format!(": {named}") };
+    format!("{}{by}", room.shortage(&it.take, short))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::RunOptions;
-    use crate::engine::testing::{plan, step};
-    use crate::id::RunId;
-    use crate::phase::Phase;
-
-    fn admitted(limits: &Limits, changes: &[fn(&mut PlannedStep)]) -> Vec<usize> {
-        let steps = changes.iter().enumerate().map(|(number, change)| {
-            let mut step = step(&format!("s{number}"), Phase::Understanding, &[]);
-            change(&mut step);
-            step
-        });
-        let run = Run::fresh(plan(steps.collect(), vec![]).into(), RunId::from_u128(1), &RunOptions::default());
-        admit(&run, &(0..changes.len()).collect(), limits)
-    }
-
-    fn limits() -> Limits {
-        let pools = BTreeMap::from([("wide".to_owned(), 2)]);
-        Limits { cpus: 4, memory_bytes: Some(100), gpus: 1, pools }
-    }
-
-    #[test]
-    fn steps_are_admitted_in_plan_order_while_there_is_room() {
-        let two: fn(&mut PlannedStep) = |step| step.resources.cpus = 2;
-        assert_eq!(admitted(&limits(), &[two, two, two]), [0, 1]);
-        let big: fn(&mut PlannedStep) = |step| step.resources.memory_bytes = Some(60);
-        assert_eq!(admitted(&limits(), &[big, big, |_| {}]), [0, 2]);
-        let gpu: fn(&mut PlannedStep) = |step| step.resources.gpu_required = Some(false);
-        assert_eq!(admitted(&limits(), &[gpu, gpu, |_| {}]), [0, 2]);
-    }
-
-    #[test]
-    fn a_pool_has_one_slot_unless_more_are_set() {
-        let narrow: fn(&mut PlannedStep) = |step| step.pool = Some("narrow".to_owned());
-        let wide: fn(&mut PlannedStep) = |step| step.pool = Some("wide".to_owned());
-        assert_eq!(admitted(&limits(), &[narrow, narrow, wide, wide, wide]), [0, 2, 3]);
-    }
-
-    #[test]
-    fn a_step_that_asks_for_more_than_there_is_runs_alone() {
-        let huge: fn(&mut PlannedStep) = |step| {
-            step.resources.cpus = 64;
-            step.resources.memory_bytes = Some(1 << 40);
-        };
-        assert_eq!(admitted(&limits(), &[huge, |_| {}]), [0]);
-    }
-}
+#[path = "admit_tests.rs"]
+mod tests;

@@ -17,7 +17,8 @@ use super::journal::Journal;
 use super::resolve::Resolver;
 use super::run_loop::{Drive, End};
 use super::{
-    CacheIndex, DriveError, EngineError, Happening, Lease, Limits, NewRun, Outcome, Run, RunEvent, RunLog, RunOptions,
+    Bell, CacheIndex, DriveError, EngineError, Happening, Lease, Limits, NewRun, Outcome, Run, RunEvent, RunLog,
+    RunOptions, Slots,
 };
 use crate::artifact::ArtifactStore;
 use crate::executor::Executor;
@@ -48,6 +49,8 @@ pub struct EngineSettings {
     pub lease_for: Duration,
     /// How long an attempt that is ended may take to clean up.
     pub grace: Duration,
+    /// Rung when slots become free, and heard by those who wait for one.
+    pub bell: Bell,
 }
 
 impl EngineSettings {
@@ -61,6 +64,7 @@ impl EngineSettings {
             environment: Value::Null,
             lease_for: Duration::from_secs(15),
             grace: Duration::from_secs(3),
+            bell: Bell::new(),
         }
     }
 }
@@ -104,6 +108,7 @@ pub enum Driven {
 pub struct Engine {
     pub(super) log: Arc<dyn RunLog>,
     pub(super) cache: Arc<dyn CacheIndex>,
+    pub(super) slots: Arc<dyn Slots>,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) artifacts: ArtifactStore,
     pub(super) settings: EngineSettings,
@@ -118,6 +123,7 @@ impl Engine {
     pub fn new(
         log: Arc<dyn RunLog>,
         cache: Arc<dyn CacheIndex>,
+        slots: Arc<dyn Slots>,
         executor: Arc<dyn Executor>,
         artifacts: ArtifactStore,
         settings: EngineSettings,
@@ -127,6 +133,7 @@ impl Engine {
             desk: Desk::new(log.clone()),
             log,
             cache,
+            slots,
             executor,
             artifacts,
             settings,
@@ -279,7 +286,14 @@ impl Engine {
     }
 
     fn journal(&self, run: Run, lease: Lease) -> Journal {
-        Journal::new(run, lease, self.log.clone(), self.committed.clone(), self.settings.lease_for)
+        Journal::new(
+            run,
+            lease,
+            self.log.clone(),
+            self.committed.clone(),
+            self.settings.bell.clone(),
+            self.settings.lease_for,
+        )
     }
 
     pub(super) fn claimed(&self, journal: &mut Journal) -> Result<(), DriveError> {

@@ -220,6 +220,16 @@ pub enum Happening {
     },
 }
 
+impl Happening {
+    /// Whether an attempt has ended, and with it its slot.
+    pub fn ends_an_attempt(&self) -> bool {
+        matches!(
+            self,
+            Happening::AttemptSucceeded { .. } | Happening::AttemptFailed { .. } | Happening::AttemptLost { .. }
+        )
+    }
+}
+
 /// Why a step will not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

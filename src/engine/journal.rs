@@ -8,7 +8,7 @@ use chrono::Utc;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::{EngineError, Handled, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog};
+use super::{Bell, EngineError, Handled, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog};
 
 /// The first wait before a failed write is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -24,6 +24,7 @@ pub(super) struct Journal {
     /// Requests that the pending events answer, or that came to nothing.
     handled: Vec<Handled>,
     committed: broadcast::Sender<Arc<RunEvent>>,
+    bell: Bell,
     /// How long a database may be away before the run is left to be resumed.
     patience: Duration,
 }
@@ -34,9 +35,10 @@ impl Journal {
         lease: Lease,
         log: Arc<dyn RunLog>,
         committed: broadcast::Sender<Arc<RunEvent>>,
+        bell: Bell,
         patience: Duration,
     ) -> Journal {
-        Journal { run, lease, log, pending: Vec::new(), handled: Vec::new(), committed, patience }
+        Journal { run, lease, log, pending: Vec::new(), handled: Vec::new(), committed, bell, patience }
     }
 
     /// Applies an event and keeps it for the next [`Journal::flush`].
@@ -73,6 +75,9 @@ impl Journal {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
         self.handled.clear();
+        if self.pending.iter().any(|event| event.what.ends_an_attempt()) {
+            self.bell.ring();
+        }
         for event in self.pending.drain(..) {
             // Nobody listening is no failure, and those who are too slow miss events and not the run.
             drop(self.committed.send(Arc::new(event)));

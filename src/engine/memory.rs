@@ -1,18 +1,19 @@
 //! Runs and results kept in memory: for tests, and for runs that need no trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::claims::{Claiming, Claims};
 use super::{
-    CacheIndex, CacheKey, CachedResult, EngineError, Handled, Happening, KeyParts, Lease, NewRun, Parked, Request,
-    RunEvent, RunLog, StoredRun,
+    Answer, CacheIndex, CacheKey, CachedResult, EngineError, Handled, Happening, KeyParts, Lease, Limits, NewRun,
+    Parked, Request, RunEvent, RunLog, Slot, Slots, StoredRun, Waiting, Want,
 };
 use crate::id::{AttemptId, PipelineName, RequestId, RunId, StepName};
 
-/// A [`RunLog`] and [`CacheIndex`] without a database. Its leases never run out by themselves.
+/// [`RunLog`], [`CacheIndex`] and [`Slots`] without a database. Its leases run out only once it has been told the time.
 #[derive(Debug, Default)]
 pub struct MemoryLog(Mutex<State>);
 
@@ -24,6 +25,9 @@ struct State {
     reservations: BTreeMap<CacheKey, (RunId, AttemptId)>,
     requests: Vec<Request>,
     answers: BTreeMap<RequestId, String>,
+    slots: BTreeMap<AttemptId, Slot>,
+    waits: Vec<Waiting>,
+    now_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,30 @@ struct Kept {
     epoch: u64,
     holder: Option<String>,
     parked: Option<Parked>,
+    /// When the lease runs out, by the time that was told.
+    expires_ms: i64,
+    /// Whether any daemon may drive it.
+    is_shared: bool,
+    running: BTreeSet<AttemptId>,
+}
+
+impl Kept {
+    fn new(new: NewRun, is_shared: bool) -> Kept {
+        Kept {
+            new,
+            events: Vec::new(),
+            epoch: 0,
+            holder: None,
+            expires_ms: i64::MAX,
+            is_shared,
+            parked: None,
+            running: BTreeSet::new(),
+        }
+    }
+
+    fn is_driven(&self, now_ms: Option<i64>) -> bool {
+        self.holder.is_some() && now_ms.is_none_or(|now_ms| now_ms < self.expires_ms)
+    }
 }
 
 impl MemoryLog {
@@ -67,6 +95,21 @@ impl MemoryLog {
         self.state().runs.get(&run).and_then(|kept| kept.parked.clone())
     }
 
+    /// Tells the time, by which leases run out from now on.
+    pub fn set_time(&self, now_ms: i64) {
+        self.state().now_ms = Some(now_ms);
+    }
+
+    /// All slots on record.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.state().slots.values().cloned().collect()
+    }
+
+    /// All steps on record that wait for room.
+    pub fn waits(&self) -> Vec<Waiting> {
+        self.state().waits.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,8 +121,9 @@ impl State {
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Kept, EngineError> {
+        let now_ms = self.now_ms;
         let kept = self.kept(lease.run)?;
-        if kept.epoch == lease.epoch && kept.holder.as_ref() == Some(&lease.owner) {
+        if kept.epoch == lease.epoch && kept.holder.as_ref() == Some(&lease.owner) && kept.is_driven(now_ms) {
             return Ok(kept);
         }
         let reason = kept.holder.as_ref().map_or("it has run out".to_owned(), |holder| format!("{holder} has it now"));
@@ -110,6 +154,12 @@ impl State {
                 self.parts.insert((pipeline, step.clone()), parts.clone());
             }
             Happening::AttemptFailed { attempt, .. } | Happening::AttemptLost { attempt, .. } => self.release(*attempt),
+            Happening::AttemptStarted { attempt, .. } => drop(kept.running.insert(*attempt)),
+            Happening::CancelRequested { .. } => self.waits.retain(|wait| wait.run != run),
+            Happening::RunFinished { .. } => {
+                self.slots.retain(|_, slot| slot.run != run);
+                self.waits.retain(|wait| wait.run != run);
+            }
             _ => {}
         }
         Ok(())
@@ -117,21 +167,34 @@ impl State {
 
     fn release(&mut self, attempt: AttemptId) {
         self.reservations.retain(|_, (_, holder)| *holder != attempt);
+        if let Some(slot) = self.slots.remove(&attempt)
+            && let Some(kept) = self.runs.get_mut(&slot.run)
+        {
+            kept.running.remove(&attempt);
+        }
+    }
+
+    /// Ends what was granted to attempts of a run that were never started.
+    fn forget_unstarted(&mut self, run: RunId) {
+        let Some(kept) = self.runs.get(&run) else { return };
+        self.slots.retain(|attempt, slot| slot.run != run || kept.running.contains(attempt));
+        self.reservations.retain(|_, (holder, attempt)| *holder != run || kept.running.contains(attempt));
     }
 }
 
 #[async_trait]
 impl RunLog for MemoryLog {
-    async fn create(&self, run: NewRun, owner: &str, _lease_for: Duration) -> Result<Lease, EngineError> {
+    async fn create(&self, run: NewRun, owner: &str, lease_for: Duration) -> Result<Lease, EngineError> {
         let id = run.id;
-        let kept = Kept { new: run, events: Vec::new(), epoch: 1, holder: Some(owner.to_owned()), parked: None };
-        self.state().runs.insert(id, kept);
+        let mut state = self.state();
+        let expires_ms = expiry(state.now_ms, lease_for);
+        let kept = Kept { epoch: 1, holder: Some(owner.to_owned()), expires_ms, ..Kept::new(run, false) };
+        state.runs.insert(id, kept);
         Ok(Lease { run: id, owner: owner.to_owned(), epoch: 1 })
     }
 
     async fn submit(&self, run: NewRun) -> Result<(), EngineError> {
-        let kept = Kept { new: run, events: Vec::new(), epoch: 0, holder: None, parked: None };
-        self.state().runs.insert(kept.new.id, kept);
+        self.state().runs.insert(run.id, Kept::new(run, true));
         Ok(())
     }
 
@@ -178,20 +241,27 @@ impl RunLog for MemoryLog {
         Ok(self.state().kept(run)?.events.clone())
     }
 
-    async fn claim(&self, run: RunId, owner: &str, _lease_for: Duration) -> Result<Lease, EngineError> {
+    async fn claim(&self, run: RunId, owner: &str, lease_for: Duration) -> Result<Lease, EngineError> {
         let mut state = self.state();
+        let now_ms = state.now_ms;
         let kept = state.kept(run)?;
-        if let Some(holder) = kept.holder.as_ref().filter(|holder| *holder != owner) {
+        if let Some(holder) = kept.holder.as_ref().filter(|holder| *holder != owner && kept.is_driven(now_ms)) {
             return Err(EngineError::Held { run, holder: holder.clone(), remaining: Duration::ZERO });
         }
         kept.epoch += 1;
         kept.holder = Some(owner.to_owned());
+        kept.expires_ms = expiry(now_ms, lease_for);
         kept.parked = None;
-        Ok(Lease { run, owner: owner.to_owned(), epoch: kept.epoch })
+        let lease = Lease { run, owner: owner.to_owned(), epoch: kept.epoch };
+        state.forget_unstarted(run);
+        Ok(lease)
     }
 
-    async fn renew(&self, lease: &Lease, _lease_for: Duration) -> Result<(), EngineError> {
-        self.state().held(lease).map(drop)
+    async fn renew(&self, lease: &Lease, lease_for: Duration) -> Result<(), EngineError> {
+        let mut state = self.state();
+        let now_ms = state.now_ms;
+        state.held(lease)?.expires_ms = expiry(now_ms, lease_for);
+        Ok(())
     }
 
     async fn park(&self, lease: &Lease, parked: &Parked) -> Result<(), EngineError> {
@@ -199,14 +269,16 @@ impl RunLog for MemoryLog {
         let kept = state.held(lease)?;
         kept.holder = None;
         kept.parked = Some(parked.clone());
-        state.reservations.retain(|_, (holder, _)| *holder != lease.run);
+        state.forget_unstarted(lease.run);
+        state.waits.retain(|wait| wait.run != lease.run);
         Ok(())
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), EngineError> {
         let mut state = self.state();
         state.held(lease)?.holder = None;
-        state.reservations.retain(|_, (holder, _)| *holder != lease.run);
+        state.forget_unstarted(lease.run);
+        state.waits.retain(|wait| wait.run != lease.run);
         Ok(())
     }
 }
@@ -228,8 +300,41 @@ impl CacheIndex for MemoryLog {
         let of_pipeline = state.parts.iter().filter(|((owner, _), _)| owner == pipeline);
         Ok(of_pipeline.map(|((_, step), parts)| (step.clone(), parts.clone())).collect())
     }
+}
 
-    async fn reserve(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, EngineError> {
-        Ok(self.state().reservations.entry(key).or_insert((run, attempt)).1)
+#[async_trait]
+impl Slots for MemoryLog {
+    async fn claim_slots(&self, lease: &Lease, wants: &[Want], limits: &Limits) -> Result<Vec<Answer>, EngineError> {
+        let mut state = self.state();
+        let priority = i64::from(state.held(lease)?.new.origin.priority);
+        let now_ms = state.now_ms;
+        let is_driven = |run: &RunId| state.runs.get(run).is_some_and(|kept| kept.is_driven(now_ms));
+        let counts = |run: &RunId| state.runs.get(run).is_some_and(|kept| kept.is_shared || kept.is_driven(now_ms));
+        let reserved = |want: &Want| Some((want.key?, *state.reservations.get(&want.key?)?));
+        let claiming = Claiming {
+            taken: state.slots.values().filter(|slot| counts(&slot.run)).cloned().collect(),
+            waiting: state.waits.iter().filter(|wait| is_driven(&wait.run)).cloned().collect(),
+            reserved: wants.iter().filter_map(reserved).filter(|(_, (run, _))| is_driven(run)).collect(),
+            priority,
+            now_ms: now_ms.unwrap_or(0),
+        };
+        let Claims { answers, granted, reserve, waits } = claiming.answer(lease.run, wants, limits);
+        state.slots.extend(granted.into_iter().map(|slot| (slot.attempt, slot)));
+        state.reservations.extend(reserve.into_iter().map(|(key, attempt)| (key, (lease.run, attempt))));
+        state.waits.retain(|wait| wait.run != lease.run);
+        state.waits.extend(waits.into_iter().map(|(waiting, _)| waiting));
+        Ok(answers)
     }
+
+    async fn give_back(&self, lease: &Lease, attempts: &[AttemptId]) -> Result<(), EngineError> {
+        let mut state = self.state();
+        state.held(lease)?;
+        attempts.iter().for_each(|attempt| state.release(*attempt));
+        Ok(())
+    }
+}
+
+fn expiry(now_ms: Option<i64>, lease_for: Duration) -> i64 {
+    let lease_ms = i64::try_from(lease_for.as_millis()).unwrap_or(i64::MAX);
+    now_ms.map_or(i64::MAX, |now_ms| now_ms.saturating_add(lease_ms))
 }

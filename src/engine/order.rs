@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::admit::Share;
 use super::scope::criteria;
-use super::{EngineSettings, GateState, InputBinding, Run};
+use super::{EngineSettings, GateState, InputBinding, Run, Take};
 use crate::artifact::DigestWriter;
 use crate::id::{AttemptId, InputName, RunId, StepName};
 use crate::phase::Phase;
@@ -51,7 +50,6 @@ pub(super) fn work_order(
             metrics: producer.map(|outcome| outcome.metrics.clone()).unwrap_or_default(),
         });
     }
-    let share = Share::of(planned, &settings.limits);
     WorkOrder {
         run: run.id(),
         pipeline: run.plan().pipeline.clone(),
@@ -67,7 +65,7 @@ pub(super) fn work_order(
         artifacts: settings.artifacts.clone(),
         state_folder: settings.state_folder.clone(),
         checkpoint: AttemptFolder::checkpoint(&settings.state_folder, run.id(), &planned.name),
-        threads: share.cpus as usize,
+        threads: Take::of(planned, &settings.limits).cpus as usize,
         memory_bytes: planned.resources.memory_bytes,
         env: planned.env.clone(),
         secrets: planned.secrets.clone(),

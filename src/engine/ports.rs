@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{CacheKey, Handled, KeyParts, Request, RunEvent};
+use super::{Answer, CacheKey, Handled, KeyParts, Limits, Request, RunEvent, Take};
 use crate::id::{AttemptId, PipelineName, RunId, StepName};
 use crate::plan::Plan;
 use crate::step::StepOutcome;
@@ -192,9 +192,31 @@ pub trait CacheIndex: Send + Sync {
 
     /// The parts of the latest key under which steps of this name ended well in this pipeline, to explain a miss.
     async fn last_parts(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, EngineError>;
+}
 
-    /// Reserves a key for the computation by `attempt`, so that two runs that need it at once compute it once.
-    /// Returns the attempt that holds the reservation: `attempt` itself, or another one to wait for.
-    /// A reservation ends with its attempt's end, or when the lease on its run has expired.
-    async fn reserve(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, EngineError>;
+/// A step that could start now, if there is room.
+#[derive(Debug, Clone)]
+pub struct Want {
+    /// The attempt that would be started.
+    pub attempt: AttemptId,
+    /// Its step.
+    pub step: StepName,
+    /// The key under which its result would be kept, computed by one attempt at a time in all runs.
+    pub key: Option<CacheKey>,
+    /// What it takes.
+    pub take: Take,
+}
+
+/// Who may use the machines and the pools. A slot is a row, and it counts while its run is driven or, if any daemon may
+/// drive the run, until it has ended. It goes with the end of its attempt or run, in the append that records it; that
+/// of an attempt that was never recorded goes when the run is claimed anew or its lease is given back.
+#[async_trait]
+pub trait Slots: Send + Sync {
+    /// Asks for room for all steps of a run that could start now; steps that are not among `wants` do not wait any more.
+    /// What is granted is taken when this returns, and the key of the attempt is reserved for it until it ends: nobody
+    /// else is granted room to compute the same. All claims on a database happen one after the other.
+    async fn claim_slots(&self, lease: &Lease, wants: &[Want], limits: &Limits) -> Result<Vec<Answer>, EngineError>;
+
+    /// Gives back what was granted to attempts that will not be started.
+    async fn give_back(&self, lease: &Lease, attempts: &[AttemptId]) -> Result<(), EngineError>;
 }

@@ -16,12 +16,12 @@ use super::request::answer;
 use super::resolve::{Fate, Question, Resolved, Resolver};
 use super::state::StepState;
 use super::{
-    Action, CacheKey, Control, DriveError, Engine, EngineError, Handled, Happening, Outcome, Parked, Request, admit,
-    decide,
+    Action, Answer, Bell, CacheKey, CachedResult, Control, DriveError, Engine, EngineError, Handled, Happening,
+    Outcome, Parked, Request, Short, Take, Want, decide,
 };
-use crate::id::RequestId;
+use crate::id::{AttemptId, RequestId};
 
-/// The first wait before looking again whether another run has made a result that we need too.
+/// The first wait before steps ask again for room, or for a result that another run makes, if no bell rings before.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// The longest one.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
@@ -39,13 +39,13 @@ pub(super) struct Drive<'engine> {
     seen: BTreeSet<RequestId>,
     /// Steps without a result that wait for room.
     queued: BTreeMap<usize, Resolved>,
-    /// Steps whose result another attempt is making.
-    held: BTreeMap<usize, Held>,
-}
-
-struct Held {
-    look_at: Instant,
-    wait: Duration,
+    /// Those of them that asked and must wait, and what for.
+    waits: BTreeMap<usize, Short>,
+    /// Whether those that wait are to ask again.
+    asks: bool,
+    /// After which time they do, if nothing happens before.
+    look_after: Duration,
+    bell: Bell,
 }
 
 /// How the driving of a run came to an end.
@@ -85,7 +85,10 @@ impl<'engine> Drive<'engine> {
             lease,
             control,
             queued: BTreeMap::new(),
-            held: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            asks: true,
+            look_after: FIRST_LOOK,
+            bell: engine.settings.bell.clone(),
         }
     }
 
@@ -109,7 +112,6 @@ impl<'engine> Drive<'engine> {
                 return Ok(End::Detached);
             }
             self.queued.retain(|step, _| options.considered.contains(step));
-            self.held.retain(|step, _| options.considered.contains(step));
             if self.look_up(&options.considered).await? || self.start().await? {
                 continue;
             }
@@ -117,7 +119,7 @@ impl<'engine> Drive<'engine> {
             if options.cancels {
                 self.attempts.stop_all();
             }
-            if self.attempts.is_empty() && options.wake_at.is_none() && self.held.is_empty() {
+            if self.attempts.is_empty() && options.wake_at.is_none() && self.waits.is_empty() {
                 if self.ask_what_was_asked().await? {
                     continue;
                 }
@@ -187,10 +189,7 @@ impl<'engine> Drive<'engine> {
 
     /// Looks steps up in the cache that were not yet, before they ask for room. Tells whether the run has changed.
     async fn look_up(&mut self, considered: &BTreeSet<usize>) -> Result<bool, DriveError> {
-        let now = Instant::now();
-        let is_open = |step: &usize| {
-            !self.queued.contains_key(step) && self.held.get(step).is_none_or(|held| held.look_at <= now)
-        };
+        let is_open = |step: &usize| !self.queued.contains_key(step);
         let run = &self.journal.run;
         let questions: Vec<Question> = considered
             .iter()
@@ -219,7 +218,6 @@ impl<'engine> Drive<'engine> {
         let Resolved { step: index, inputs, parts, key, fate } = resolved;
         let (Some(key), Fate::Reuse(cached)) = (key, fate) else { return Ok(()) };
         let step = self.journal.run.planned(index).name.clone();
-        self.held.remove(&index);
         let reused =
             Happening::StepReused { step, key, parts, inputs, made_by: cached.made_by, outcome: cached.outcome };
         Ok(self.journal.record(reused)?)
@@ -227,29 +225,29 @@ impl<'engine> Drive<'engine> {
 
     /// Starts the queued steps for which there is room. Tells whether the run has changed.
     async fn start(&mut self) -> Result<bool, DriveError> {
-        let queued: BTreeSet<usize> = self.queued.keys().copied().collect();
+        if self.queued.is_empty() && self.waits.is_empty() || !self.asks && self.queued.keys().eq(self.waits.keys()) {
+            return Ok(false);
+        }
+        self.asks = false;
+        let granted = self.ask_for_room().await?;
+        if granted.is_empty() {
+            return Ok(false);
+        }
+        let made = self.made_meanwhile(&granted).await?;
         let mut started = Vec::new();
-        let mut has_changed = false;
-        for index in admit(&self.journal.run, &queued, &self.engine.settings.limits) {
-            let Some(resolved) = self.queued.remove(&index) else { continue };
-            let run = &self.journal.run;
-            let planned = run.planned(index);
-            let number = run.steps[index].started + 1;
-            let attempt = attempt_id(run.id(), &planned.name, number);
-            if let Some(key) = resolved.key {
-                if self.engine.cache.reserve(key, run.id(), attempt).await? != attempt {
-                    self.hold(index);
-                    continue;
-                }
-                if !run.selection.anew[index]
-                    && let Some(cached) = self.made_meanwhile(key).await?
-                {
-                    self.reuse(Resolved { fate: Fate::Reuse(cached), ..resolved })?;
-                    has_changed = true;
-                    continue;
-                }
+        let mut unused = Vec::new();
+        for (index, attempt) in granted {
+            let Some(mut resolved) = self.queued.remove(&index) else { continue };
+            if let Some(cached) =
+                resolved.key.filter(|_| !self.journal.run.selection.anew[index]).and_then(|key| made.get(&key))
+            {
+                unused.push(attempt);
+                resolved.fate = Fate::Reuse(cached.clone());
+                self.reuse(resolved)?;
+                continue;
             }
-            self.held.remove(&index);
+            let run = &self.journal.run;
+            let number = run.steps[index].started + 1;
             let order = work_order(run, index, attempt, number, &resolved.inputs, &self.engine.settings);
             let Fate::Run { why } = resolved.fate else { continue };
             self.journal.record(Happening::AttemptStarted {
@@ -263,14 +261,18 @@ impl<'engine> Drive<'engine> {
             })?;
             started.push((index, order));
         }
+        if !unused.is_empty() {
+            self.engine.slots.give_back(&self.journal.lease, &unused).await?;
+            self.engine.settings.bell.ring();
+        }
         if started.is_empty() {
-            return Ok(has_changed);
+            return Ok(true);
         }
         // An attempt is on record before it exists, so that no crash can hide it.
         self.journal.flush().await?;
         for (index, order) in started {
             let planned = self.journal.run.planned(index);
-            let needs_gpu = planned.resources.gpu_required == Some(true) && self.engine.settings.limits.gpus == 0;
+            let needs_gpu = planned.resources.gpu_required == Some(true) && self.engine.settings.limits.gpus.is_empty();
             let timeout = planned.timeout;
             let refused = if needs_gpu {
                 Some(no_gpu())
@@ -293,23 +295,60 @@ impl<'engine> Drive<'engine> {
         Ok(true)
     }
 
-    /// A result that appeared between our look into the cache and our reservation.
-    async fn made_meanwhile(&self, key: CacheKey) -> Result<Option<super::CachedResult>, EngineError> {
-        let found = self.engine.cache.lookup(&[key]).await?.into_iter().next().map(|(_, cached)| cached);
-        Ok(found.filter(|cached| {
-            cached.outcome.outputs.values().all(|artifact| self.engine.artifacts.path(artifact).is_ok())
-        }))
+    /// Asks for room for all queued steps in one transaction. Gives the steps that have it, with their attempts.
+    async fn ask_for_room(&mut self) -> Result<Vec<(usize, AttemptId)>, DriveError> {
+        let run = &self.journal.run;
+        let limits = &self.engine.settings.limits;
+        let wants: Vec<Want> = self
+            .queued
+            .values()
+            .map(|resolved| {
+                let planned = run.planned(resolved.step);
+                let number = run.steps[resolved.step].started + 1;
+                Want {
+                    attempt: attempt_id(run.id(), &planned.name, number),
+                    step: planned.name.clone(),
+                    key: resolved.key,
+                    take: Take::of(planned, limits),
+                }
+            })
+            .collect();
+        let answers = self.engine.slots.claim_slots(&self.journal.lease, &wants, limits).await?;
+        let before = std::mem::take(&mut self.waits);
+        let mut granted = Vec::new();
+        for ((index, want), answer) in self.queued.keys().zip(&wants).zip(answers) {
+            match answer {
+                Answer::Granted { .. } => granted.push((*index, want.attempt)),
+                Answer::Wait(wait) => drop(self.waits.insert(*index, wait.short)),
+            }
+        }
+        self.look_after =
+            if before.keys().eq(self.waits.keys()) { (self.look_after * 2).min(LONGEST_LOOK) } else { FIRST_LOOK };
+        Ok(granted)
     }
 
-    fn hold(&mut self, index: usize) {
-        let wait = self.held.get(&index).map_or(FIRST_LOOK, |held| (held.wait * 2).min(LONGEST_LOOK));
-        self.held.insert(index, Held { look_at: Instant::now() + wait, wait });
+    /// Results that appeared between our look into the cache and our claim.
+    async fn made_meanwhile(
+        &self,
+        granted: &[(usize, AttemptId)],
+    ) -> Result<BTreeMap<CacheKey, CachedResult>, EngineError> {
+        let keys: Vec<CacheKey> =
+            granted.iter().filter_map(|(index, _)| self.queued.get(index).and_then(|resolved| resolved.key)).collect();
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = self.engine.cache.lookup(&keys).await?.into_iter();
+        let is_whole = |cached: &CachedResult| {
+            cached.outcome.outputs.values().all(|artifact| self.engine.artifacts.path(artifact).is_ok())
+        };
+        Ok(found.filter(|(_, cached)| is_whole(cached)).collect())
     }
 
     async fn wait(&mut self, wake_at: Option<chrono::DateTime<Utc>>) -> Result<(), DriveError> {
         let run = self.journal.run.id();
         let wake = wake_at.map(|time| Instant::now() + (time - Utc::now()).to_std().unwrap_or_default());
-        let wake = wake.into_iter().chain(self.held.values().map(|held| held.look_at)).min();
+        let look = (!self.waits.is_empty()).then(|| Instant::now() + self.look_after);
+        let wake = wake.into_iter().chain(look).min();
         let can_cancel = !self.journal.run.is_cancelling();
         let sleep = async {
             match wake {
@@ -320,6 +359,7 @@ impl<'engine> Drive<'engine> {
         let finished = tokio::select! {
             finished = self.attempts.next() => finished,
             () = sleep => Vec::new(),
+            () = self.bell.rung(), if !self.waits.is_empty() => Vec::new(),
             () = self.inbox.changed() => {
                 let requests = self.inbox.open();
                 self.answer(requests).await?;
@@ -335,6 +375,9 @@ impl<'engine> Drive<'engine> {
         for finished in finished {
             self.take_in(finished).await?;
         }
+        // Whose result another attempt makes is looked up again first.
+        self.asks = true;
+        self.queued.retain(|step, _| self.waits.get(step) != Some(&Short::Result));
         Ok(())
     }
 

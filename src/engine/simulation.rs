@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::testing::{at, gate, plan, step};
 use super::{
-    Action, CacheKey, Happening, KeyParts, Limits, Outcome, Run, RunEvent, RunOptions, StepEnd, StepState, admit,
-    decide,
+    Action, Answer, CacheKey, Happening, KeyParts, Limits, Outcome, Run, RunEvent, RunOptions, Slot, StepEnd,
+    StepState, Take, Waiting, admit, decide,
 };
 use crate::artifact::{ArtifactKind, ArtifactRef, Digest};
 use crate::id::{AttemptId, RunId};
@@ -77,7 +77,8 @@ impl World {
                 gate(&format!("g{number}"), Phase::ALL[rng.random_range(0..=phase)], &check, on_fail)
             })
             .collect();
-        let limits = Limits { cpus: rng.random_range(1..4), memory_bytes: None, gpus: 0, pools: BTreeMap::new() };
+        let limits =
+            Limits { cpus: rng.random_range(1..4), memory_bytes: None, gpus: Vec::new(), ..Limits::of_machine() };
         World { plan: Arc::new(plan(steps, gates)), fates, limits, seed }
     }
 
@@ -231,6 +232,36 @@ impl<'world> Simulation<'world> {
         self.record(what);
     }
 
+    /// Those of the `queued` steps for which there is room.
+    fn admitted(&self, queued: &[usize]) -> Vec<usize> {
+        let (run, limits) = (&self.run, &self.world.limits);
+        let (id, host) = (run.id(), || limits.host.clone());
+        let slot = |index: &usize| Slot {
+            attempt: AttemptId::from_u128(*index as u128),
+            run: id,
+            step: run.planned(*index).name.clone(),
+            host: host(),
+            take: Take::of(run.planned(*index), limits),
+            gpu: None,
+        };
+        let taken: Vec<Slot> = run.board.running.iter().map(slot).collect();
+        let asking: Vec<Waiting> = queued
+            .iter()
+            .map(|index| Waiting {
+                run: id,
+                step: run.planned(*index).name.clone(),
+                host: host(),
+                take: Take::of(run.planned(*index), limits),
+                priority: 0,
+                since_ms: 0,
+                asked: None,
+            })
+            .collect();
+        let answers = admit(0, limits, &taken, &[], &asking);
+        let granted = queued.iter().zip(answers).filter(|(_, answer)| matches!(answer, Answer::Granted { .. }));
+        granted.map(|(index, _)| *index).collect()
+    }
+
     /// Drives the run to its end; asks for its cancellation after `cancel_after` events.
     fn finish(mut self, cancel_after: Option<usize>) -> (Run, Vec<RunEvent>) {
         for _ in 0..1000 {
@@ -261,11 +292,9 @@ impl<'world> Simulation<'world> {
             }
             let cached: Vec<usize> =
                 considered.iter().copied().filter(|index| self.world.fates[*index].is_cached).collect();
-            let admitted = admit(
-                &self.run,
-                &considered.difference(&cached.iter().copied().collect()).copied().collect(),
-                &self.world.limits,
-            );
+            let queued: Vec<usize> =
+                considered.iter().copied().filter(|index| !self.world.fates[*index].is_cached).collect();
+            let admitted = self.admitted(&queued);
             for index in cached.into_iter().chain(admitted) {
                 self.start(index);
                 self.limits_hold();

@@ -58,6 +58,7 @@ pub(crate) fn step(step: &str, phase: Phase, from: &[&str]) -> PlannedStep {
         timeout: None,
         resources: Resources::default(),
         pool: None,
+        pool_slots: 1,
     }
 }
 
@@ -252,7 +253,7 @@ fn engine(owner: &str, executor: &Arc<Scripted>, log: &Arc<MemoryLog>, store: &A
     let mut settings = EngineSettings::new(owner, folder, store.root().to_string_lossy());
     settings.limits.cpus = 2;
     settings.grace = Duration::from_millis(10);
-    Engine::new(log.clone(), log.clone(), executor.clone(), store.clone(), settings)
+    Engine::new(log.clone(), log.clone(), log.clone(), executor.clone(), store.clone(), settings)
 }
 
 pub(crate) fn new_run(plan: Plan, number: u128, options: &RunOptions) -> NewRun {

@@ -33,7 +33,7 @@ pub use purpose::{CriterionDecl, Purpose, RiskDecl, Weight};
 pub use reference::{InputDecl, Reference};
 pub use rejected::{Colour, Mistake, Rejected};
 pub use schema::schema;
-pub use settings::{Cache, Gpu, Machine, Retry, Settings};
+pub use settings::{Cache, Gpu, Machine, PoolUse, Retry, Settings};
 pub use source::{MAX_FILE_BYTES, Source, Span, Spanned};
 pub use step::{Axis, COMMAND, StepDecl, Work};
 pub use template::{Part, has_expression, split, whole};

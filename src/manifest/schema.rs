@@ -186,15 +186,30 @@ fn settings_properties() -> Map<String, Value> {
             ("cpus", json!({"type": "integer", "minimum": 1})),
             ("memory", reference("size")),
             ("gpu", json!({"enum": ["optional", "required", "none"]})),
+            (
+                "gpu_memory",
+                described(reference("size"), "Free memory that it needs on one GPU; without it, a whole GPU."),
+            ),
         ],
         &settings::RESOURCE_KEYS,
         &[],
+    );
+    let pool = typed(
+        &[("name", reference("name")), ("slots", json!({"type": "integer", "minimum": 1}))],
+        &settings::POOL_KEYS,
+        &["name"],
     );
     Map::from_iter([
         ("retry".to_owned(), json!({"anyOf": [{"type": "integer", "minimum": 1}, retry]})),
         ("timeout".to_owned(), described(reference("duration"), "How long one attempt may take.")),
         ("resources".to_owned(), described(resources, "What an attempt takes from the machine.")),
-        ("pool".to_owned(), described(reference("name"), "A named pool whose slots the step competes for.")),
+        (
+            "pool".to_owned(),
+            json!({
+                "anyOf": [reference("name"), pool],
+                "description": "A named pool whose slots the step competes for, and how many it takes.",
+            }),
+        ),
         ("cache".to_owned(), json!({"enum": [true, false, "reuse", "refresh", "off"]})),
         (
             "env".to_owned(),

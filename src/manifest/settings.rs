@@ -19,7 +19,7 @@ pub struct Settings {
     /// What an attempt takes from the machine.
     pub machine: Machine,
     /// The pool whose slots the step competes for.
-    pub pool: Option<String>,
+    pub pool: Option<PoolUse>,
     /// Whether results may be reused.
     pub cache: Option<Cache>,
     /// Environment variables, with expressions in their values.
@@ -54,6 +54,17 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// A GPU.
     pub gpu: Option<Gpu>,
+    /// GPU memory in bytes.
+    pub gpu_memory_bytes: Option<u64>,
+}
+
+/// The pool that a step uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Its name.
+    pub name: String,
+    /// How many slots an attempt takes.
+    pub slots: u32,
 }
 
 /// Whether a step uses a GPU.
@@ -79,7 +90,8 @@ pub enum Cache {
 /// The keys of settings, in a step and in `defaults`.
 pub(super) const KEYS: [&str; 8] = ["retry", "timeout", "resources", "pool", "cache", "env", "executor", "secrets"];
 pub(super) const RETRY_KEYS: [&str; 6] = ["attempts", "backoff", "initial", "max", "jitter", "on"];
-pub(super) const RESOURCE_KEYS: [&str; 3] = ["cpus", "memory", "gpu"];
+pub(super) const RESOURCE_KEYS: [&str; 4] = ["cpus", "memory", "gpu", "gpu_memory"];
+pub(super) const POOL_KEYS: [&str; 2] = ["name", "slots"];
 
 impl Settings {
     /// Reads the settings among the entries of a step or of `defaults`.
@@ -92,15 +104,7 @@ impl Settings {
             retry: get("retry").map(|node| Retry::read(decoder, node)).unwrap_or_default(),
             timeout: get("timeout").and_then(|node| decoder.duration(node, "`timeout`")),
             machine: get("resources").map(|node| Machine::read(decoder, node)).unwrap_or_default(),
-            pool: get("pool").and_then(|node| {
-                let text = decoder.text(node, "`pool`")?;
-                if is_name(&text.value) {
-                    return Some(text.value);
-                }
-                let error = InvalidId::Name { what: "pool name", text: text.value };
-                decoder.note(Mistake::new("bad_name", text.span, error.to_string()));
-                None
-            }),
+            pool: get("pool").and_then(|node| PoolUse::read(decoder, node)),
             cache: get("cache").and_then(|node| read_cache(decoder, node)),
             env: get("env").map(|node| read_env(decoder, node)).unwrap_or_default(),
             secrets: get("secrets").map(|node| read_secrets(decoder, node)).unwrap_or_default(),
@@ -144,12 +148,39 @@ impl Retry {
     }
 }
 
+impl PoolUse {
+    fn read(decoder: &mut Decoder, node: &Node) -> Option<PoolUse> {
+        let Yaml::Map(_) = node.value else {
+            return Some(PoolUse { name: pool_name(decoder, node)?, slots: 1 });
+        };
+        let fields = decoder.fields(node, "`pool`", &POOL_KEYS);
+        let slots = fields.get("slots").and_then(|node| decoder.count(node, "`slots`", 1..=100_000)).unwrap_or(1);
+        let Some(name) = fields.get("name") else {
+            let mistake = Mistake::new("missing_key", node.span.clone(), "`pool` has no `name`");
+            decoder.note(mistake.help("write `pool: gpu` or `pool: {name: gpu, slots: 2}`"));
+            return None;
+        };
+        Some(PoolUse { name: pool_name(decoder, name)?, slots })
+    }
+}
+
+fn pool_name(decoder: &mut Decoder, node: &Node) -> Option<String> {
+    let text = decoder.text(node, "`pool`")?;
+    if is_name(&text.value) {
+        return Some(text.value);
+    }
+    let error = InvalidId::Name { what: "pool name", text: text.value };
+    decoder.note(Mistake::new("bad_name", text.span, error.to_string()));
+    None
+}
+
 impl Machine {
     fn read(decoder: &mut Decoder, node: &Node) -> Machine {
         let fields = decoder.fields(node, "`resources`", &RESOURCE_KEYS);
         Machine {
             cpus: fields.get("cpus").and_then(|node| decoder.count(node, "`cpus`", 1..=4096)),
             memory_bytes: fields.get("memory").and_then(|node| decoder.bytes(node, "`memory`")),
+            gpu_memory_bytes: fields.get("gpu_memory").and_then(|node| decoder.bytes(node, "`gpu_memory`")),
             gpu: fields.get("gpu").and_then(|node| {
                 let words = [("optional", Gpu::Optional), ("required", Gpu::Required), ("none", Gpu::None)];
                 decoder.word(node, "`gpu`", &words)

@@ -260,6 +260,7 @@ fn planned(
         retry: settings.retry,
         timeout: settings.timeout,
         resources: settings.resources,
-        pool: settings.pool,
+        pool_slots: settings.pool.as_ref().map_or(1, |pool| pool.slots),
+        pool: settings.pool.map(|pool| pool.name),
     }
 }

@@ -82,6 +82,18 @@ pub struct PlannedStep {
     /// A named pool whose slots it competes for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// How many of them an attempt takes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub pool_slots: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// An output of an earlier step that is bound to an input.
@@ -156,11 +168,14 @@ pub struct Resources {
     /// Whether a GPU is needed: `Some(true)` required, `Some(false)` used if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_required: Option<bool>,
+    /// GPU memory that must be free before the attempt starts, in bytes; without it the attempt takes a whole GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_bytes: Option<u64>,
 }
 
 impl Default for Resources {
     fn default() -> Resources {
-        Resources { cpus: 1, memory_bytes: None, gpu_required: None }
+        Resources { cpus: 1, memory_bytes: None, gpu_required: None, gpu_memory_bytes: None }
     }
 }
 

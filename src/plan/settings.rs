@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::planned::{CachePolicy, Resources, RetryPolicy};
 use super::scope::Scope;
-use crate::manifest::{Cache, Gpu, Mistake, Settings};
+use crate::manifest::{Cache, Gpu, Mistake, PoolUse, Settings};
 
 /// Settings with nothing left open.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub(super) struct Resolved {
     pub(super) retry: RetryPolicy,
     pub(super) timeout: Option<Duration>,
     pub(super) resources: Resources,
-    pub(super) pool: Option<String>,
+    pub(super) pool: Option<PoolUse>,
     pub(super) cache: CachePolicy,
     pub(super) env: BTreeMap<String, String>,
     pub(super) secrets: Vec<String>,
@@ -42,6 +42,7 @@ pub(super) fn resolve(defaults: &Settings, own: &Settings, scope: &Scope<'_>, mi
             Some(Gpu::Optional) => Some(false),
             Some(Gpu::None) | None => None,
         },
+        gpu_memory_bytes: own.machine.gpu_memory_bytes.or(defaults.machine.gpu_memory_bytes),
     };
     let cache = match own.cache.or(defaults.cache) {
         Some(Cache::Reuse) | None => CachePolicy::Reuse,

@@ -5,7 +5,7 @@ use serde_json::to_string;
 use super::connection::{Access, Many, Session, Value};
 use super::rows::insert;
 use super::time::text;
-use super::{Store, StoreError, models, outbox, requests, rows};
+use super::{Store, StoreError, models, outbox, requests, rows, slots};
 use crate::engine::{EngineError, Handled, Lease, RunEvent};
 use crate::fault;
 use crate::id::RunId;
@@ -52,6 +52,7 @@ impl Store {
         models::register(&mut session, run, &projection.registrations).await?;
         end_reservations(&mut session, run, &projection).await?;
         requests::close(&mut session, handled).await?;
+        slots::free(&mut session, run, &projection).await?;
         fault::point("append.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("append.after_commit").map_err(sqlx::Error::Io)?;

@@ -7,7 +7,7 @@ use super::append::AppendError;
 use super::connection::{Access, Many};
 use super::run_log::retried;
 use crate::engine::{CacheIndex, CacheKey, CachedResult, EngineError, KeyParts};
-use crate::id::{AttemptId, PipelineName, RunId, StepName};
+use crate::id::{PipelineName, StepName};
 
 #[async_trait]
 impl CacheIndex for Store {
@@ -21,10 +21,6 @@ impl CacheIndex for Store {
 
     async fn last_parts(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, EngineError> {
         retried!(self, "read the latest keys", retry => self.last_parts_once(pipeline))
-    }
-
-    async fn reserve(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, EngineError> {
-        retried!(self, "reserve a key", retry => self.reserve_once(key, run, attempt))
     }
 }
 
@@ -71,26 +67,5 @@ impl Store {
             }
         }
         Ok(found)
-    }
-
-    async fn reserve_once(&self, key: CacheKey, run: RunId, attempt: AttemptId) -> Result<AttemptId, AppendError> {
-        let mut session = self.database.begin(Access::Write).await?;
-        let now_ms = session.now_ms().await?;
-        // A reservation whose run nobody drives any more is taken over.
-        let sql = "insert into reservations (key, run_id, attempt_id) values ($1, $2, $3)
-            on conflict (key) do update set run_id = excluded.run_id, attempt_id = excluded.attempt_id
-            where not exists (select 1 from runs r where r.run_id = reservations.run_id
-                and r.lease_owner is not null and r.lease_expires_ms > $4)";
-        let values = vec![key.to_string().into(), run.to_string().into(), attempt.to_string().into(), now_ms.into()];
-        session.execute(sql, values).await?;
-        let sql = "select attempt_id from reservations where key = $1";
-        let rows = session.fetch(sql, vec![key.to_string().into()]).await?;
-        let holder: String = rows.first().ok_or(sqlx::Error::RowNotFound)?.get("attempt_id")?;
-        session.commit().await?;
-        let holder = holder.parse().map_err(|_| EngineError::Corrupt {
-            run,
-            reason: format!("the reservation of key {key} is held by `{holder}`, which is not an attempt"),
-        })?;
-        Ok(holder)
     }
 }

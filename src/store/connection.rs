@@ -161,6 +161,22 @@ impl Session<'_> {
         sql
     }
 
+    /// What is put behind a query whose rows nobody may change before this transaction ends. SQLite has one writer.
+    pub(super) fn for_update(&self) -> &'static str {
+        match self {
+            Session::Sqlite { .. } => "",
+            Session::Postgres(_) => " for update",
+        }
+    }
+
+    /// Waits until no other transaction claims slots. SQLite has one writer.
+    pub(super) async fn lock_claims(&mut self) -> Result<(), sqlx::Error> {
+        if let Session::Postgres(_) = self {
+            self.execute("select pg_advisory_xact_lock($1)", vec![CLAIMS_LOCK.into()]).await?;
+        }
+        Ok(())
+    }
+
     /// The time by the clock that all users of the database share, in milliseconds since 1970.
     pub(super) async fn now_ms(&mut self) -> Result<i64, sqlx::Error> {
         match self {
@@ -180,6 +196,9 @@ impl Session<'_> {
         }
     }
 }
+
+/// The number of the lock under which slots are claimed: any that nobody else uses.
+const CLAIMS_LOCK: i64 = 0x7068_6173_736c_6f74;
 
 /// How many values one statement binds at most: few enough that both databases parse it quickly.
 const MAX_VALUES: usize = 1600;

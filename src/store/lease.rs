@@ -7,7 +7,7 @@ use serde_json::{Value as Json, to_string};
 use super::connection::{Access, Session, Value};
 use super::rows::insert;
 use super::time::{milliseconds, text};
-use super::{Store, StoreError, append::AppendError};
+use super::{Store, StoreError, append::AppendError, slots};
 use crate::engine::{EngineError, Lease, NewRun};
 use crate::id::RunId;
 use crate::lineage;
@@ -66,10 +66,8 @@ impl Store {
             return Err(EngineError::Held { run, holder, remaining }.into());
         }
         let epoch: i64 = row.get("lease_epoch")?;
-        // Whoever held the lease before may have reserved keys for attempts that it never started.
-        let sql = "delete from reservations where run_id = $1 and attempt_id not in
-            (select a.attempt_id from attempts a where a.run_id = $1 and a.state = 'running')";
-        session.execute(sql, vec![run.to_string().into()]).await?;
+        // Whoever held the lease before may have been granted slots and keys for attempts that it never started.
+        slots::forget_unstarted(&mut session, run).await?;
         session.commit().await?;
         Ok(Lease { run, owner: owner.to_owned(), epoch: epoch.unsigned_abs() })
     }
@@ -116,6 +114,9 @@ impl Store {
         if !is_changed && lease_for.is_some() {
             let reason = "it has run out or another process has taken it".to_owned();
             return Err(EngineError::LeaseLost { run: lease.run, reason }.into());
+        }
+        if is_changed && lease_for.is_none() {
+            slots::forget_unstarted(&mut session, lease.run).await?;
         }
         session.commit().await?;
         Ok(())

@@ -21,6 +21,7 @@ mod requests;
 mod retry;
 mod rows;
 mod run_log;
+mod slots;
 mod ticks;
 mod time;
 mod tokens;

@@ -1,8 +1,8 @@
 //! Parking a run: nobody drives it until somebody decides or a time comes.
 
-use super::Store;
 use super::append::AppendError;
 use super::connection::{Access, Value};
+use super::{Store, slots};
 use crate::engine::{EngineError, Lease, Parked};
 use crate::fault;
 
@@ -27,6 +27,7 @@ impl Store {
             let reason = "it has run out or another process has taken it".to_owned();
             return Err(EngineError::LeaseLost { run: lease.run, reason }.into());
         }
+        slots::forget_unstarted(&mut session, lease.run).await?;
         fault::point("park.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("park.after_commit").map_err(sqlx::Error::Io)?;

@@ -73,6 +73,7 @@ pub(crate) fn planned(name: &str, phase: Phase, kind: &str, params: Value) -> Pl
         timeout: None,
         resources: Resources::default(),
         pool: None,
+        pool_slots: 1,
     }
 }
 

@@ -64,6 +64,11 @@ impl Cursor {
         Cursor(keys.into_iter().map(Into::into).collect())
     }
 
+    /// The sort keys, however many there are.
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.clone()
+    }
+
     /// The sort keys.
     ///
     /// # Errors

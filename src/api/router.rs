@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware;
-use utoipa::openapi::OpenApi;
 
 use super::access::Table;
 use super::guard::{Guard, method_not_allowed};
@@ -36,11 +35,6 @@ pub fn router(state: ApiState, models: Option<Router>) -> Router {
 /// What every route needs, those of live models included.
 pub fn route_table() -> Vec<Route> {
     routes::table()
-}
-
-/// The description of the API.
-pub fn openapi() -> OpenApi {
-    routes::all().into_openapi()
 }
 
 async fn not_found(request: Request) -> ApiError {

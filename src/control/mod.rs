@@ -10,6 +10,7 @@ mod pipeline;
 
 mod approvals;
 mod cancel;
+mod pools;
 mod submit;
 mod ticks;
 mod triggers;
@@ -21,6 +22,7 @@ pub use cancel::cancel;
 pub use environment::{environment, host};
 pub use error::{ControlError, ErrorKind};
 pub use pipeline::Version;
+pub use pools::set_pool;
 pub use submit::{Params, Submission, Submitted, prepare, submit};
 pub use ticks::{DueTrigger, fire_due, fire_waiting, tick_fields};
 pub use triggers::{Firing, fire, make_webhook_token, pause_trigger, resume_trigger, triggers};

@@ -16,6 +16,7 @@ mod models;
 mod open;
 mod outbox;
 mod park;
+mod pools;
 pub mod queries;
 mod requests;
 mod retry;

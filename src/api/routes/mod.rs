@@ -1,12 +1,29 @@
 //! The routes, one file for each resource. Each file has a `router` and a table `ROUTES` that says what each route needs;
 //! the guard refuses a route that is in no table, and a test compares the two.
 
+mod artifacts;
+mod asked;
+mod catalog;
+mod download;
+mod events;
+mod gates;
 mod health;
+mod logs;
+mod operations;
+mod paths;
+mod pipelines;
+mod query;
+mod runs;
+mod steps;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{ApiState, Need, Route};
 use crate::store::Role;
+
+const VIEWER: Need = Need::Role(Role::Viewer);
+const OPERATOR: Need = Need::Role(Role::Operator);
+const ADMIN: Need = Need::Role(Role::Admin);
 
 /// Bytes of a request for predictions at most: 10,000 wide rows fit.
 const PREDICT_BYTES: usize = 16 * 1024 * 1024;
@@ -24,10 +41,37 @@ const MODELS: &[Route] = &[
 
 /// All routes with their description.
 pub(super) fn all() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().merge(health::router())
+    OpenApiRouter::with_openapi(super::openapi::description())
+        .merge(health::router())
+        .merge(super::openapi::router())
+        .merge(pipelines::router())
+        .merge(runs::router())
+        .merge(steps::router())
+        .merge(gates::router())
+        .merge(logs::router())
+        .merge(events::router())
+        .merge(artifacts::router())
+        .merge(download::router())
+        .merge(catalog::router())
+        .merge(operations::router())
 }
 
 /// What every route needs.
 pub(super) fn table() -> Vec<Route> {
-    [health::ROUTES, MODELS].concat()
+    [
+        health::ROUTES,
+        super::openapi::ROUTES,
+        pipelines::ROUTES,
+        runs::ROUTES,
+        steps::ROUTES,
+        gates::ROUTES,
+        logs::ROUTES,
+        events::ROUTES,
+        artifacts::ROUTES,
+        download::ROUTES,
+        catalog::ROUTES,
+        operations::ROUTES,
+        MODELS,
+    ]
+    .concat()
 }

@@ -58,7 +58,23 @@ row! {
     }
 }
 
+const SUMMARIES: &str =
+    "select a.digest, a.kind, a.bytes, a.rows, r.pipeline, a.run_id, a.step, a.output, a.created_at,
+        a.collected_at
+    from artifacts a join runs r on r.run_id = a.run_id";
+
 impl Store {
+    /// The artifact of that digest as lists tell it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    pub async fn artifact_summary(&self, digest: &str) -> Result<ArtifactSummary, StoreError> {
+        let mut session = self.read("read an artifact").await?;
+        let rows = session.fetch(format!("{SUMMARIES} where a.digest = $1"), vec![digest.into()]).await?;
+        let row = rows.first().ok_or_else(|| not_found(format!("there is no artifact {digest}"), None))?;
+        ArtifactSummary::read(row)
+    }
+
     /// The artifact whose digest begins with `prefix`.
     ///
     /// # Errors
@@ -76,14 +92,13 @@ impl Store {
         request: &PageRequest,
     ) -> Result<Page<ArtifactSummary>, StoreError> {
         let mut session = self.read("list artifacts").await?;
-        let sql = "select a.digest, a.kind, a.bytes, a.rows, r.pipeline, a.run_id, a.step, a.output, a.created_at,
-                a.collected_at
-            from artifacts a join runs r on r.run_id = a.run_id
-            where ($1 = '' or a.digest in (select o.digest from step_outputs o where o.run_id = $1))
-                and ($2 = '' or a.kind = $2)";
+        let sql = format!(
+            "{SUMMARIES} where ($1 = '' or a.digest in (select o.digest from step_outputs o where o.run_id = $1))
+                and ($2 = '' or a.kind = $2)"
+        );
         let columns = &[("a.created_at", KeyKind::Text), ("a.digest", KeyKind::Text)];
         let values = vec![run.unwrap_or_default().into(), kind.unwrap_or_default().into()];
-        Listing { sql: sql.to_owned(), values, order: Order { columns, is_descending: true } }
+        Listing { sql, values, order: Order { columns, is_descending: true } }
             .page(&mut session, request, ArtifactSummary::read)
             .await
     }

@@ -225,6 +225,13 @@ impl Store {
         Listing { sql: POOLS.to_owned(), values: vec![], order }.page(&mut session, request, PoolSummary::read).await
     }
 
+    /// One pool; none where it has no size, no holder and nobody who waits.
+    pub async fn pool_summary(&self, pool: &str) -> Result<Option<PoolSummary>, StoreError> {
+        let mut session = self.read("read a pool").await?;
+        let rows = session.fetch(format!("{POOLS} and n.pool = $1"), vec![pool.into()]).await?;
+        rows.first().map(PoolSummary::read).transpose()
+    }
+
     /// Who holds slots of a pool.
     pub async fn pool_holders(&self, pool: &str) -> Result<Vec<PoolHolder>, StoreError> {
         let mut session = self.read("read a pool").await?;

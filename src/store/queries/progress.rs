@@ -88,6 +88,15 @@ impl Store {
         rows.iter().map(|row| Ok((row.get("param")?, row.get("value")?))).collect()
     }
 
+    /// What was asked with a run.
+    pub async fn run_options(&self, run: RunId) -> Result<Value, StoreError> {
+        let mut session = self.read("read a run").await?;
+        let sql = "select options from run_definitions where run_id = $1";
+        let rows = session.fetch(sql, vec![run.to_string().into()]).await?;
+        let row = rows.first().ok_or(crate::engine::EngineError::NoRun(run))?;
+        super::json("options of a run", &row.get::<String>("options")?)
+    }
+
     /// The next `limit` events of a run after its event `seq`.
     pub async fn events_after(&self, run: RunId, seq: u64, limit: u32) -> Result<Vec<LoggedEvent>, StoreError> {
         let mut session = self.read("read events").await?;

@@ -1,0 +1,203 @@
+//! What an operator looks at: triggers, pools, daemons, backfills, tokens and the audit log.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::asked::by;
+use super::paths::{BackfillPath, PipelinePath, PoolPath};
+use super::query::{list_query, page};
+use super::{ADMIN, VIEWER};
+use crate::api::extract::{Json as Body, Path, Query};
+use crate::api::openapi::Errors;
+use crate::api::{ApiError, ApiState, Caller, Page, Route};
+use crate::control;
+use crate::store::queries::{
+    AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary, TriggerSummary,
+};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/v1/triggers", VIEWER),
+    Route::get("/api/v1/pipelines/{pipeline}/triggers", VIEWER),
+    Route::get("/api/v1/pools", VIEWER),
+    Route::get("/api/v1/pools/{pool}", VIEWER),
+    Route::put("/api/v1/pools/{pool}", ADMIN),
+    Route::get("/api/v1/daemons", VIEWER),
+    Route::get("/api/v1/backfills", VIEWER),
+    Route::get("/api/v1/backfills/{backfill}", VIEWER),
+    Route::get("/api/v1/backfills/{backfill}/items", VIEWER),
+    Route::get("/api/v1/tokens", ADMIN),
+    Route::get("/api/v1/audit", ADMIN),
+];
+
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(triggers))
+        .routes(routes!(triggers_of_pipeline))
+        .routes(routes!(pools))
+        .routes(routes!(pool, set_pool))
+        .routes(routes!(daemons))
+        .routes(routes!(backfills))
+        .routes(routes!(backfill))
+        .routes(routes!(backfill_items))
+        .routes(routes!(tokens))
+        .routes(routes!(audit))
+}
+
+list_query! {
+    /// Which part of the list.
+    ListQuery {}
+}
+
+/// A pool with those who hold it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct PoolAnswer {
+    /// What the list of pools says.
+    #[serde(flatten)]
+    summary: PoolSummary,
+    /// Attempts that hold it, the oldest first, at most 1000.
+    holders: Vec<PoolHolder>,
+}
+
+/// The size of a pool.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct PoolBody {
+    /// How many attempts may hold it at once; 0 lets nobody in.
+    #[schema(minimum = 0, maximum = 10000, example = 2)]
+    slots: u32,
+}
+
+/// The triggers of all pipelines.
+#[utoipa::path(get, path = "/api/v1/triggers", tag = "triggers", params(ListQuery),
+    responses((status = 200, body = Page<TriggerSummary>, description = "A page of triggers."), Errors))]
+async fn triggers(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<TriggerSummary>>, ApiError> {
+    Ok(page(state.store.triggers_page(None, &query.page()?).await?))
+}
+
+/// The triggers of a pipeline.
+#[utoipa::path(get, path = "/api/v1/pipelines/{pipeline}/triggers", tag = "triggers", params(PipelinePath, ListQuery),
+    responses((status = 200, body = Page<TriggerSummary>, description = "A page of triggers."), Errors))]
+async fn triggers_of_pipeline(
+    State(state): State<ApiState>,
+    Path(PipelinePath { pipeline }): Path<PipelinePath>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<TriggerSummary>>, ApiError> {
+    let request = query.page()?;
+    super::pipelines::found(&state, &pipeline).await?;
+    Ok(page(state.store.triggers_page(Some(pipeline.as_str()), &request).await?))
+}
+
+/// The pools that have a size, a holder or somebody who waits. Any other has one slot.
+#[utoipa::path(get, path = "/api/v1/pools", tag = "pools", params(ListQuery),
+    responses((status = 200, body = Page<PoolSummary>, description = "A page of pools."), Errors))]
+async fn pools(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<PoolSummary>>, ApiError> {
+    Ok(page(state.store.pools_page(&query.page()?).await?))
+}
+
+/// A pool with those who hold it. One that was never used is free and has one slot.
+#[utoipa::path(get, path = "/api/v1/pools/{pool}", tag = "pools", params(PoolPath),
+    responses((status = 200, body = PoolAnswer, description = "The pool."), Errors))]
+async fn pool(
+    State(state): State<ApiState>,
+    Path(PoolPath { pool }): Path<PoolPath>,
+) -> Result<Json<PoolAnswer>, ApiError> {
+    Ok(Json(pool_answer(&state, &pool).await?))
+}
+
+async fn pool_answer(state: &ApiState, pool: &str) -> Result<PoolAnswer, ApiError> {
+    let unused = || PoolSummary { pool: pool.to_owned(), slots: 1, used: 0, waiting: 0, set_by: None, set_at: None };
+    let summary = state.store.pool_summary(pool).await?.unwrap_or_else(unused);
+    Ok(PoolAnswer { summary, holders: state.store.pool_holders(pool).await? })
+}
+
+/// Sets the size of a pool. Attempts that hold it already are left alone.
+#[utoipa::path(put, path = "/api/v1/pools/{pool}", tag = "pools", params(PoolPath), request_body = PoolBody,
+    responses((status = 200, body = PoolAnswer, description = "The pool as it is now."), Errors))]
+async fn set_pool(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(PoolPath { pool }): Path<PoolPath>,
+    Body(body): Body<PoolBody>,
+) -> Result<Json<PoolAnswer>, ApiError> {
+    control::set_pool(&state.store, &pool, body.slots, &by(&caller), Utc::now()).await?;
+    Ok(Json(pool_answer(&state, &pool).await?))
+}
+
+/// The daemons that were seen.
+#[utoipa::path(get, path = "/api/v1/daemons", tag = "daemons", params(ListQuery),
+    responses((status = 200, body = Page<DaemonSummary>, description = "A page of daemons."), Errors))]
+async fn daemons(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<DaemonSummary>>, ApiError> {
+    Ok(page(state.store.daemons_page(&query.page()?).await?))
+}
+
+/// The backfills, newest first.
+#[utoipa::path(get, path = "/api/v1/backfills", tag = "backfills", params(ListQuery),
+    responses((status = 200, body = Page<BackfillSummary>, description = "A page of backfills."), Errors))]
+async fn backfills(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<BackfillSummary>>, ApiError> {
+    Ok(page(state.store.backfills_page(&query.page()?).await?))
+}
+
+/// A backfill.
+#[utoipa::path(get, path = "/api/v1/backfills/{backfill}", tag = "backfills", params(BackfillPath),
+    responses((status = 200, body = BackfillSummary, description = "The backfill."), Errors))]
+async fn backfill(
+    State(state): State<ApiState>,
+    Path(BackfillPath { backfill }): Path<BackfillPath>,
+) -> Result<Json<BackfillSummary>, ApiError> {
+    found_backfill(&state, &backfill).await.map(Json)
+}
+
+/// The values of a backfill, in order.
+#[utoipa::path(get, path = "/api/v1/backfills/{backfill}/items", tag = "backfills", params(BackfillPath, ListQuery),
+    responses((status = 200, body = Page<BackfillItem>, description = "A page of values."), Errors))]
+async fn backfill_items(
+    State(state): State<ApiState>,
+    Path(BackfillPath { backfill }): Path<BackfillPath>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<BackfillItem>>, ApiError> {
+    let request = query.page()?;
+    found_backfill(&state, &backfill).await?;
+    Ok(page(state.store.backfill_items_page(&backfill, &request).await?))
+}
+
+async fn found_backfill(state: &ApiState, backfill: &str) -> Result<BackfillSummary, ApiError> {
+    let found = state.store.backfill_summary(backfill).await?;
+    found.ok_or_else(|| ApiError::not_found("no_such_backfill", format!("there is no backfill `{backfill}`")))
+}
+
+/// The tokens, without their values.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "administration", params(ListQuery),
+    responses((status = 200, body = Page<TokenSummary>, description = "A page of tokens."), Errors))]
+async fn tokens(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<TokenSummary>>, ApiError> {
+    Ok(page(state.store.tokens_page(&query.page()?).await?))
+}
+
+/// Everything that changed something, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "administration", params(ListQuery),
+    responses((status = 200, body = Page<AuditEntry>, description = "A page of the audit log."), Errors))]
+async fn audit(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<AuditEntry>>, ApiError> {
+    Ok(page(state.store.audit_page(&query.page()?).await?))
+}

@@ -20,3 +20,9 @@ pub(crate) fn is_current(file: &str, now: &str) {
 fn the_page_of_all_steps_is_current() {
     is_current("docs/steps.md", &reference(&StepRegistry::builtin()));
 }
+
+#[test]
+fn the_description_of_the_api_is_current() {
+    let description = serde_json::to_string_pretty(&phaseline::api::openapi()).unwrap();
+    is_current("docs/openapi.json", &format!("{description}\n"));
+}

@@ -9,7 +9,7 @@ use phaseline::store::{OutboxCursor, PublishedEvent, Store, StoreUrl};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-use crate::harness::databases::{on_both_databases, open, promises};
+use crate::harness::databases::{on_both_databases, open, promises, write};
 use crate::harness::history::{Log, claimed, dawn, new_run, small_plan};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -139,22 +139,6 @@ async fn a_row_that_a_subscriber_has_not_read_is_kept(url: StoreUrl) {
 /// Lets the clock of this machine, which both databases use, show another millisecond than at the last append.
 async fn until_older() {
     tokio::time::sleep(Duration::from_millis(3)).await;
-}
-
-async fn write(url: &StoreUrl, statement: &str) {
-    let statement = sqlx::AssertSqlSafe(statement.to_owned());
-    match url {
-        StoreUrl::Sqlite(path) => {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-            let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        }
-        StoreUrl::Postgres(text) => {
-            let mut connection = PgConnection::connect(text).await.unwrap();
-            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-        }
-    }
 }
 
 /// SQLite lets nobody write meanwhile, so there is nothing to overtake.

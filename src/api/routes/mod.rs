@@ -15,6 +15,7 @@ mod pipelines;
 mod query;
 mod runs;
 mod steps;
+mod triggers;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -53,6 +54,7 @@ pub(super) fn all() -> OpenApiRouter<ApiState> {
         .merge(artifacts::router())
         .merge(download::router())
         .merge(catalog::router())
+        .merge(triggers::router())
         .merge(operations::router())
 }
 
@@ -70,6 +72,7 @@ pub(super) fn table() -> Vec<Route> {
         artifacts::ROUTES,
         download::ROUTES,
         catalog::ROUTES,
+        triggers::ROUTES,
         operations::ROUTES,
         MODELS,
     ]

@@ -1,4 +1,4 @@
-//! What an operator looks at: triggers, pools, daemons, backfills, tokens and the audit log.
+//! What an operator looks at: pools, daemons, backfills, tokens and the audit log.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::asked::by;
-use super::paths::{BackfillPath, PipelinePath, PoolPath};
+use super::paths::{BackfillPath, PoolPath};
 use super::query::{list_query, page};
 use super::{ADMIN, VIEWER};
 use crate::api::extract::{Json as Body, Path, Query};
@@ -17,12 +17,10 @@ use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Page, Route};
 use crate::control;
 use crate::store::queries::{
-    AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary, TriggerSummary,
+    AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary,
 };
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::get("/api/v1/triggers", VIEWER),
-    Route::get("/api/v1/pipelines/{pipeline}/triggers", VIEWER),
     Route::get("/api/v1/pools", VIEWER),
     Route::get("/api/v1/pools/{pool}", VIEWER),
     Route::put("/api/v1/pools/{pool}", ADMIN),
@@ -36,8 +34,6 @@ pub(super) const ROUTES: &[Route] = &[
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(routes!(triggers))
-        .routes(routes!(triggers_of_pipeline))
         .routes(routes!(pools))
         .routes(routes!(pool, set_pool))
         .routes(routes!(daemons))
@@ -70,29 +66,6 @@ pub(in crate::api) struct PoolBody {
     /// How many attempts may hold it at once; 0 lets nobody in.
     #[schema(minimum = 0, maximum = 10000, example = 2)]
     slots: u32,
-}
-
-/// The triggers of all pipelines.
-#[utoipa::path(get, path = "/api/v1/triggers", tag = "triggers", params(ListQuery),
-    responses((status = 200, body = Page<TriggerSummary>, description = "A page of triggers."), Errors))]
-async fn triggers(
-    State(state): State<ApiState>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Page<TriggerSummary>>, ApiError> {
-    Ok(page(state.store.triggers_page(None, &query.page()?).await?))
-}
-
-/// The triggers of a pipeline.
-#[utoipa::path(get, path = "/api/v1/pipelines/{pipeline}/triggers", tag = "triggers", params(PipelinePath, ListQuery),
-    responses((status = 200, body = Page<TriggerSummary>, description = "A page of triggers."), Errors))]
-async fn triggers_of_pipeline(
-    State(state): State<ApiState>,
-    Path(PipelinePath { pipeline }): Path<PipelinePath>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Page<TriggerSummary>>, ApiError> {
-    let request = query.page()?;
-    super::pipelines::found(&state, &pipeline).await?;
-    Ok(page(state.store.triggers_page(Some(pipeline.as_str()), &request).await?))
 }
 
 /// The pools that have a size, a holder or somebody who waits. Any other has one slot.

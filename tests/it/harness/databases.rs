@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use phaseline::store::{Store, StoreUrl};
+use sqlx::Connection;
 
 use super::postgres::Cluster;
 
@@ -27,6 +28,23 @@ pub(crate) fn on_both_databases(promises: &[Promise]) {
 /// Opens the store at `url`.
 pub(crate) async fn open(url: &StoreUrl) -> Store {
     Store::open(url).await.unwrap()
+}
+
+/// Writes behind the store's back.
+pub(crate) async fn write(url: &StoreUrl, statement: &str) {
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    match url {
+        StoreUrl::Sqlite(path) => {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+            let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+        StoreUrl::Postgres(text) => {
+            let mut connection = sqlx::PgConnection::connect(text).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        }
+    }
 }
 
 /// Turns async functions from a [`StoreUrl`] into [`Promise`]s.

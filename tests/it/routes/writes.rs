@@ -1,0 +1,60 @@
+//! What is changed through the API, and who may.
+
+use phaseline::engine::RunLog;
+use phaseline::id::RunId;
+use phaseline::store::Role;
+use reqwest::Method;
+use serde_json::json;
+
+use super::server::Server;
+use crate::harness::history::{dawn, new_run, small_plan};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_gets_its_size_and_only_from_an_admin() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/api/v1/pools/gpu").await["slots"], 1);
+    let put = async |body| server.send(Method::PUT, "/api/v1/pools/gpu", &body).await.status();
+    assert_eq!(put(json!({"slots": 4})).await, 200);
+    let pool = server.get("/api/v1/pools/gpu").await;
+    assert_eq!((&pool["slots"], &pool["used"], &pool["holders"]), (&json!(4), &json!(0), &json!([])));
+    assert!(pool["set_by"].as_str().unwrap().starts_with("a admin"), "{pool}");
+    assert_eq!(put(json!({"slots": 10_001})).await, 422);
+    assert_eq!(put(json!({"slots": -1})).await, 422);
+    assert_eq!(put(json!({"slots": 1, "slot": 2})).await, 422);
+    assert_eq!(server.as_role(Role::Operator, Method::PUT, "/api/v1/pools/gpu").await, 403);
+    for path in ["/api/v1/tokens", "/api/v1/audit"] {
+        assert_eq!(server.as_role(Role::Operator, Method::GET, path).await, 403, "{path}");
+        assert_eq!(server.as_role(Role::Admin, Method::GET, path).await, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_cancelled_by_a_request_that_stands_in_the_database() {
+    let server = Server::start().await;
+    let run = new_run(RunId::generate(), small_plan(&["load"]), dawn());
+    let id = run.id;
+    server.store.submit(run).await.unwrap();
+    let path = format!("/api/v1/runs/{id}/cancel");
+    assert_eq!(server.as_role(Role::Viewer, Method::POST, &path).await, 403);
+    let asked = server.post(202, &path, &json!({"reason": "not needed"})).await;
+    assert!(asked["request"].is_string(), "{asked}");
+    let none = format!("/api/v1/runs/{}/cancel", RunId::generate());
+    assert_eq!(server.post(404, &none, &json!({})).await["error"]["code"], "no_such_run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_needs_a_reason_and_something_that_waits_for_it() {
+    let server = Server::start().await;
+    let run = new_run(RunId::generate(), small_plan(&["load"]), dawn());
+    let id = run.id;
+    server.store.submit(run).await.unwrap();
+    let gate = |word: &str| format!("/api/v1/runs/{id}/gates/contract/{word}");
+    assert_eq!(server.post(422, &gate("approve"), &json!({"reason": " "})).await["error"]["code"], "reason_missing");
+    assert_eq!(server.post(422, &gate("approve"), &json!({})).await["error"]["code"], "bad_body");
+    let early = server.post(409, &gate("approve"), &json!({"reason": "it is fine"})).await;
+    assert_eq!(early["error"]["code"], "not_waiting");
+    let asked = server.post(202, &gate("waive"), &json!({"reason": "known outlier"})).await;
+    assert!(asked["request"].is_string(), "{asked}");
+    let step = format!("/api/v1/runs/{id}/steps/other/approve");
+    assert_eq!(server.post(404, &step, &json!({"reason": "fine"})).await["error"]["code"], "no_such_gate");
+}

@@ -45,7 +45,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa", &["src/api/", "src/store/queries/", "src/control/"]),
     ("croner", &["src/daemon/", "src/manifest/"]),
     ("lettre", &["src/daemon/"]),
-    ("prometheus_client", &["src/api/", "src/telemetry.rs"]),
+    ("prometheus_client", &["src/telemetry/"]),
 ];
 
 /// The longest file, tests included, in lines.

@@ -8,7 +8,7 @@ use chrono::Utc;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::{Bell, EngineError, Handled, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog};
+use super::{Bell, EngineError, Handled, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog, measure};
 
 /// The first wait before a failed write is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -79,6 +79,7 @@ impl Journal {
             self.bell.ring();
         }
         for event in self.pending.drain(..) {
+            measure::count(&self.run, &event);
             // Nobody listening is no failure, and those who are too slow miss events and not the run.
             drop(self.committed.send(Arc::new(event)));
         }

@@ -25,6 +25,7 @@ mod gate;
 mod journal;
 mod lease;
 mod limits;
+mod measure;
 mod memory;
 mod options;
 mod order;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::telemetry::metrics;
+
 /// How long the database may be away before we give up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -40,6 +42,7 @@ impl Retry {
 
     /// Waits before the next try, or returns false when there shall be none.
     pub(super) async fn again_after(&mut self, error: &sqlx::Error) -> bool {
+        metrics::database_error(class(error));
         if self.waited >= self.patience || !is_transient(error) {
             return false;
         }
@@ -54,6 +57,19 @@ impl Retry {
     /// Whether this is not the first try, so that an earlier one may have worked without telling.
     pub(super) fn is_repeated(&self) -> bool {
         self.failures > 0
+    }
+}
+
+/// The word under which an error is counted.
+fn class(error: &sqlx::Error) -> &'static str {
+    if is_connection_lost(error) {
+        "away"
+    } else if is_disk_full(error) {
+        "disk_full"
+    } else if is_transient(error) {
+        "conflict"
+    } else {
+        "refused"
     }
 }
 

@@ -9,6 +9,7 @@ mod events;
 mod gates;
 mod health;
 mod logs;
+mod metrics;
 mod operations;
 mod paths;
 mod pipelines;
@@ -44,6 +45,7 @@ const MODELS: &[Route] = &[
 pub(super) fn all() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(super::openapi::description())
         .merge(health::router())
+        .merge(metrics::router())
         .merge(super::openapi::router())
         .merge(pipelines::router())
         .merge(runs::router())
@@ -62,6 +64,7 @@ pub(super) fn all() -> OpenApiRouter<ApiState> {
 pub(super) fn table() -> Vec<Route> {
     [
         health::ROUTES,
+        metrics::ROUTES,
         super::openapi::ROUTES,
         pipelines::ROUTES,
         runs::ROUTES,

@@ -1,6 +1,7 @@
 //! What the command line and the server ask, one file for each subject.
 
 mod artifacts;
+mod counts;
 mod decisions;
 mod diff;
 mod endpoints;
@@ -17,6 +18,7 @@ mod show;
 mod sql;
 
 pub use artifacts::{ArtifactDetail, ArtifactSummary};
+pub use counts::Counts;
 pub use decisions::AskedDecision;
 pub use diff::{Difference, MetricDifference, RunDiff};
 pub use endpoints::Endpoint;

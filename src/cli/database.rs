@@ -28,10 +28,19 @@ pub(super) fn ask<T>(
             .help("start one with `phaseline run`, or name its folder by --state")
             .into());
     }
+    open(settings, question)
+}
+
+/// Does `work` on the database, which is made if there is none.
+pub(super) fn open<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    let url = url(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let store = Store::open(&url).await?;
-        let answer = question(&store).await;
+        let answer = work(&store).await;
         store.close().await;
         answer.map_err(explained)
     })

@@ -4,6 +4,7 @@
 //! rejected, 4 the run waits for somebody, 130 cancelled.
 
 mod artifacts;
+mod audit;
 mod check;
 mod completions;
 mod database;
@@ -27,6 +28,7 @@ mod settings;
 mod show;
 mod sql;
 mod table_facts;
+mod token;
 
 pub mod sample;
 
@@ -79,6 +81,10 @@ enum Command {
     Schema(schema::Args),
     /// Answer requests with the deployed models.
     Serve(serve::Args),
+    /// Make, list and revoke tokens of the HTTP API.
+    Token(token::Args),
+    /// List who did what, newest first.
+    Audit(audit::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -108,6 +114,8 @@ pub fn main() -> ExitCode {
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
             Command::Serve(args) => serve::run(&settings, &args),
+            Command::Token(args) => token::run(&settings, &args),
+            Command::Audit(args) => audit::run(&settings, &args),
             Command::Completions(args) => completions::run(&args),
         }
     });

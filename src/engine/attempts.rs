@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::Happening;
 use crate::executor::{Ended, Executor, ExecutorError};
@@ -21,6 +22,7 @@ const ASK_AGAIN: [Duration; 4] =
 /// An attempt to wait for.
 pub(super) struct Watch {
     pub(super) step: usize,
+    pub(super) name: StepName,
     pub(super) run: RunId,
     pub(super) attempt: AttemptId,
     /// How long it may still take.
@@ -61,7 +63,8 @@ impl Attempts {
 
     pub(super) fn watch(&mut self, watch: Watch) {
         let executor = Arc::clone(&self.executor);
-        self.waiting.spawn(wait(executor, watch, self.stop.subscribe(), self.grace));
+        let span = tracing::info_span!("attempt", run.id = %watch.run, step = %watch.name, attempt = %watch.attempt);
+        self.waiting.spawn(wait(executor, watch, self.stop.subscribe(), self.grace).instrument(span));
     }
 
     /// Ends all attempts; each is still waited for.
@@ -86,7 +89,7 @@ impl Attempts {
 }
 
 async fn wait(executor: Arc<dyn Executor>, watch: Watch, mut stop: watch::Receiver<bool>, grace: Duration) -> Finished {
-    let Watch { step, run, attempt, timeout } = watch;
+    let Watch { step, run, attempt, timeout, .. } = watch;
     let limit = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,

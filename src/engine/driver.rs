@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
+use tracing::Instrument;
 
 use super::attempts::required;
 use super::desk::Desk;
@@ -302,7 +303,9 @@ impl Engine {
     }
 
     async fn finish(&self, mut drive: Drive<'_>) -> Result<(Run, End), DriveError> {
-        let end = drive.go_on().await;
+        let (id, pipeline) = (drive.journal.run.id(), drive.journal.run.plan().pipeline.clone());
+        let span = tracing::info_span!("run", run.id = %id, %pipeline);
+        let end = drive.go_on().instrument(span).await;
         let Journal { run, lease, .. } = drive.journal;
         match &end {
             Ok(End::Parked(parked)) => {

@@ -75,7 +75,8 @@ impl Drive<'_> {
             let timeout = run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken));
             let ended = match self.engine.executor.find(id, attempt).await? {
                 Found::Running => {
-                    self.attempts.watch(Watch { step, run: id, attempt, timeout });
+                    let name = run.planned(step).name.clone();
+                    self.attempts.watch(Watch { step, name, run: id, attempt, timeout });
                     continue;
                 }
                 Found::Ended(ended) => ended,

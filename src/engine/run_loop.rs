@@ -20,6 +20,7 @@ use super::{
     Outcome, Parked, Request, Short, Take, Want, decide,
 };
 use crate::id::{AttemptId, RequestId};
+use crate::telemetry::metrics;
 
 /// The first wait before steps ask again for room, or for a result that another run makes, if no bell rings before.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
@@ -39,6 +40,8 @@ pub(super) struct Drive<'engine> {
     seen: BTreeSet<RequestId>,
     /// Steps without a result that wait for room.
     queued: BTreeMap<usize, Resolved>,
+    /// Since when this process has seen them wait.
+    queued_since: BTreeMap<usize, Instant>,
     /// Those of them that asked and must wait, and what for.
     waits: BTreeMap<usize, Short>,
     /// Whether those that wait are to ask again.
@@ -85,6 +88,7 @@ impl<'engine> Drive<'engine> {
             lease,
             control,
             queued: BTreeMap::new(),
+            queued_since: BTreeMap::new(),
             waits: BTreeMap::new(),
             asks: true,
             look_after: FIRST_LOOK,
@@ -112,6 +116,7 @@ impl<'engine> Drive<'engine> {
                 return Ok(End::Detached);
             }
             self.queued.retain(|step, _| options.considered.contains(step));
+            self.queued_since.retain(|step, _| options.considered.contains(step));
             if self.look_up(&options.considered).await? || self.start().await? {
                 continue;
             }
@@ -208,6 +213,7 @@ impl<'engine> Drive<'engine> {
                 self.reuse(resolved)?;
                 has_changed = true;
             } else {
+                self.queued_since.entry(resolved.step).or_insert_with(Instant::now);
                 self.queued.insert(resolved.step, resolved);
             }
         }
@@ -282,7 +288,7 @@ impl<'engine> Drive<'engine> {
             match refused {
                 None => {
                     let (run, attempt) = (order.run, order.attempt);
-                    self.attempts.watch(Watch { step: index, run, attempt, timeout });
+                    self.attempts.watch(Watch { step: index, name: order.step, run, attempt, timeout });
                 }
                 Some(failure) => self.journal.record(Happening::AttemptFailed {
                     step: order.step,
@@ -318,7 +324,12 @@ impl<'engine> Drive<'engine> {
         let mut granted = Vec::new();
         for ((index, want), answer) in self.queued.keys().zip(&wants).zip(answers) {
             match answer {
-                Answer::Granted { .. } => granted.push((*index, want.attempt)),
+                Answer::Granted { .. } => {
+                    if let Some(since) = self.queued_since.remove(index) {
+                        metrics::queue_waited(&run.planned(*index).kind, since.elapsed());
+                    }
+                    granted.push((*index, want.attempt));
+                }
                 Answer::Wait(wait) => drop(self.waits.insert(*index, wait.short)),
             }
         }

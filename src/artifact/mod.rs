@@ -12,4 +12,5 @@ mod store;
 pub use digest::{Digest, DigestWriter, InvalidDigest};
 pub use error::ArtifactError;
 pub use reference::{ArtifactKind, ArtifactRef};
+pub use remote::redacted;
 pub use store::{ArtifactStore, Staged};

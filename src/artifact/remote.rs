@@ -150,7 +150,8 @@ impl Remote {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn redacted(location: &str) -> String {
+/// `location` without user, password and query, as it may stand in messages.
+pub fn redacted(location: &str) -> String {
     let without_query = location.split(['?', '#']).next().unwrap_or_default();
     match without_query.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default()),

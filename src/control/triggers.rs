@@ -101,13 +101,14 @@ pub async fn pause_trigger(store: &Store, pipeline: &str, trigger: &str, by: &By
     kept(store.pause_trigger(pipeline, &trigger.name.value, Some(&by.who), false).await?)
 }
 
-/// Lets a paused trigger fire again. What it missed meanwhile is dealt with as its `missed` says.
+/// Lets a paused trigger fire again. Times that it missed meanwhile are dealt with as its `missed` says; runs that ended
+/// meanwhile are passed by.
 ///
 /// # Errors
 /// There is no such trigger.
 pub async fn resume_trigger(store: &Store, pipeline: &str, trigger: &str) -> Result<(), ControlError> {
     let (_, trigger) = declared(store, pipeline, trigger).await?;
-    let from_now = trigger.missed == Missed::Skip;
+    let from_now = trigger.missed == Missed::Skip || !trigger.kind.is_timed();
     kept(store.pause_trigger(pipeline, &trigger.name.value, None, from_now).await?)
 }
 

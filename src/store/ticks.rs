@@ -228,14 +228,14 @@ impl Store {
         Ok(Ticked::New(fired))
     }
 
-    /// The ticks of a pipeline that wait although no run of their trigger goes on any more.
-    pub async fn queued_ticks(&self, pipeline: &str) -> Result<Vec<Tick>, StoreError> {
+    /// The ticks that wait although no run of their trigger goes on any more.
+    pub async fn queued_ticks(&self) -> Result<Vec<Tick>, StoreError> {
         let mut session = self.read("look for ticks that wait").await?;
-        let sql = "select t.* from ticks t where t.state = 'queued' and t.pipeline = $1 and not exists (
+        let sql = "select t.* from ticks t where t.state = 'queued' and not exists (
                 select 1 from runs r where r.finished_at is null and r.pipeline = t.pipeline
                     and r.fired_by = t.trigger_name)
-            order by t.trigger_name limit 100";
-        Ok(session.fetch(sql, vec![pipeline.into()]).await?.iter().map(tick).collect::<Result<_, _>>()?)
+            order by t.pipeline, t.trigger_name limit 100";
+        Ok(session.fetch(sql, vec![]).await?.iter().map(tick).collect::<Result<_, _>>()?)
     }
 
     /// The latest tick of a trigger that was due at a time up to `now`.

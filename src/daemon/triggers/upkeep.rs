@@ -1,0 +1,266 @@
+//! The loop that looks at all triggers, each when it is time, none held up by another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, timeout};
+
+use super::circles::circles;
+use super::look::{Seen, Watched};
+use crate::control::{ControlError, Version, fire_waiting};
+use crate::manifest::{Manifest, TriggerKind};
+use crate::store::{DeclaredTrigger, Store, TriggerNote};
+
+/// How often the loop asks which trigger is to be looked at.
+const BEAT: Duration = Duration::from_millis(500);
+/// How long one look may take.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long a trigger is left alone after a look that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How often ticks that wait for the end of another run are looked for.
+const QUEUE: Duration = Duration::from_secs(2);
+/// How many looks go on at once: each may plan a run, which takes a core.
+const AT_ONCE: usize = 8;
+/// How long looks that go on may take once the daemon is to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+type Name = (String, String);
+
+/// A trigger between two looks; while one goes on, `watched` is away.
+struct Post {
+    watched: Option<Watched>,
+    look_at: Instant,
+    told: Option<TriggerNote>,
+    /// What speaks against how it is declared.
+    warning: Option<String>,
+}
+
+/// Looks after the triggers of `pipelines`, the last good versions of all manifests, until `shutdown` says so.
+pub async fn look_after(
+    store: Store,
+    mut pipelines: watch::Receiver<Arc<Vec<Version>>>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut upkeep = Upkeep {
+        store,
+        versions: Vec::new(),
+        posts: BTreeMap::new(),
+        looks: JoinSet::new(),
+        underway: BTreeMap::new(),
+        room: Arc::new(Semaphore::new(AT_ONCE)),
+        queue_at: Instant::now(),
+    };
+    pipelines.mark_changed();
+    loop {
+        if pipelines.has_changed().unwrap_or(false) {
+            let loaded = Arc::clone(&pipelines.borrow_and_update());
+            if upkeep.take_up(&loaded).await.is_err() {
+                // The database is away: the same versions are taken up at the next beat.
+                pipelines.mark_changed();
+            }
+        }
+        upkeep.start_looks();
+        tokio::select! {
+            biased;
+            // A sender that is gone means the same.
+            _ = shutdown.wait_for(|is_over| *is_over) => break,
+            Some(ended) = upkeep.looks.join_next_with_id(), if !upkeep.looks.is_empty() => upkeep.end_look(ended).await,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+    }
+    let rest = async { while upkeep.looks.join_next().await.is_some() {} };
+    if timeout(FAREWELL, rest).await.is_err() {
+        upkeep.looks.shutdown().await;
+    }
+}
+
+enum Looked {
+    Trigger(Name, Box<Watched>, Result<Seen, ControlError>),
+    Queue,
+}
+
+struct Upkeep {
+    store: Store,
+    versions: Vec<Version>,
+    posts: BTreeMap<Name, Post>,
+    looks: JoinSet<Looked>,
+    underway: BTreeMap<Id, Option<Name>>,
+    room: Arc<Semaphore>,
+    queue_at: Instant,
+}
+
+impl Upkeep {
+    /// Takes up the triggers that are declared now, and keeps what the unchanged ones remember.
+    async fn take_up(&mut self, loaded: &[Version]) -> Result<(), ControlError> {
+        let mut manifests = Vec::new();
+        for version in loaded {
+            match version.manifest() {
+                Ok(manifest) if manifest.mistakes().is_empty() => manifests.push((version, manifest)),
+                Ok(_) | Err(_) => tracing::warn!(manifest = version.path, "its triggers cannot be read"),
+            }
+        }
+        let warnings = warnings(&manifests);
+        let mut posts = BTreeMap::new();
+        for (version, manifest) in manifests {
+            let pipeline = manifest.pipeline.as_str();
+            if !self.versions.contains(version) {
+                let declared: Vec<DeclaredTrigger> = manifest
+                    .triggers
+                    .iter()
+                    .map(|trigger| DeclaredTrigger {
+                        name: trigger.name.value.clone(),
+                        kind: trigger.kind.word(),
+                        definition: trigger.kind.definition(),
+                    })
+                    .collect();
+                let kept = self.store.keep_triggers(pipeline, &declared).await;
+                kept.inspect_err(|error| tracing::warn!(pipeline, %error, "its triggers cannot be taken up"))?;
+            }
+            for trigger in manifest.triggers {
+                let name = (pipeline.to_owned(), trigger.name.value.clone());
+                let warning = warnings.get(&name).cloned();
+                let before = self.posts.remove(&name).filter(|post| {
+                    post.watched
+                        .as_ref()
+                        .is_some_and(|watched| watched.version == *version && watched.trigger == trigger)
+                });
+                let post = before.unwrap_or_else(|| Post {
+                    watched: Some(Watched::new(version.clone(), pipeline.to_owned(), trigger)),
+                    look_at: Instant::now(),
+                    told: None,
+                    warning: None,
+                });
+                posts.insert(name, Post { warning, ..post });
+            }
+        }
+        self.posts = posts;
+        self.versions = loaded.to_vec();
+        Ok(())
+    }
+
+    fn start_looks(&mut self) {
+        let now = Instant::now();
+        let is_underway = |name: Option<&Name>| self.underway.values().any(|known| known.as_ref() == name);
+        if now >= self.queue_at && !is_underway(None) {
+            let (store, versions, room) = (self.store.clone(), self.versions.clone(), Arc::clone(&self.room));
+            self.queue_at = now + QUEUE;
+            let look = async move {
+                let _permit = room.acquire_owned().await;
+                let work = fire_queue(&store, &versions);
+                match timeout(DEADLINE, work).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "ticks that wait cannot be fired"),
+                    Err(_) => tracing::warn!("firing ticks that wait took longer than {} s", DEADLINE.as_secs()),
+                }
+                Looked::Queue
+            };
+            self.underway.insert(self.looks.spawn(look).id(), None);
+        }
+        for (name, post) in &mut self.posts {
+            if post.look_at > now || self.underway.values().any(|known| known.as_ref() == Some(name)) {
+                continue;
+            }
+            let Some(mut watched) = post.watched.take() else { continue };
+            let (store, room, name) = (self.store.clone(), Arc::clone(&self.room), name.clone());
+            let known = name.clone();
+            let look = async move {
+                let _permit = room.acquire_owned().await;
+                let seen = timeout(DEADLINE, watched.look(&store)).await.unwrap_or_else(|_| {
+                    let message = format!("the look at it took longer than {} s", DEADLINE.as_secs());
+                    Err(ControlError::conflict("look_timeout", message))
+                });
+                Looked::Trigger(name, Box::new(watched), seen)
+            };
+            self.underway.insert(self.looks.spawn(look).id(), Some(known));
+        }
+    }
+
+    async fn end_look(&mut self, ended: Result<(Id, Looked), tokio::task::JoinError>) {
+        let (name, watched, seen) = match ended {
+            Ok((id, looked)) => {
+                self.underway.remove(&id);
+                match looked {
+                    Looked::Trigger(name, watched, seen) => (name, Some(watched), seen),
+                    Looked::Queue => return,
+                }
+            }
+            Err(error) => {
+                let Some(Some(name)) = self.underway.remove(&error.id()) else { return };
+                let broken = ControlError::conflict("look_broke", "the look at it broke off; this is a bug");
+                (name, None, Err(broken))
+            }
+        };
+        // The manifest may have changed meanwhile: then another one stands at this post, or none.
+        let Some(post) = self.posts.get_mut(&name) else { return };
+        let Some(watched) = watched.map(|watched| *watched).or_else(|| again(&self.versions, &name)) else { return };
+        if post.watched.is_none() {
+            post.watched = Some(watched);
+        }
+        let (mut note, wait) = match seen {
+            Ok(seen) => (seen.note, seen.again),
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+                let because = format!("{error}{source}");
+                tracing::warn!(pipeline = name.0, trigger = name.1, because, "a trigger cannot be looked at");
+                let next_at = post.told.as_ref().and_then(|told| told.next_at);
+                (TriggerNote { because: Some(because), next_at, state: None }, AFTER_FAILURE)
+            }
+        };
+        post.look_at = Instant::now() + wait;
+        note.because = note.because.or_else(|| post.warning.clone());
+        let is_told = note.state.is_none() && post.told.as_ref() == Some(&note);
+        if !is_told && self.store.note_trigger(&name.0, &name.1, &note).await.is_ok() {
+            post.told = Some(TriggerNote { state: None, ..note });
+        }
+    }
+}
+
+/// The trigger of that name, anew: what it remembered is lost with a look that broke.
+fn again(versions: &[Version], (pipeline, trigger): &Name) -> Option<Watched> {
+    versions.iter().find_map(|version| {
+        let manifest = version.manifest().ok().filter(|manifest| manifest.pipeline.as_str() == pipeline)?;
+        let found = manifest.triggers.into_iter().find(|known| known.name.value == *trigger)?;
+        Some(Watched::new(version.clone(), pipeline.clone(), found))
+    })
+}
+
+/// What speaks against triggers although each of them is right: pipelines that start each other for ever.
+fn warnings(manifests: &[(&Version, Manifest)]) -> BTreeMap<Name, String> {
+    let afters = || {
+        manifests.iter().flat_map(|(_, manifest)| {
+            manifest.triggers.iter().filter_map(move |trigger| match &trigger.kind {
+                TriggerKind::After { pipeline, .. } => Some((pipeline.as_str(), manifest.pipeline.as_str(), trigger)),
+                _ => None,
+            })
+        })
+    };
+    let mut warnings = BTreeMap::new();
+    for circle in circles(afters().map(|(from, to, _)| (from, to))) {
+        let message = format!("these pipelines start each other for ever: {}", circle.join(" -> "));
+        tracing::warn!("{message}");
+        for (from, to, trigger) in afters() {
+            if circle.windows(2).any(|pair| pair[0] == from && pair[1] == to) {
+                warnings.insert((to.to_owned(), trigger.name.value.clone()), message.clone());
+            }
+        }
+    }
+    warnings
+}
+
+/// Makes the runs of ticks that have waited for another run, which has ended.
+async fn fire_queue(store: &Store, versions: &[Version]) -> Result<(), ControlError> {
+    let waiting = store.queued_ticks().await?;
+    for tick in waiting {
+        let found = again(versions, &(tick.pipeline.clone(), tick.trigger.clone()));
+        let Some(watched) = found else { continue };
+        let (_, kept) = store.kept_triggers(&tick.pipeline).await?;
+        if kept.iter().any(|kept| kept.name == tick.trigger && !kept.is_paused) {
+            fire_waiting(store, watched.version, watched.trigger, &tick, Utc::now()).await?;
+        }
+    }
+    Ok(())
+}

@@ -29,6 +29,7 @@ mod show;
 mod sql;
 mod table_facts;
 mod token;
+mod triggers;
 
 pub mod sample;
 
@@ -85,6 +86,8 @@ enum Command {
     Token(token::Args),
     /// List who did what, newest first.
     Audit(audit::Args),
+    /// Show when pipelines run by themselves, and why they do not.
+    Triggers(triggers::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => serve::run(&settings, &args),
             Command::Token(args) => token::run(&settings, &args),
             Command::Audit(args) => audit::run(&settings, &args),
+            Command::Triggers(args) => triggers::run(&settings, args),
             Command::Completions(args) => completions::run(&args),
         }
     });

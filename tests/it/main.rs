@@ -25,5 +25,7 @@ mod shipped;
 mod sql_steps;
 mod step_contract;
 mod store_contract;
+mod trigger_loop;
+mod triggers;
 mod worker_faults;
 mod worker_secrets;

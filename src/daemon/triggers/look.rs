@@ -14,7 +14,7 @@ use crate::control::{ControlError, DueTrigger, Version, fire_due, tick_fields};
 use crate::expr::Expr;
 use crate::id::RunId;
 use crate::manifest::{AfterOutcome, Trigger, TriggerKind};
-use crate::store::{KeptTrigger, NewTick, Store, TickState, TickWants, Ticked, TriggerNote};
+use crate::store::{KeptTrigger, NewTick, Store, Tick, TickState, TickWants, Ticked, TriggerNote};
 
 /// A trigger with what it remembers from one look to the next.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ struct Memory {
     ended: Option<DateTime<Utc>>,
     /// The runs over which the condition was evaluated, and when.
     judged: Option<(Vec<Option<RunId>>, Instant)>,
+    /// What was last told about it.
+    because: Option<String>,
 }
 
 /// What a look has shown.
@@ -105,7 +107,6 @@ impl Watched {
         let last = store.last_time(&self.pipeline, self.name(), now).await?;
         let start = last.map_or(kept.since, |last| last.max(kept.since));
         let due = times.due(start, now, self.trigger.missed);
-        let mut because = kept.because.clone();
         if let Some((first, last)) = due.missed {
             let missed = if first == last {
                 "no daemon was there".to_owned()
@@ -124,10 +125,11 @@ impl Watched {
         }
         for time in due.fires {
             let detail = tick_fields(&self.trigger, time, Value::Null);
-            because = self.fire(store, key(time), detail, now).await?;
+            self.fire(store, key(time), detail, now).await?;
         }
         // Until the next time, but not so long that a change of the row goes unseen.
         let until = due.next.and_then(|next| (next - now).to_std().ok()).unwrap_or(TIMES);
+        let because = self.memory.because.clone();
         Ok(Seen { note: TriggerNote { next_at: due.next, because, state: None }, again: until.min(TIMES) })
     }
 
@@ -141,7 +143,6 @@ impl Watched {
     ) -> Result<Seen, ControlError> {
         let since = self.memory.ended.map_or(kept.since, |ended| ended.max(kept.since));
         let ended = store.ended_without_tick(upstream, since, &self.pipeline, self.name()).await?;
-        let mut because = kept.because.clone();
         let is_all = ended.len() < 100;
         for run in &ended {
             if outcome != AfterOutcome::Any && outcome.word() != run.state {
@@ -149,10 +150,11 @@ impl Watched {
             }
             let own = json!({"run": run.run.to_string(), "outcome": run.state});
             let detail = tick_fields(&self.trigger, run.finished_at, own);
-            because = self.fire(store, run.run.to_string(), detail, now).await?;
+            self.fire(store, run.run.to_string(), detail, now).await?;
         }
         // Others go on from the last that was seen here; a run that ended otherwise is passed by.
         self.memory.ended = if is_all { Some(now - LAG) } else { ended.last().map(|run| run.finished_at) };
+        let because = self.memory.because.clone();
         Ok(Seen { note: TriggerNote { because, ..TriggerNote::default() }, again: EVENTS })
     }
 
@@ -178,7 +180,7 @@ impl Watched {
         }
         if settled == Some(&digest) {
             self.memory.files = None;
-            return Ok(Seen { note: note(kept.because.clone(), None), again });
+            return Ok(Seen { note: note(self.memory.because.clone(), None), again });
         }
         let same_since = match &self.memory.files {
             Some((known, since)) if *known == digest => *since,
@@ -190,8 +192,8 @@ impl Watched {
             return Ok(Seen { note: note(Some(because), None), again });
         }
         let own = json!({"file": listing.newest(), "files": listing.paths()});
-        let because = self.fire(store, format!("files:{digest}"), tick_fields(&self.trigger, now, own), now).await?;
-        Ok(Seen { note: note(because, Some(state)), again })
+        self.fire(store, format!("files:{digest}"), tick_fields(&self.trigger, now, own), now).await?;
+        Ok(Seen { note: note(self.memory.because.clone(), Some(state)), again })
     }
 
     async fn on_condition(
@@ -205,62 +207,69 @@ impl Watched {
         let runs = conditions::latest(store, &check).await?;
         let ids: Vec<Option<RunId>> = runs.values().map(|ended| ended.as_ref().map(|ended| ended.run)).collect();
         let is_known = self.memory.judged.as_ref().is_some_and(|(known, at)| {
-            let may_change = conditions::reads_the_clock(&check) || kept.because.is_some();
+            let may_change = conditions::reads_the_clock(&check) || self.memory.because.is_some();
             *known == ids && (!may_change || at.elapsed() < CONDITIONS)
         });
         let told = |because| Seen { note: TriggerNote { because, ..TriggerNote::default() }, again: EVENTS };
         if is_known {
-            return Ok(told(kept.because.clone()));
+            return Ok(told(self.memory.because.clone()));
         }
         let judged = conditions::judge(store, &check, runs, now).await?;
         // Runs that ended before the trigger began are none of its own.
         let is_old = judged.runs.values().flatten().all(|ended| ended.finished_at <= kept.since);
-        let because = match &judged.verdict {
+        self.memory.because = match &judged.verdict {
             Verdict::True if is_old && !conditions::reads_the_clock(&check) => {
                 Some("the runs that it reads ended before it began".to_owned())
             }
-            Verdict::True => self.fire(store, judged.key(), tick_fields(&self.trigger, now, Value::Null), now).await?,
+            Verdict::True => {
+                let detail = tick_fields(&self.trigger, now, Value::Null);
+                self.fire(store, judged.key(), detail, now).await?;
+                self.memory.because.take()
+            }
             Verdict::False => None,
             Verdict::Unknown(why) => Some(why.clone()),
         };
         self.memory.judged = Some((ids, Instant::now()));
-        Ok(told(because))
+        Ok(told(self.memory.because.clone()))
     }
 
-    /// Fires a tick; what is to be told about the trigger then.
+    /// Fires a tick, and remembers what is to be told about the trigger then.
     async fn fire(
-        &self,
+        &mut self,
         store: &Store,
         key: String,
         detail: Value,
         now: DateTime<Utc>,
-    ) -> Result<Option<String>, ControlError> {
+    ) -> Result<(), ControlError> {
         let due = DueTrigger {
             version: self.version.clone(),
             pipeline: self.pipeline.clone(),
             trigger: self.trigger.clone(),
-            key: key.clone(),
+            key,
             detail,
         };
-        Ok(match fire_due(store, due, now).await? {
+        self.memory.because = match fire_due(store, due, now).await? {
             Ticked::New(tick) => {
-                let (pipeline, trigger) = (&self.pipeline, self.name());
-                match tick.state {
-                    TickState::Fired => {
-                        tracing::info!(pipeline, trigger, key, run.id = tick.run.map(tracing::field::display), "fired");
-                        None
-                    }
-                    TickState::Queued | TickState::Skipped | TickState::Failed => {
-                        let state = tick.state.as_str();
-                        tracing::warn!(pipeline, trigger, key, because = tick.because, "tick {state}");
-                        Some(format!("tick {key} was {state}: {}", tick.because.unwrap_or_default()))
-                    }
+                let Tick { pipeline, trigger, key, .. } = &tick;
+                let state = tick.state.as_str();
+                if tick.state == TickState::Fired {
+                    tracing::info!(
+                        pipeline,
+                        trigger,
+                        key,
+                        run.id = tick.run.map(tracing::field::display),
+                        "tick fired"
+                    );
+                    None
+                } else {
+                    tracing::warn!(pipeline, trigger, key, because = tick.because, "tick {state}");
+                    Some(format!("tick {key} was {state}: {}", tick.because.as_deref().unwrap_or_default()))
                 }
             }
-            Ticked::Known(_) => None,
             Ticked::Quiet(until) => Some(format!("stays quiet until {}", seconds(until))),
-            Ticked::Gone => None,
-        })
+            Ticked::Known(_) | Ticked::Gone => None,
+        };
+        Ok(())
     }
 }
 

@@ -66,8 +66,7 @@ pub async fn look_after(
         upkeep.start_looks();
         tokio::select! {
             biased;
-            // A sender that is gone means the same.
-            _ = shutdown.wait_for(|is_over| *is_over) => break,
+            () = over(&mut shutdown) => break,
             Some(ended) = upkeep.looks.join_next_with_id(), if !upkeep.looks.is_empty() => upkeep.end_look(ended).await,
             () = tokio::time::sleep(BEAT) => {}
         }
@@ -76,6 +75,11 @@ pub async fn look_after(
     if timeout(FAREWELL, rest).await.is_err() {
         upkeep.looks.shutdown().await;
     }
+}
+
+/// Returns once the daemon is to end; a sender that is gone means the same.
+async fn over(shutdown: &mut watch::Receiver<bool>) {
+    drop(shutdown.wait_for(|is_over| *is_over).await);
 }
 
 enum Looked {

@@ -2,6 +2,8 @@
 
 mod check;
 mod cron;
+#[cfg(test)]
+mod croner_rules;
 mod declared;
 mod kind;
 mod scope;

@@ -67,7 +67,7 @@ pub async fn look_after(
         tokio::select! {
             biased;
             () = over(&mut shutdown) => break,
-            Some(ended) = upkeep.looks.join_next_with_id(), if !upkeep.looks.is_empty() => upkeep.end_look(ended).await,
+            Some(ended) = upkeep.looks.join_next_with_id(), if !upkeep.looks.is_empty() => upkeep.end_look(ended),
             () = tokio::time::sleep(BEAT) => {}
         }
     }
@@ -83,8 +83,14 @@ async fn over(shutdown: &mut watch::Receiver<bool>) {
 }
 
 enum Looked {
-    Trigger(Name, Box<Watched>, Result<Seen, ControlError>),
+    Trigger(Name, Box<Watched>, After),
     Queue,
+}
+
+/// What is to be kept of a look.
+struct After {
+    again: Duration,
+    told: Option<TriggerNote>,
 }
 
 struct Upkeep {
@@ -170,55 +176,72 @@ impl Upkeep {
             }
             let Some(mut watched) = post.watched.take() else { continue };
             let (store, room, name) = (self.store.clone(), Arc::clone(&self.room), name.clone());
-            let known = name.clone();
+            let (known, told, warning) = (name.clone(), post.told.clone(), post.warning.clone());
             let look = async move {
                 let _permit = room.acquire_owned().await;
                 let seen = timeout(DEADLINE, watched.look(&store)).await.unwrap_or_else(|_| {
                     let message = format!("the look at it took longer than {} s", DEADLINE.as_secs());
                     Err(ControlError::conflict("look_timeout", message))
                 });
-                Looked::Trigger(name, Box::new(watched), seen)
+                let after = tell(&store, &name, seen, told, warning).await;
+                Looked::Trigger(name, Box::new(watched), after)
             };
             self.underway.insert(self.looks.spawn(look).id(), Some(known));
         }
     }
 
-    async fn end_look(&mut self, ended: Result<(Id, Looked), tokio::task::JoinError>) {
-        let (name, watched, seen) = match ended {
+    fn end_look(&mut self, ended: Result<(Id, Looked), tokio::task::JoinError>) {
+        let (name, watched, after) = match ended {
             Ok((id, looked)) => {
                 self.underway.remove(&id);
                 match looked {
-                    Looked::Trigger(name, watched, seen) => (name, Some(watched), seen),
+                    Looked::Trigger(name, watched, after) => (name, Some(*watched), after),
                     Looked::Queue => return,
                 }
             }
             Err(error) => {
                 let Some(Some(name)) = self.underway.remove(&error.id()) else { return };
-                let broken = ControlError::conflict("look_broke", "the look at it broke off; this is a bug");
-                (name, None, Err(broken))
+                tracing::error!(pipeline = name.0, trigger = name.1, "the look at a trigger broke off; this is a bug");
+                (name, None, After { again: AFTER_FAILURE, told: None })
             }
         };
         // The manifest may have changed meanwhile: then another one stands at this post, or none.
         let Some(post) = self.posts.get_mut(&name) else { return };
-        let Some(watched) = watched.map(|watched| *watched).or_else(|| again(&self.versions, &name)) else { return };
         if post.watched.is_none() {
-            post.watched = Some(watched);
+            post.watched = watched.or_else(|| again(&self.versions, &name));
+            post.told = after.told;
         }
-        let (mut note, wait) = match seen {
-            Ok(seen) => (seen.note, seen.again),
-            Err(error) => {
-                let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                let because = format!("{error}{source}");
-                tracing::warn!(pipeline = name.0, trigger = name.1, because, "a trigger cannot be looked at");
-                let next_at = post.told.as_ref().and_then(|told| told.next_at);
-                (TriggerNote { because: Some(because), next_at, state: None }, AFTER_FAILURE)
-            }
-        };
-        post.look_at = Instant::now() + wait;
-        note.because = note.because.or_else(|| post.warning.clone());
-        let is_told = note.state.is_none() && post.told.as_ref() == Some(&note);
-        if !is_told && self.store.note_trigger(&name.0, &name.1, &note).await.is_ok() {
-            post.told = Some(TriggerNote { state: None, ..note });
+        post.look_at = Instant::now() + after.again;
+    }
+}
+
+/// Writes down what a look has shown, unless that is what was told before.
+async fn tell(
+    store: &Store,
+    (pipeline, trigger): &Name,
+    seen: Result<Seen, ControlError>,
+    told: Option<TriggerNote>,
+    warning: Option<String>,
+) -> After {
+    let (mut note, again) = match seen {
+        Ok(seen) => (seen.note, seen.again),
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            let because = format!("{error}{source}");
+            tracing::warn!(pipeline, trigger, because, "a trigger cannot be looked at");
+            let next_at = told.as_ref().and_then(|told| told.next_at);
+            (TriggerNote { because: Some(because), next_at, state: None }, AFTER_FAILURE)
+        }
+    };
+    note.because = note.because.or(warning);
+    if note.state.is_none() && told.as_ref() == Some(&note) {
+        return After { again, told };
+    }
+    match store.note_trigger(pipeline, trigger, &note).await {
+        Ok(()) => After { again, told: Some(TriggerNote { state: None, ..note }) },
+        Err(error) => {
+            tracing::warn!(pipeline, trigger, %error, "what a look has shown cannot be kept");
+            After { again: AFTER_FAILURE, told: None }
         }
     }
 }

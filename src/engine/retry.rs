@@ -6,6 +6,7 @@ use super::state::{Setback, StepRecord, StepState};
 use crate::artifact::DigestWriter;
 use crate::id::RunId;
 use crate::plan::{PlannedStep, RetryPolicy};
+use crate::worker::Failure;
 
 /// How often in a row an attempt may end through no fault of its own. Such an end does not use up an attempt, but a
 /// step whose worker vanishes each time must come to an end as well.
@@ -28,11 +29,15 @@ pub(crate) fn next(run: RunId, step: &PlannedStep, record: &StepRecord) -> Next 
         Setback::Lost(_) => after(record.losses),
         // The step that makes the artifact runs first, which is wait enough.
         Setback::BadInput(_) => Next::TryAgain { number, wait: Duration::ZERO },
-        Setback::Failed(failure) if step.retry.on.contains(&failure.fault) && record.failures < step.retry.attempts => {
+        Setback::Failed(failure) if covers(step, failure) && record.failures < step.retry.attempts => {
             after(record.failures)
         }
         Setback::Failed(_) => Next::GiveUp,
     }
+}
+
+fn covers(step: &PlannedStep, failure: &Failure) -> bool {
+    step.retry.on.iter().any(|on| on.covers(failure.fault, &failure.code))
 }
 
 /// The wait after the `nth` setback, from 1. `chance` in [0, 1) decides how much of the random part is left away.

@@ -16,7 +16,9 @@ use crate::artifact::{ArtifactKind, ArtifactRef, ArtifactStore, Digest};
 use crate::executor::{Ended, Executor, ExecutorError, Found};
 use crate::id::{AttemptId, RunId, StepName};
 use crate::phase::Phase;
-use crate::plan::{Binding, CachePolicy, Gate, OnFail, Plan, PlannedStep, Record, Resources, RetryPolicy, Severity};
+use crate::plan::{
+    ApprovalTerms, Binding, CachePolicy, Gate, OnFail, Plan, PlannedStep, Record, Resources, RetryPolicy, Severity,
+};
 use crate::step::{Fault, Metric, StepOutcome};
 use crate::worker::{Failure, Report, ReportedEnd, WorkOrder};
 
@@ -56,6 +58,9 @@ pub(crate) fn step(step: &str, phase: Phase, from: &[&str]) -> PlannedStep {
             ..RetryPolicy::default()
         },
         timeout: None,
+        queue_timeout: None,
+        total_timeout: None,
+        approval: None,
         resources: Resources::default(),
         pool: None,
         pool_slots: 1,
@@ -70,6 +75,7 @@ pub(crate) fn gate(gate: &str, phase: Phase, check: &str, on_fail: OnFail) -> Ga
         severity: Severity::High,
         mitigates: Vec::new(),
         on_fail,
+        terms: ApprovalTerms::default(),
     }
 }
 
@@ -81,6 +87,8 @@ pub(crate) fn plan(steps: Vec<PlannedStep>, gates: Vec<Gate>) -> Plan {
         params: BTreeMap::new(),
         steps: steps.into_iter().map(|step| (step.name.clone(), step)).collect(),
         gates: gates.into_iter().map(|gate| (gate.name.clone(), gate)).collect(),
+        priority: 0,
+        phase_retries: BTreeMap::new(),
         record: Record::default(),
     }
 }

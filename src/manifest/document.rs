@@ -35,6 +35,10 @@ pub struct Manifest {
     pub description: Option<String>,
     /// Who answers for it.
     pub owner: Option<String>,
+    /// Runs with a higher number get slots first.
+    pub priority: i32,
+    /// How often a phase begins again when a step of it has failed for good.
+    pub phase_retries: BTreeMap<Phase, u32>,
     /// The parameters.
     pub params: IndexMap<ParamName, ParamDecl>,
     /// When it runs by itself.
@@ -52,9 +56,11 @@ pub struct Manifest {
 }
 
 /// The keys at the top level besides the phases.
-pub(super) const KEYS: [&str; 7] = ["version", "pipeline", "owner", "description", "params", "triggers", "defaults"];
-pub(super) const UNDERSTANDING_KEYS: [&str; 5] = ["objectives", "success_criteria", "risks", "steps", "gates"];
-pub(super) const PHASE_KEYS: [&str; 2] = ["steps", "gates"];
+pub(super) const KEYS: [&str; 8] =
+    ["version", "pipeline", "owner", "description", "priority", "params", "triggers", "defaults"];
+pub(super) const PRIORITIES: std::ops::RangeInclusive<i32> = -1000..=1000;
+pub(super) const UNDERSTANDING_KEYS: [&str; 6] = ["objectives", "success_criteria", "risks", "retry", "steps", "gates"];
+pub(super) const PHASE_KEYS: [&str; 3] = ["retry", "steps", "gates"];
 
 /// Reads the manifest in a file, and the text files that it names.
 ///
@@ -163,6 +169,8 @@ fn read(decoder: &mut Decoder, root: &Node, source: Arc<Source>) -> Manifest {
         pipeline: pipeline.unwrap_or_else(|| "unnamed".parse().expect("it is a name")),
         description,
         owner,
+        priority: fields.get("priority").and_then(|node| read_priority(decoder, node)).unwrap_or(0),
+        phase_retries: BTreeMap::new(),
         params,
         triggers,
         defaults,
@@ -193,12 +201,28 @@ fn read_phase(decoder: &mut Decoder, node: &Node, phase: Phase, manifest: &mut M
     if let Some(node) = fields.get("risks") {
         manifest.purpose.read_risks(decoder, node);
     }
+    if let Some(count) = fields.get("retry").and_then(|node| decoder.count(node, "`retry` of a phase", 0..=20)) {
+        manifest.phase_retries.insert(phase, count);
+    }
     for entry in entries(decoder, fields, "steps") {
         manifest.steps.extend(StepDecl::read(decoder, &entry.value, &entry.key, phase));
     }
     for entry in entries(decoder, fields, "gates") {
         manifest.gates.extend(GateDecl::read(decoder, &entry.value, &entry.key, phase));
     }
+}
+
+fn read_priority(decoder: &mut Decoder, node: &Node) -> Option<i32> {
+    let priority = match &node.value {
+        Yaml::Number(number) => number.as_i64().and_then(|number| i32::try_from(number).ok()),
+        _ => None,
+    };
+    let priority = priority.filter(|priority| PRIORITIES.contains(priority));
+    if priority.is_none() {
+        let message = "`priority` must be a whole number from -1000 to 1000";
+        decoder.note(Mistake::new("out_of_range", node.span.clone(), message));
+    }
+    priority
 }
 
 /// The keys of a phase; what only the first phase may state is refused in the others.

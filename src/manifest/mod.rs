@@ -25,7 +25,7 @@ mod step;
 mod trigger;
 
 pub use document::{Manifest, load, load_with_mistakes, parse, read_with_mistakes};
-pub use gate::{GateDecl, Reaction};
+pub use gate::{GateDecl, Reaction, Terms};
 pub use nearest::{nearest, suggest};
 pub use node::{Entry, Node, Yaml};
 pub use param::{ParamDecl, ParamType};
@@ -33,7 +33,7 @@ pub use purpose::{CriterionDecl, Purpose, RiskDecl, Weight};
 pub use reference::{InputDecl, Reference};
 pub use rejected::{Colour, Mistake, Rejected};
 pub use schema::schema;
-pub use settings::{Cache, Gpu, Machine, PoolUse, Retry, Settings};
+pub use settings::{Cache, Gpu, Machine, PoolUse, Retry, Settings, Timeouts};
 pub use source::{MAX_FILE_BYTES, Source, Span, Spanned};
 pub use step::{Axis, COMMAND, StepDecl, Work};
 pub use template::{Part, has_expression, split, whole};

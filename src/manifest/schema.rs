@@ -28,6 +28,13 @@ pub fn schema(registry: &StepRegistry) -> Value {
         ("pipeline".to_owned(), described(reference("name"), "The pipeline's name.")),
         ("owner".to_owned(), described(text(), "Who answers for it.")),
         ("description".to_owned(), described(text(), "What it is, in a sentence.")),
+        (
+            "priority".to_owned(),
+            json!({
+                "type": "integer", "minimum": document::PRIORITIES.start(), "maximum": document::PRIORITIES.end(),
+                "description": "Runs with a higher number get slots first.",
+            }),
+        ),
         ("params".to_owned(), described(map_of(reference("param")), "What `--set name=value` changes.")),
         ("triggers".to_owned(), described(map_of(reference("trigger")), "When it runs by itself.")),
         (
@@ -49,7 +56,12 @@ pub fn schema(registry: &StepRegistry) -> Value {
 
 fn definitions() -> Map<String, Value> {
     let one_or_many = |item: Value| json!({"anyOf": [item, {"type": "array", "items": item}]});
+    let retry = json!({
+        "type": "integer", "minimum": 0, "maximum": 20,
+        "description": "How often the phase begins again when a step of it has failed for good.",
+    });
     let phase = Map::from_iter([
+        ("retry".to_owned(), retry),
         ("steps".to_owned(), map_of(reference("step"))),
         ("gates".to_owned(), map_of(reference("gate"))),
     ]);
@@ -62,6 +74,14 @@ fn definitions() -> Map<String, Value> {
     understanding.insert("success_criteria".to_owned(), kinds(map_of(reference("criterion"))));
     understanding.insert("risks".to_owned(), map_of(reference("risk")));
     let severity = json!({"enum": purpose::Weight::WORDS.map(|(word, _)| word)});
+    let terms = typed(
+        &[
+            ("message", described(text(), "What whoever decides reads.")),
+            ("expires", described(reference("duration"), "How long the question stands; then it counts as refused.")),
+        ],
+        &gate::TERMS_KEYS,
+        &[],
+    );
     let types: Vec<&str> = ParamType::words().collect();
     Map::from_iter([
         ("name".to_owned(), json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"})),
@@ -111,7 +131,13 @@ fn definitions() -> Map<String, Value> {
                     ),
                     ("severity", severity),
                     ("mitigates", described(reference("one_or_many_texts"), "The risks that it watches.")),
-                    ("on_fail", json!({"enum": ["stop", "warn", "approval", "notify"]})),
+                    (
+                        "on_fail",
+                        json!({
+                            "anyOf": [{"enum": ["stop", "warn", "approval", "notify"]}, typed(&[("approval", terms)], &["approval"], &["approval"])],
+                            "description": "What happens if it does not pass. With `approval` the run waits for somebody.",
+                        }),
+                    ),
                 ],
                 &gate::KEYS,
                 &["check"],
@@ -169,6 +195,20 @@ fn trigger_schema() -> Value {
 }
 
 fn settings_properties() -> Map<String, Value> {
+    let occasion = json!({"enum": crate::step::RetryOn::WORDS.map(|(word, _)| word)});
+    let factor = json!({
+        "anyOf": [{"type": "string", "pattern": "^[0-9.]+ ?x$"}, {"type": "number", "exclusiveMinimum": 1, "maximum": 16}],
+        "description": "What the memory is multiplied by after an attempt that ran out of it.",
+    });
+    let timeouts = typed(
+        &[
+            ("run", described(reference("duration"), "One attempt.")),
+            ("queue", described(reference("duration"), "The wait for room before an attempt.")),
+            ("total", described(reference("duration"), "All attempts and the waits between them together.")),
+        ],
+        &settings::TIMEOUT_KEYS,
+        &[],
+    );
     let retry = typed(
         &[
             ("attempts", json!({"type": "integer", "minimum": 1, "maximum": 100})),
@@ -176,7 +216,8 @@ fn settings_properties() -> Map<String, Value> {
             ("initial", reference("duration")),
             ("max", reference("duration")),
             ("jitter", json!({"type": "number", "minimum": 0, "maximum": 1})),
-            ("on", reference("one_or_many_texts")),
+            ("on", json!({"anyOf": [occasion, {"type": "array", "items": occasion}]})),
+            ("grow", typed(&[("memory", factor)], &settings::GROW_KEYS, &[])),
         ],
         &settings::RETRY_KEYS,
         &[],
@@ -201,7 +242,13 @@ fn settings_properties() -> Map<String, Value> {
     );
     Map::from_iter([
         ("retry".to_owned(), json!({"anyOf": [{"type": "integer", "minimum": 1}, retry]})),
-        ("timeout".to_owned(), described(reference("duration"), "How long one attempt may take.")),
+        (
+            "timeout".to_owned(),
+            json!({
+                "anyOf": [reference("duration"), timeouts],
+                "description": "How long one attempt may take, or how long what may take.",
+            }),
+        ),
         ("resources".to_owned(), described(resources, "What an attempt takes from the machine.")),
         (
             "pool".to_owned(),

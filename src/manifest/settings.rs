@@ -7,15 +7,15 @@ use super::node::{Node, Yaml};
 use super::rejected::Mistake;
 use super::source::{Span, Spanned};
 use crate::id::{InvalidId, is_name};
-use crate::step::Fault;
+use crate::step::RetryOn;
 
 /// Settings of a step, or of all steps; what is not given comes from the defaults.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
     /// When to try again.
     pub retry: Retry,
-    /// How long one attempt may take.
-    pub timeout: Option<Duration>,
+    /// How long it may take.
+    pub timeout: Timeouts,
     /// What an attempt takes from the machine.
     pub machine: Machine,
     /// The pool whose slots the step competes for.
@@ -26,6 +26,17 @@ pub struct Settings {
     pub env: Vec<(Spanned<String>, Node)>,
     /// The environment variables that hold secrets.
     pub secrets: Vec<Spanned<String>>,
+}
+
+/// How long a step may take, as far as it is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// One attempt.
+    pub run: Option<Duration>,
+    /// The wait for room before an attempt.
+    pub queue: Option<Duration>,
+    /// All attempts and the waits between them, from when nothing but room is missing.
+    pub total: Option<Duration>,
 }
 
 /// When a failed attempt is followed by another, as far as it is said.
@@ -41,8 +52,10 @@ pub struct Retry {
     pub factor: Option<f64>,
     /// How much of a wait is random, from 0 to 1.
     pub jitter: Option<f64>,
-    /// The faults that are retried.
-    pub on: Option<Vec<Fault>>,
+    /// What is retried.
+    pub on: Option<Vec<RetryOn>>,
+    /// What the memory is multiplied by after an attempt that ran out of it.
+    pub grow_memory: Option<f64>,
 }
 
 /// What an attempt takes from the machine, as far as it is said.
@@ -89,7 +102,9 @@ pub enum Cache {
 
 /// The keys of settings, in a step and in `defaults`.
 pub(super) const KEYS: [&str; 8] = ["retry", "timeout", "resources", "pool", "cache", "env", "executor", "secrets"];
-pub(super) const RETRY_KEYS: [&str; 6] = ["attempts", "backoff", "initial", "max", "jitter", "on"];
+pub(super) const RETRY_KEYS: [&str; 7] = ["attempts", "backoff", "initial", "max", "jitter", "on", "grow"];
+pub(super) const GROW_KEYS: [&str; 1] = ["memory"];
+pub(super) const TIMEOUT_KEYS: [&str; 3] = ["run", "queue", "total"];
 pub(super) const RESOURCE_KEYS: [&str; 4] = ["cpus", "memory", "gpu", "gpu_memory"];
 pub(super) const POOL_KEYS: [&str; 2] = ["name", "slots"];
 
@@ -102,7 +117,7 @@ impl Settings {
         }
         Settings {
             retry: get("retry").map(|node| Retry::read(decoder, node)).unwrap_or_default(),
-            timeout: get("timeout").and_then(|node| decoder.duration(node, "`timeout`")),
+            timeout: get("timeout").map(|node| Timeouts::read(decoder, node)).unwrap_or_default(),
             machine: get("resources").map(|node| Machine::read(decoder, node)).unwrap_or_default(),
             pool: get("pool").and_then(|node| PoolUse::read(decoder, node)),
             cache: get("cache").and_then(|node| read_cache(decoder, node)),
@@ -134,9 +149,12 @@ impl Retry {
                 Some(jitter)
             }),
             on: fields.get("on").map(|node| {
-                let words = [("environment", Fault::Environment), ("input", Fault::Input), ("bug", Fault::Bug)];
                 let items = Decoder::one_or_many(node);
-                items.iter().filter_map(|item| decoder.word(item, "`on`", &words)).collect()
+                items.iter().filter_map(|item| decoder.word(item, "`on`", &RetryOn::WORDS)).collect()
+            }),
+            grow_memory: fields.get("grow").and_then(|node| {
+                let fields = decoder.fields(node, "`grow`", &GROW_KEYS);
+                fields.get("memory").and_then(|node| read_factor(decoder, node))
             }),
         };
         if let (Some(initial), Some(max), Some(node)) = (retry.initial, retry.max, fields.get("max"))
@@ -172,6 +190,38 @@ fn pool_name(decoder: &mut Decoder, node: &Node) -> Option<String> {
     let error = InvalidId::Name { what: "pool name", text: text.value };
     decoder.note(Mistake::new("bad_name", text.span, error.to_string()));
     None
+}
+
+impl Timeouts {
+    fn read(decoder: &mut Decoder, node: &Node) -> Timeouts {
+        if !matches!(node.value, Yaml::Map(_)) {
+            return Timeouts { run: decoder.duration(node, "`timeout`"), ..Timeouts::default() };
+        }
+        let fields = decoder.fields(node, "`timeout`", &TIMEOUT_KEYS);
+        let mut read = |key: &str| fields.get(key).and_then(|node| decoder.duration(node, &format!("`{key}`")));
+        let timeouts = Timeouts { run: read("run"), queue: read("queue"), total: read("total") };
+        if let (Some(run), Some(total), Some(node)) = (timeouts.run, timeouts.total, fields.get("total"))
+            && total < run
+        {
+            decoder.note(Mistake::new("out_of_range", node.span.clone(), "`total` is shorter than `run`"));
+        }
+        timeouts
+    }
+}
+
+/// `2x`, or a number.
+fn read_factor(decoder: &mut Decoder, node: &Node) -> Option<f64> {
+    let factor = match &node.value {
+        Yaml::Number(number) => number.as_f64(),
+        Yaml::Text(text) => text.strip_suffix('x').and_then(|text| text.trim().parse().ok()),
+        _ => None,
+    };
+    let factor = factor.filter(|factor: &f64| *factor > 1.0 && *factor <= 16.0);
+    if factor.is_none() {
+        let mistake = Mistake::new("out_of_range", node.span.clone(), "`memory` must be from above 1x to 16x");
+        decoder.note(mistake.help("write `2x` to double it"));
+    }
+    factor
 }
 
 impl Machine {

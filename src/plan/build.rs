@@ -49,7 +49,14 @@ impl Plan {
             .iter()
             .map(|instance| {
                 let own = &instance.declared.settings;
-                settings::resolve(&manifest.defaults, own, &instance.scope(&scope), &mut mistakes)
+                let resolved = settings::resolve(&manifest.defaults, own, &instance.scope(&scope), &mut mistakes);
+                // A default may grow what some steps do not declare.
+                if own.retry.grow_memory.is_some() && resolved.resources.memory_bytes.is_none() {
+                    let message = format!("step `{}` grows its memory and has none", instance.declared.name.value);
+                    let mistake = Mistake::new("grow_nothing", instance.declared.name.span.clone(), message);
+                    mistakes.push(mistake.help("say what it begins with: `resources: {memory: 2GiB}`"));
+                }
+                resolved
             })
             .collect();
         deploys_are_gated(manifest, &instances, &work, &mut mistakes);
@@ -78,6 +85,8 @@ impl Plan {
             params,
             steps,
             gates: manifest.gates.iter().map(|gate| (gate.name.value.clone(), record::gate(gate))).collect(),
+            priority: manifest.priority,
+            phase_retries: manifest.phase_retries.clone(),
             record,
         })
     }
@@ -258,7 +267,10 @@ fn planned(
         env: settings.env,
         secrets: settings.secrets,
         retry: settings.retry,
-        timeout: settings.timeout,
+        timeout: settings.timeout.run,
+        queue_timeout: settings.timeout.queue,
+        total_timeout: settings.timeout.total,
+        approval: work.approval,
         resources: settings.resources,
         pool_slots: settings.pool.as_ref().map_or(1, |pool| pool.slots),
         pool: settings.pool.map(|pool| pool.name),

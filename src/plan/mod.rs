@@ -22,6 +22,6 @@ mod work;
 pub use build::load;
 pub use params::Overrides;
 pub use planned::{
-    Binding, CachePolicy, Criterion, Gate, OnFail, Plan, PlannedStep, Record, Resources, RetryOn, RetryPolicy, Risk,
-    Severity,
+    ApprovalTerms, Binding, CachePolicy, Criterion, Gate, OnFail, Plan, PlannedStep, Record, Resources, RetryPolicy,
+    Risk, Severity,
 };

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::artifact::{ArtifactKind, Digest};
 use crate::id::{GateName, InputName, OutputName, ParamName, PipelineName, RiskName, StepName};
 use crate::phase::Phase;
-use crate::step::Fault;
+use crate::step::RetryOn;
 
 /// An executable pipeline: what `run` runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub struct Plan {
     pub steps: IndexMap<StepName, PlannedStep>,
     /// The gates, by phase and then as written.
     pub gates: IndexMap<GateName, Gate>,
+    /// Runs with a higher number get slots first; that of the run's origin is added.
+    #[serde(default)]
+    pub priority: i32,
+    /// How often a phase begins again when a step of it has failed for good.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phase_retries: BTreeMap<Phase, u32>,
     /// Purpose and criteria, for sealing, gates and the model card.
     pub record: Record,
 }
@@ -77,6 +83,15 @@ pub struct PlannedStep {
     /// How long one attempt may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// How long it may wait for room before an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_timeout: Option<Duration>,
+    /// How long it may take from when nothing but room is missing, all attempts and the waits between them together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_timeout: Option<Duration>,
+    /// What somebody is asked, if the step is an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalTerms>,
     /// What an attempt takes from the machine.
     pub resources: Resources,
     /// A named pool whose slots it competes for.
@@ -94,6 +109,23 @@ fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_one(count: &u32) -> bool {
     *count == 1
+}
+
+/// What somebody is asked, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ApprovalTerms {
+    /// What they read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How long the question stands; then it counts as refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Duration>,
+}
+
+impl ApprovalTerms {
+    fn is_default(&self) -> bool {
+        *self == ApprovalTerms::default()
+    }
 }
 
 /// An output of an earlier step that is bound to an input.
@@ -136,12 +168,12 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// How much of each wait is random, from 0 to 1.
     pub jitter: f64,
-    /// The faults that are retried.
-    pub on: RetryOn,
+    /// What is retried.
+    pub on: Vec<RetryOn>,
+    /// What the memory is multiplied by after an attempt that ran out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grow_memory: Option<f64>,
 }
-
-/// The faults that are retried.
-pub type RetryOn = Vec<Fault>;
 
 impl Default for RetryPolicy {
     /// One attempt, no retry.
@@ -152,7 +184,8 @@ impl Default for RetryPolicy {
             max: Duration::from_secs(300),
             factor: 2.0,
             jitter: 0.2,
-            on: vec![Fault::Environment],
+            on: vec![RetryOn::Environment],
+            grow_memory: None,
         }
     }
 }
@@ -194,6 +227,9 @@ pub struct Gate {
     pub mitigates: Vec<RiskName>,
     /// What happens if it does not pass.
     pub on_fail: OnFail,
+    /// How somebody is asked, with [`OnFail::Approval`].
+    #[serde(default, skip_serializing_if = "ApprovalTerms::is_default")]
+    pub terms: ApprovalTerms,
 }
 
 impl Gate {
@@ -222,7 +258,7 @@ pub enum OnFail {
     Stop,
     /// The run goes on and the summary warns.
     Warn,
-    /// The run ends as rejected until somebody approves.
+    /// The run waits until somebody approves or refuses.
     Approval,
     /// The run goes on; subscribers are told.
     Notify,

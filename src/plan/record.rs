@@ -1,6 +1,6 @@
 //! What a manifest says about purpose and gates, in the types of the plan.
 
-use super::planned::{Criterion, Gate, OnFail, Record, Risk, Severity};
+use super::planned::{ApprovalTerms, Criterion, Gate, OnFail, Record, Risk, Severity};
 use crate::manifest::{GateDecl, Manifest, Mistake, Reaction, Weight};
 
 use super::bind::unknown_step;
@@ -46,6 +46,7 @@ pub(super) fn gate(declared: &GateDecl) -> Gate {
             Reaction::Approval => OnFail::Approval,
             Reaction::Notify => OnFail::Notify,
         },
+        terms: ApprovalTerms { message: declared.terms.message.clone(), expires: declared.terms.expires },
     }
 }
 

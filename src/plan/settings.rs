@@ -1,19 +1,18 @@
 //! How each step is run: its own settings, then the defaults of the manifest, then ours.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::planned::{CachePolicy, Resources, RetryPolicy};
 use super::scope::Scope;
-use crate::manifest::{Cache, Gpu, Mistake, PoolUse, Settings};
+use crate::manifest::{Cache, Gpu, Mistake, PoolUse, Settings, Timeouts};
 
 /// Settings with nothing left open.
 #[derive(Debug, Clone)]
 pub(super) struct Resolved {
     pub(super) retry: RetryPolicy,
-    pub(super) timeout: Option<Duration>,
+    pub(super) timeout: Timeouts,
     pub(super) resources: Resources,
     pub(super) pool: Option<PoolUse>,
     pub(super) cache: CachePolicy,
@@ -31,6 +30,7 @@ pub(super) fn resolve(defaults: &Settings, own: &Settings, scope: &Scope<'_>, mi
         max: first.max.or(then.max).unwrap_or(ours.max),
         factor: first.factor.or(then.factor).unwrap_or(ours.factor),
         jitter: first.jitter.or(then.jitter).unwrap_or(ours.jitter),
+        grow_memory: first.grow_memory.or(then.grow_memory),
         on: first.on.clone().or_else(|| then.on.clone()).unwrap_or(ours.on),
     };
     let gpu = own.machine.gpu.or(defaults.machine.gpu);
@@ -64,7 +64,11 @@ pub(super) fn resolve(defaults: &Settings, own: &Settings, scope: &Scope<'_>, mi
     }
     Resolved {
         retry,
-        timeout: own.timeout.or(defaults.timeout),
+        timeout: Timeouts {
+            run: own.timeout.run.or(defaults.timeout.run),
+            queue: own.timeout.queue.or(defaults.timeout.queue),
+            total: own.timeout.total.or(defaults.timeout.total),
+        },
         resources,
         pool: own.pool.clone().or_else(|| defaults.pool.clone()),
         cache,

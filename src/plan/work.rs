@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::instances::Instance;
+use super::planned::ApprovalTerms;
 use super::scope::Scope;
 use super::shape;
-use crate::manifest::{Mistake, Node, Yaml, has_expression};
+use crate::manifest::{Mistake, Node, Yaml, duration, has_expression};
 use crate::phase::Phase;
-use crate::step::{Dependency, Effect, ParamError, ParamErrors, Ports, StepRegistry};
+use crate::step::{Approval, Dependency, Effect, ParamError, ParamErrors, Ports, StepRegistry};
 
 /// A step of a known kind with checked params.
 pub(super) struct Work {
@@ -19,6 +20,8 @@ pub(super) struct Work {
     pub(super) dependencies: Vec<Dependency>,
     /// Whether the kind may draw random numbers. A step that does not must not run again because a seed changed.
     pub(super) takes_seed: bool,
+    /// What is asked, if it is an approval.
+    pub(super) approval: Option<ApprovalTerms>,
 }
 
 /// Resolves and checks what an instance does; nothing if it is wrong.
@@ -70,7 +73,9 @@ pub(super) fn work_of(
             return None;
         }
     };
+    let approval = if info.name == Approval::KIND { Some(terms(&params, mistakes)?) } else { None };
     Some(Work {
+        approval,
         kind: info.name,
         kind_version: info.version,
         is_external: info.effect == Effect::External,
@@ -80,6 +85,24 @@ pub(super) fn work_of(
         takes_seed: schema.pointer("/properties/seed").is_some()
             || !matches!(info.phase, Phase::Understanding | Phase::Deployment),
     })
+}
+
+/// What an approval asks for, whose params were checked.
+fn terms(params: &Node, mistakes: &mut Vec<Mistake>) -> Option<ApprovalTerms> {
+    let text = |key: &str| match params.to_json().get(key) {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let expires = text("expires").map(|text| duration(&text).ok_or(text)).transpose();
+    match expires {
+        Ok(expires) => Some(ApprovalTerms { message: text("message"), expires }),
+        Err(text) => {
+            let message = format!("`expires`: `{text}` is not a length of time");
+            let mistake = Mistake::new("bad_param", params.place(&["expires".to_owned()]), message);
+            mistakes.push(mistake.help("write a number and a unit: `30m`, `2h` or `7d`"));
+            None
+        }
+    }
 }
 
 fn param_mistake(params: &Node, error: ParamError) -> Mistake {

@@ -3,6 +3,7 @@
 //! Authors of a kind implement [`StepKind`]; plan and worker see the erased [`Step`] through the [`StepRegistry`].
 //! A step never touches the database, the network beyond its own source, or files outside its staging and scratch folders.
 
+mod approval;
 mod context;
 mod contract;
 mod docs;
@@ -10,6 +11,7 @@ mod error;
 mod outcome;
 mod ports;
 mod registry;
+mod retry_on;
 
 pub mod command;
 pub mod data_engineering;
@@ -21,6 +23,7 @@ pub mod monitoring;
 pub mod testing;
 pub mod understanding;
 
+pub use approval::{Approval, ApprovalParams};
 pub use context::{InputArtifact, Progress, Reporter, StagedTable, StepContext, Surroundings};
 pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
 pub use docs::reference;
@@ -28,3 +31,4 @@ pub use error::{Fault, StepError};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
 pub use ports::{Arity, InputPort, OutputPort, Ports};
 pub use registry::{KindInfo, StepRegistry, UnknownKind};
+pub use retry_on::RetryOn;

@@ -57,6 +57,7 @@ impl StepRegistry {
     /// The kinds that this program knows.
     pub fn builtin() -> StepRegistry {
         let mut registry = StepRegistry { kinds: BTreeMap::new() };
+        registry.register::<super::Approval>();
         registry.register::<super::command::Command>();
         registry.register::<super::deployment::DeployEndpoint>();
         registry.register::<super::understanding::IngestCsv>();

@@ -234,6 +234,8 @@ mod tests {
             params: [].into(),
             steps: [].into(),
             gates: [].into(),
+            priority: 0,
+            phase_retries: [].into(),
             record: Record::default(),
         }
     }

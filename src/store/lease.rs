@@ -148,7 +148,7 @@ pub(super) async fn record(
         i64::from(holder.is_some()).into(),
         expires_ms.unwrap_or(0).into(),
         holder.is_none().into(),
-        i64::from(new.origin.priority).into(),
+        (i64::from(new.plan.priority) + i64::from(new.origin.priority)).into(),
         new.origin.trigger.as_deref().into(),
         new.origin.rerun_of.map(|run| run.to_string()).into(),
         new.origin.backfill.as_deref().into(),

@@ -71,6 +71,9 @@ pub(crate) fn planned(name: &str, phase: Phase, kind: &str, params: Value) -> Pl
         secrets: vec![],
         retry: RetryPolicy::default(),
         timeout: None,
+        queue_timeout: None,
+        total_timeout: None,
+        approval: None,
         resources: Resources::default(),
         pool: None,
         pool_slots: 1,
@@ -85,6 +88,7 @@ pub(crate) fn gate(name: &str, phase: Phase, check: &str) -> Gate {
         severity: Severity::High,
         mitigates: vec!["bad_export".parse().unwrap()],
         on_fail: OnFail::Stop,
+        terms: phaseline::plan::ApprovalTerms::default(),
     }
 }
 
@@ -96,6 +100,8 @@ pub(crate) fn plan(pipeline: &str, params: &[(&str, Value)], steps: Vec<PlannedS
         params: params.iter().map(|(name, value)| (name.parse().unwrap(), value.clone())).collect(),
         steps: steps.into_iter().map(|step| (step.name.clone(), step)).collect(),
         gates: gates.into_iter().map(|gate| (gate.name.clone(), gate)).collect(),
+        priority: 0,
+        phase_retries: BTreeMap::new(),
         record: Record::default(),
     }
 }

@@ -2,10 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
+use super::board::PerPhase;
 use super::state::{GateState, Made, RunningAttempt, Setback, StepEnd, StepRecord, StepState};
-use super::{Happening, InputBinding, Outcome, Pause, Run, RunEvent, SkipReason, Verdict};
+use super::{
+    Decision, Happening, InputBinding, Outcome, Pause, Question, Refusal, Ruling, Run, RunEvent, SkipReason, Subject,
+    Verdict,
+};
 use crate::artifact::Digest;
-use crate::id::{AttemptId, RunId, StepName};
+use crate::id::{AttemptId, GateName, RunId, StepName};
 use crate::phase::Phase;
 use crate::step::Fault;
 use crate::worker::Failure;
@@ -29,6 +33,7 @@ enum Change {
     Gate(usize, GateState),
     Cancel,
     Pause(Option<Pause>),
+    Restart(Phase, Vec<usize>),
     Resume,
     Finish(Outcome),
 }
@@ -41,6 +46,8 @@ impl Run {
     pub fn apply(&mut self, event: &RunEvent) -> Result<(), IllegalEvent> {
         let change = self.change(event).map_err(|reason| IllegalEvent { run: self.id, seq: event.seq, reason })?;
         self.next_seq += 1;
+        self.clock = Some(event.at);
+        self.counts_from.get_or_insert(event.at);
         match change {
             Change::Claim(epoch) => self.epoch = epoch,
             Change::Seal(digest) => self.sealed = Some(digest),
@@ -50,36 +57,53 @@ impl Run {
                 self.count_gates();
             }
             Change::Cancel => self.cancel_requested = true,
-            Change::Pause(pause) => self.paused = pause,
-            Change::Resume => self.reopen(),
+            Change::Pause(pause) => {
+                self.paused = pause;
+                self.counts_from = Some(event.at);
+            }
+            Change::Restart(phase, again) => self.restart(phase, &again),
+            Change::Resume => self.reopen(event.at),
             Change::Finish(outcome) => self.outcome = Some(outcome),
         }
         Ok(())
     }
 
     /// A resumed run forgets its end and everything that led to it.
-    fn reopen(&mut self) {
+    fn reopen(&mut self, now: DateTime<Utc>) {
         self.outcome = None;
         self.cancel_requested = false;
         self.paused = None;
+        self.restarts = PerPhase::default();
+        self.counts_from = Some(now);
         for record in &mut self.steps {
             let goes_on = match &record.state {
-                StepState::Done(StepEnd::Failed(_) | StepEnd::Cancelled) => true,
+                StepState::Done(StepEnd::Failed(_) | StepEnd::Cancelled | StepEnd::Refused(_))
+                | StepState::Asking(_) => true,
+                StepState::Done(StepEnd::Approved(decision)) => !decision.counts(now),
                 StepState::Done(StepEnd::Skipped(because)) => {
                     matches!(because, SkipReason::Upstream(_) | SkipReason::Gate(_))
                 }
                 _ => false,
             };
             if goes_on {
-                record.state = StepState::Waiting;
-                record.failures = 0;
-                record.losses = 0;
+                begin_again(record);
             }
         }
         for (index, gate) in self.plan.gates.values().enumerate() {
-            if gate.is_blocking() && self.gates[index].verdict().is_some_and(|verdict| verdict != Verdict::Passed) {
+            let Some(ruling) = self.gates[index].unpassed().filter(|_| gate.is_blocking()) else { continue };
+            // What somebody has decided counts for its time; everything else is asked again.
+            if !ruling.and_then(Ruling::opens).is_some_and(|decision| decision.counts(now)) {
                 self.gates[index] = GateState::Open;
             }
+        }
+        self.rebuild();
+    }
+
+    /// A phase begins again: these steps wait.
+    fn restart(&mut self, phase: Phase, again: &[usize]) {
+        self.restarts[phase as usize] += 1;
+        for index in again {
+            begin_again(&mut self.steps[*index]);
         }
         self.rebuild();
     }
@@ -89,7 +113,10 @@ impl Run {
             return Err(format!("number {} was expected", self.next_seq));
         }
         if let Some(outcome) = self.outcome
-            && !matches!(event.what, Happening::RunClaimed { .. } | Happening::RunResumed { .. })
+            && !matches!(
+                event.what,
+                Happening::RunClaimed { .. } | Happening::RunResumed { .. } | Happening::GateWaived { .. }
+            )
         {
             return Err(format!("the run has {}", outcome.as_str()));
         }
@@ -98,13 +125,13 @@ impl Run {
             Happening::RunClaimed { epoch, .. } => Err(format!("epoch {epoch} is over")),
             Happening::CriteriaSealed { digest } => self.seal(*digest),
             Happening::StepReused { step, key, inputs, made_by, outcome, .. } => {
-                let (index, record) = self.startable(step, inputs)?;
+                let (index, record) = self.workable(step, inputs)?;
                 let made = Made { by: *made_by, key: Some(*key), outcome: outcome.clone() };
                 Ok(moved(index, record, StepState::Done(StepEnd::Reused(made))))
             }
             Happening::StepSkipped { step, because } => self.skip(step, because),
             Happening::AttemptStarted { step, attempt, number, key, why, inputs, .. } => {
-                let (index, record) = self.startable(step, inputs)?;
+                let (index, record) = self.workable(step, inputs)?;
                 if *number != record.started + 1 {
                     return Err(format!("the next attempt of `{step}` is number {}", record.started + 1));
                 }
@@ -150,7 +177,9 @@ impl Run {
             Happening::StepCancelled { step } => {
                 let (index, record) = self.record(step)?;
                 match record.state {
-                    StepState::Faltered(_) | StepState::BackingOff { .. } if self.cancel_requested => {
+                    StepState::Faltered(_) | StepState::BackingOff { .. } | StepState::Asking(_)
+                        if self.cancel_requested =>
+                    {
                         Ok(moved(index, record, StepState::Done(StepEnd::Cancelled)))
                     }
                     _ => Err(format!("there is nothing to cancel in step `{step}`")),
@@ -161,8 +190,52 @@ impl Run {
                 if !self.is_due(index) {
                     return Err(format!("gate `{gate}` cannot be evaluated now"));
                 }
-                Ok(Change::Gate(index, GateState::Evaluated { verdict: *verdict, evidence: evidence.clone() }))
+                let (verdict, evidence) = (*verdict, evidence.clone());
+                Ok(Change::Gate(index, GateState::Evaluated { verdict, evidence, ruling: None }))
             }
+            Happening::ApprovalRequested { subject, message, expires_at } => {
+                let question = Question { since: event.at, message: message.clone(), expires_at: *expires_at };
+                self.ask(subject, question)
+            }
+            Happening::ApprovalGiven { subject, by, reason, until } => {
+                let decision = Decision { by: by.clone(), reason: reason.clone(), at: event.at, until: *until };
+                self.decided(subject, |_| Ok((Ruling::Approved(decision.clone()), StepEnd::Approved(decision.clone()))))
+            }
+            Happening::ApprovalRefused { subject, by, reason } => {
+                let decision = Decision { by: by.clone(), reason: reason.clone(), at: event.at, until: None };
+                let refusal = Refusal::Refused(decision.clone());
+                self.decided(subject, |_| Ok((Ruling::Refused(decision.clone()), StepEnd::Refused(refusal.clone()))))
+            }
+            Happening::ApprovalExpired { subject } => self.decided(subject, |question| {
+                if !question.is_over(event.at) {
+                    return Err(format!("there is time left to decide about {subject}"));
+                }
+                Ok((Ruling::Expired(event.at), StepEnd::Refused(Refusal::Expired(event.at))))
+            }),
+            Happening::GateWaived { gate, by, reason, until } => {
+                let decision = Decision { by: by.clone(), reason: reason.clone(), at: event.at, until: *until };
+                self.waive(gate, decision)
+            }
+            Happening::StepTimedOut { step, failure } => {
+                let (index, record) = self.record(step)?;
+                if self.cancel_requested || !matches!(record.state, StepState::Waiting | StepState::BackingOff { .. }) {
+                    return Err(format!("step `{step}` does not wait"));
+                }
+                let record = StepRecord { last_failure: Some(failure.clone()), ..record.clone() };
+                Ok(moved(index, &record, StepState::Done(StepEnd::Failed(failure.clone()))))
+            }
+            Happening::PhaseRestarted { phase, again, .. } => match self.restartable() {
+                Some((restartable, _)) if restartable != *phase => Err(format!("`{phase}` does not begin again")),
+                Some(_) if self.cancel_requested || !self.is_quiet(*phase) => {
+                    Err(format!("attempts of `{phase}` are under way"))
+                }
+                Some(_) if *again != self.again(*phase) => Err("other steps have to wait again".to_owned()),
+                Some(_) => {
+                    let again = again.iter().filter_map(|step| self.plan.steps.get_index_of(step));
+                    Ok(Change::Restart(*phase, again.collect()))
+                }
+                None => Err(format!("`{phase}` does not begin again")),
+            },
             Happening::CancelRequested { .. } if self.cancel_requested => Err("cancelling was asked before".to_owned()),
             Happening::CancelRequested { .. } => Ok(Change::Cancel),
             Happening::RunPaused { .. } if self.cancel_requested => Err("the run is being cancelled".to_owned()),
@@ -191,6 +264,15 @@ impl Run {
     }
 
     /// The step, if a result may be taken over or an attempt started, given `inputs`.
+    fn workable(&self, step: &StepName, inputs: &[InputBinding]) -> Result<(usize, &StepRecord), String> {
+        let (index, record) = self.startable(step, inputs)?;
+        if self.planned(index).approval.is_some() {
+            return Err(format!("step `{step}` is an approval, which no worker gives"));
+        }
+        Ok((index, record))
+    }
+
+    /// The step, if it is its turn, given `inputs`.
     fn startable(&self, step: &StepName, inputs: &[InputBinding]) -> Result<(usize, &StepRecord), String> {
         let (index, record) = self.record(step)?;
         let phase = self.planned(index).phase;
@@ -256,11 +338,11 @@ impl Run {
             SkipReason::Upstream(name) => self.plan.steps.get_index_of(name).is_some_and(|upstream| {
                 self.is_doomed_by(index, upstream)
                     || self.board.broken[..phase as usize].iter().any(|steps| steps.contains(&upstream))
+                    || self.board.refused[..phase as usize].iter().any(|steps| steps.contains(&upstream))
             }),
             SkipReason::Gate(name) => self.plan.gates.get_full(name).is_some_and(|(place, _, gate)| {
-                gate.is_blocking()
-                    && gate.phase < phase
-                    && self.gates[place].verdict().is_some_and(|verdict| verdict != Verdict::Passed)
+                // Logs of versions without approvals skip behind a gate about which nobody was asked.
+                gate.phase < phase && (self.stops(place) || self.needs_asking(place))
             }),
         };
         match record.state {
@@ -269,6 +351,90 @@ impl Run {
             }
             _ => Err(format!("there is no reason to skip step `{step}`")),
         }
+    }
+
+    fn ask(&self, subject: &Subject, question: Question) -> Result<Change, String> {
+        match subject {
+            Subject::Gate(name) => {
+                let index = self.gate_index(name)?;
+                match &self.gates[index] {
+                    GateState::Evaluated { verdict, evidence, .. } if self.needs_asking(index) => {
+                        let (verdict, evidence) = (*verdict, evidence.clone());
+                        let ruling = Some(Ruling::Awaited(question));
+                        Ok(Change::Gate(index, GateState::Evaluated { verdict, evidence, ruling }))
+                    }
+                    _ => Err(format!("nobody has to be asked about gate `{name}`")),
+                }
+            }
+            Subject::Step(name) => {
+                let (index, record) = self.startable(name, &[])?;
+                if self.planned(index).approval.is_none() {
+                    return Err(format!("step `{name}` is no approval"));
+                }
+                Ok(moved(index, record, StepState::Asking(question)))
+            }
+        }
+    }
+
+    /// The end of a question, as a ruling about a gate or as the end of a step.
+    fn decided(
+        &self,
+        subject: &Subject,
+        end: impl Fn(&Question) -> Result<(Ruling, StepEnd), String>,
+    ) -> Result<Change, String> {
+        let waits_for_nothing = || format!("{subject} does not wait for an approval");
+        if self.cancel_requested {
+            return Err("the run is being cancelled".to_owned());
+        }
+        match subject {
+            Subject::Gate(name) => {
+                let index = self.gate_index(name)?;
+                match &self.gates[index] {
+                    GateState::Evaluated { verdict, evidence, ruling: Some(Ruling::Awaited(question)) } => {
+                        let ruling = Some(end(question)?.0);
+                        let (verdict, evidence) = (*verdict, evidence.clone());
+                        Ok(Change::Gate(index, GateState::Evaluated { verdict, evidence, ruling }))
+                    }
+                    _ => Err(waits_for_nothing()),
+                }
+            }
+            Subject::Step(name) => {
+                let (index, record) = self.record(name)?;
+                match &record.state {
+                    StepState::Asking(question) => Ok(moved(index, record, StepState::Done(end(question)?.1))),
+                    _ => Err(waits_for_nothing()),
+                }
+            }
+        }
+    }
+
+    /// A gate that did not pass counts as open from now on, even if the run has been rejected because of it.
+    fn waive(&self, name: &GateName, decision: Decision) -> Result<Change, String> {
+        let index = self.gate_index(name)?;
+        if let Some(outcome) = self.outcome.filter(|outcome| *outcome != Outcome::Rejected) {
+            return Err(format!("the run has {}", outcome.as_str()));
+        }
+        match &self.gates[index] {
+            GateState::Evaluated { verdict, evidence, ruling } if *verdict != Verdict::Passed => {
+                if ruling.as_ref().is_some_and(|ruling| ruling.opens().is_some()) {
+                    return Err(format!("gate `{name}` is open"));
+                }
+                let (verdict, evidence) = (*verdict, evidence.clone());
+                let ruling = Some(Ruling::Waived(decision));
+                Ok(Change::Gate(index, GateState::Evaluated { verdict, evidence, ruling }))
+            }
+            _ => Err(format!("gate `{name}` has not failed")),
+        }
+    }
+
+    fn gate_index(&self, name: &GateName) -> Result<usize, String> {
+        self.plan.gates.get_index_of(name).ok_or_else(|| format!("there is no gate `{name}`"))
+    }
+
+    /// Whether no attempt of a phase or of what follows from it is under way.
+    pub(super) fn is_quiet(&self, phase: Phase) -> bool {
+        let follows = self.following(phase);
+        self.board.running.is_disjoint(&follows) && self.board.faltered.is_disjoint(&follows)
     }
 
     fn back_off(&self, step: &StepName, number: u32, until: DateTime<Utc>) -> Result<Change, String> {
@@ -281,6 +447,14 @@ impl Run {
     }
 }
 
+/// Lets a step wait again, with all its attempts before it.
+fn begin_again(record: &mut StepRecord) {
+    record.state = StepState::Waiting;
+    record.failures = 0;
+    record.losses = 0;
+    record.ready_since = None;
+}
+
 fn moved(index: usize, record: &StepRecord, state: StepState) -> Change {
     Change::Step(index, Box::new(StepRecord { state, ..record.clone() }))
 }
@@ -289,9 +463,11 @@ fn failed(index: usize, record: &StepRecord, failure: &Failure, seconds: f64) ->
     let is_bad_input = matches!(failure.code.as_str(), "artifact_missing" | "artifact_corrupt");
     let (failures, losses) = if is_bad_input { (record.failures, record.losses + 1) } else { (record.failures + 1, 0) };
     let setback = if is_bad_input { Setback::BadInput(failure.clone()) } else { Setback::Failed(failure.clone()) };
+    let is_shortage = failure.code == "out_of_memory";
     let record = StepRecord {
         failures,
         losses,
+        shortages: if is_shortage { record.shortages + 1 } else { record.shortages },
         seconds: record.seconds + seconds,
         last_failure: Some(failure.clone()),
         ..record.clone()

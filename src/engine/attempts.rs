@@ -143,7 +143,12 @@ pub(super) fn meaning(
         Stopped::TimedOut => Failure {
             fault: Fault::Environment,
             code: "timeout".to_owned(),
-            message: format!("the attempt took longer than its timeout of {:?}", timeout.unwrap_or_default()),
+            message: match timeout {
+                Some(timeout) if seconds_since_start + 0.5 >= timeout.as_secs_f64() => {
+                    format!("the attempt took longer than its timeout of {timeout:?}")
+                }
+                _ => "the time for all attempts of the step was up".to_owned(),
+            },
             help: Some("raise `timeout` of the step, or make its work smaller".to_owned()),
         },
         Stopped::Cancelled => Failure {

@@ -63,6 +63,10 @@ pub(crate) struct Board {
     pub(crate) running: BTreeSet<usize>,
     pub(crate) faltered: BTreeSet<usize>,
     pub(crate) backing_off: BTreeSet<usize>,
+    /// Approvals that somebody is asked for.
+    pub(crate) asking: BTreeSet<usize>,
+    /// Approvals that were refused, or not given in time.
+    pub(crate) refused: PerPhase<BTreeSet<usize>>,
     /// Steps that failed or were cancelled.
     pub(crate) broken: PerPhase<BTreeSet<usize>>,
     /// How many steps have not ended.
@@ -84,9 +88,16 @@ impl Board {
         self.unfinished[..=phase as usize].iter().all(|count| *count == 0)
     }
 
-    /// The first step by plan order that failed or was cancelled in `phase` or before it.
+    /// The first step by plan order that failed, was cancelled or was refused in `phase` or before it.
     pub(crate) fn broken_up_to(&self, phase: Phase) -> Option<usize> {
-        self.broken[..=phase as usize].iter().flatten().min().copied()
+        let broken = self.broken[..=phase as usize].iter().chain(&self.refused[..=phase as usize]);
+        broken.flatten().min().copied()
+    }
+
+    /// The first step by plan order that failed, was cancelled or was refused before `phase`.
+    pub(crate) fn broken_before(&self, phase: Phase) -> Option<usize> {
+        let broken = self.broken[..phase as usize].iter().chain(&self.refused[..phase as usize]);
+        broken.flatten().min().copied()
     }
 
     /// Whether no blocking gate stands before `phase`.
@@ -122,9 +133,13 @@ impl Board {
             StepState::Waiting => Some(&mut self.waiting[phase as usize]),
             StepState::Running(_) => Some(&mut self.running),
             StepState::Faltered(_) => Some(&mut self.faltered),
+            StepState::Asking(_) => Some(&mut self.asking),
+            StepState::Done(StepEnd::Refused(_)) => Some(&mut self.refused[phase as usize]),
             StepState::BackingOff { .. } => Some(&mut self.backing_off),
             StepState::Done(StepEnd::Failed(_) | StepEnd::Cancelled) => Some(&mut self.broken[phase as usize]),
-            StepState::Done(StepEnd::Succeeded(_) | StepEnd::Reused(_) | StepEnd::Skipped(_)) => None,
+            StepState::Done(
+                StepEnd::Succeeded(_) | StepEnd::Reused(_) | StepEnd::Skipped(_) | StepEnd::Approved(_),
+            ) => None,
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::retry::{self, Next};
 use super::state::StepState;
-use super::{Happening, Run, SkipReason, Verdict, gate};
+use super::{Happening, Run, SkipReason, Subject, gate};
 use crate::phase::Phase;
+use crate::plan::ApprovalTerms;
+use crate::step::Fault;
+use crate::worker::Failure;
 
 /// Something to do next. Steps are given by their place in the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +31,16 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
         return Vec::new();
     }
     let mut records: Vec<Happening> = run.board.faltered.iter().map(|index| after_setback(run, *index, now)).collect();
+    let restart = if run.cancel_requested { None } else { run.restartable() };
     if run.cancel_requested {
-        records.extend(run.board.backing_off.iter().map(|index| cancelled(run, *index)));
+        records.extend(run.board.backing_off.iter().chain(&run.board.asking).map(|index| cancelled(run, *index)));
+    } else if let Some((phase, failed)) = restart {
+        // Nothing is skipped for a failure that may not stay one.
+        if records.is_empty() && run.paused.is_none() && run.is_quiet(phase) {
+            let because = run.planned(failed).name.clone();
+            records.push(Happening::PhaseRestarted { phase, because, again: run.again(phase) });
+        }
+        records.extend(expired(run, now));
     } else {
         records.extend(
             skips(run)
@@ -37,6 +48,9 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
                 .map(|(index, because)| Happening::StepSkipped { step: run.planned(index).name.clone(), because }),
         );
         records.extend((0..run.gates.len()).filter(|gate| run.is_due(*gate)).map(|gate| gate::evaluate(run, gate)));
+        records.extend(asked(run, now));
+        records.extend(expired(run, now));
+        records.extend(timed_out(run, now));
         records.extend(seal(run));
     }
     if records.is_empty() {
@@ -51,20 +65,94 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
     if run.paused.is_some() {
         return Vec::new();
     }
+    // What belongs to a phase that begins again starts nothing more until it does.
+    let held = restart.map(|(phase, _)| run.following(phase));
+    let is_held = |index: usize| held.as_ref().is_some_and(|held| held.contains(&index));
     let mut actions: Vec<Action> = Phase::ALL
         .iter()
         .filter(|phase| run.board.is_reached(**phase))
         .flat_map(|phase| &run.board.ready[*phase as usize])
+        .filter(|index| !is_held(**index) && run.planned(**index).approval.is_none())
         .map(|index| Action::Consider(*index))
         .collect();
-    for index in &run.board.backing_off {
+    let deadlines: Vec<DateTime<Utc>> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Consider(index) => run.deadline(*index),
+            _ => None,
+        })
+        .collect();
+    actions.extend(deadlines.into_iter().map(Action::WakeAt));
+    for index in run.board.backing_off.iter().filter(|index| !is_held(**index)) {
         if let StepState::BackingOff { until, .. } = run.steps[*index].state
             && run.board.unmet[*index] == 0
         {
-            actions.push(if until <= now { Action::Consider(*index) } else { Action::WakeAt(until) });
+            let deadline = run.deadline(*index);
+            let time = deadline.map_or(until, |deadline| deadline.min(until));
+            actions.push(if until <= now { Action::Consider(*index) } else { Action::WakeAt(time) });
+            actions.extend(deadline.filter(|_| until <= now).map(Action::WakeAt));
         }
     }
     actions
+}
+
+/// Questions to be asked: about gates that did not pass, and by approvals whose turn it is.
+fn asked(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
+    let request = |subject: Subject, terms: &ApprovalTerms| Happening::ApprovalRequested {
+        subject,
+        message: terms.message.clone(),
+        expires_at: terms.expires.and_then(|expires| now.checked_add_signed(TimeDelta::from_std(expires).ok()?)),
+    };
+    let gates = run.plan.gates.values().enumerate().filter(|(index, _)| run.needs_asking(*index));
+    let mut requests: Vec<Happening> =
+        gates.map(|(_, gate)| request(Subject::Gate(gate.name.clone()), &gate.terms)).collect();
+    if !run.has_approvals || run.paused.is_some() {
+        return requests;
+    }
+    let is_sealed = |phase: Phase| phase < Phase::ModelEngineering || run.sealed.is_some();
+    for phase in Phase::ALL.into_iter().filter(|phase| run.board.is_reached(*phase) && is_sealed(*phase)) {
+        for index in run.board.ready[phase as usize].iter().filter(|index| run.selection.steps[**index]) {
+            let planned = run.planned(*index);
+            requests.extend(planned.approval.as_ref().map(|terms| request(Subject::Step(planned.name.clone()), terms)));
+        }
+    }
+    requests
+}
+
+/// Questions whose time is up.
+fn expired(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
+    let over = run.questions().filter(|(_, question)| question.is_over(now));
+    over.map(|(subject, _)| Happening::ApprovalExpired { subject }).collect()
+}
+
+/// Steps whose time is up before an attempt could start.
+fn timed_out(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
+    if !run.has_deadlines || run.paused.is_some() {
+        return Vec::new();
+    }
+    let ready = Phase::ALL
+        .iter()
+        .filter(|phase| run.board.is_reached(**phase))
+        .flat_map(|phase| &run.board.ready[*phase as usize]);
+    ready
+        .chain(&run.board.backing_off)
+        .filter(|index| run.selection.steps[**index] && run.deadline(**index).is_some_and(|deadline| deadline <= now))
+        .map(|index| {
+            let step = run.planned(*index);
+            let last = run.steps[*index].last_failure.as_ref();
+            let last = last.map(|failure| format!("; the last attempt: {}", failure.message)).unwrap_or_default();
+            let failure = Failure {
+                fault: Fault::Environment,
+                code: "total_timeout".to_owned(),
+                message: format!(
+                    "all attempts together took longer than {:?}{last}",
+                    step.total_timeout.unwrap_or_default()
+                ),
+                help: Some("raise `total` under `timeout` of the step".to_owned()),
+            };
+            Happening::StepTimedOut { step: step.name.clone(), failure }
+        })
+        .collect()
 }
 
 fn cancelled(run: &Run, index: usize) -> Happening {
@@ -99,15 +187,12 @@ fn skips(run: &Run) -> BTreeMap<usize, SkipReason> {
     }
     for phase in Phase::ALL {
         let waiting: &BTreeSet<usize> = &run.board.waiting[phase as usize];
-        let failed = run.board.broken[..phase as usize].iter().flatten().min();
-        let rejected = run.gates().find(|(gate, state)| {
-            gate.phase < phase
-                && gate.is_blocking()
-                && state.verdict().is_some_and(|verdict| verdict != Verdict::Passed)
-        });
+        let failed = run.board.broken_before(phase);
+        let mut gates = run.plan.gates.values().enumerate();
+        let rejected = gates.find(|(index, gate)| gate.phase < phase && run.stops(*index));
         let because = match (failed, rejected) {
-            (Some(failed), _) => SkipReason::Upstream(name(*failed)),
-            (None, Some((gate, _))) => SkipReason::Gate(gate.name.clone()),
+            (Some(failed), _) => SkipReason::Upstream(name(failed)),
+            (None, Some((_, gate))) => SkipReason::Gate(gate.name.clone()),
             (None, None) => continue,
         };
         for index in waiting {

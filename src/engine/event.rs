@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::artifact::{ArtifactRef, Digest};
 use crate::id::{AttemptId, GateName, InputName, StepName};
+use crate::phase::Phase;
 use crate::plan::Binding;
 use crate::step::StepOutcome;
 use crate::worker::Failure;
@@ -190,6 +191,71 @@ pub enum Happening {
         /// The values that its expression read, by path.
         evidence: BTreeMap<String, Value>,
     },
+    /// Somebody has to decide before what comes after a gate or step may go on.
+    ApprovalRequested {
+        /// What it is about.
+        subject: Subject,
+        /// What whoever decides reads.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// When the question counts as refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// Somebody said yes.
+    ApprovalGiven {
+        /// What it is about.
+        subject: Subject,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Until when it counts should it be asked again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<DateTime<Utc>>,
+    },
+    /// Somebody said no.
+    ApprovalRefused {
+        /// What it is about.
+        subject: Subject,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody said anything in time.
+    ApprovalExpired {
+        /// What it is about.
+        subject: Subject,
+    },
+    /// Somebody lets a gate that did not pass count as open.
+    GateWaived {
+        /// The gate.
+        gate: GateName,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Until when it counts should the gate be asked again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<DateTime<Utc>>,
+    },
+    /// A step is given up without an attempt: it took too long before one could start.
+    StepTimedOut {
+        /// The step.
+        step: StepName,
+        /// What took too long.
+        failure: Failure,
+    },
+    /// A phase begins again from its first step, since a step of it failed for good.
+    PhaseRestarted {
+        /// The phase.
+        phase: Phase,
+        /// The step that failed.
+        because: StepName,
+        /// The steps that wait again: those of the phase and what follows from them.
+        again: Vec<StepName>,
+    },
     /// Somebody asked for the end of the run.
     CancelRequested {
         /// Who or what.
@@ -227,6 +293,40 @@ impl Happening {
             self,
             Happening::AttemptSucceeded { .. } | Happening::AttemptFailed { .. } | Happening::AttemptLost { .. }
         )
+    }
+}
+
+/// What somebody decides about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A gate that did not pass.
+    Gate(GateName),
+    /// A step that is an approval.
+    Step(StepName),
+}
+
+impl Subject {
+    /// `gate` or `step`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Subject::Gate(_) => "gate",
+            Subject::Step(_) => "step",
+        }
+    }
+
+    /// The name of the gate or step.
+    pub fn name(&self) -> &str {
+        match self {
+            Subject::Gate(gate) => gate.as_str(),
+            Subject::Step(step) => step.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} `{}`", self.kind(), self.name())
     }
 }
 

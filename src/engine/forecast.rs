@@ -136,6 +136,8 @@ impl Rehearsal {
                 (Will::BeReused, "nothing has changed".to_owned())
             } else if let Some(reason) = record.skipped_because() {
                 (Will::BeSkipped, reason.to_string())
+            } else if planned.approval.is_some() {
+                (Will::Run, "somebody has to approve".to_owned())
             } else if let Some(why) = self.runs.get(&index) {
                 (Will::Run, why.clone())
             } else {
@@ -164,7 +166,9 @@ impl Rehearsal {
 /// Refuses `--only` when a step that is needed besides the named ones would have to run.
 pub(super) fn check_only(run: &Run, forecasts: &[Forecast]) -> Result<(), DriveError> {
     for (index, forecast) in forecasts.iter().enumerate() {
-        if run.selection.steps[index] && !run.selection.is_target[index] && forecast.will == Will::Run {
+        let is_approval = run.planned(index).approval.is_some();
+        let is_needed = run.selection.steps[index] && !run.selection.is_target[index] && !is_approval;
+        if is_needed && forecast.will == Will::Run {
             return Err(DriveError::NotCached { step: forecast.step.clone(), why: forecast.why.clone() });
         }
     }

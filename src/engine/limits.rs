@@ -80,8 +80,13 @@ pub enum GpuShare {
 impl Take {
     /// What a step takes of a machine with these limits.
     pub fn of(step: &PlannedStep, limits: &Limits) -> Take {
+        Take::with_memory(step, step.resources.memory_bytes, limits)
+    }
+
+    /// The same for an attempt that gets other memory than planned, after one that ran out of it.
+    pub fn with_memory(step: &PlannedStep, memory_bytes: Option<u64>, limits: &Limits) -> Take {
         let resources = &step.resources;
-        let memory_bytes = resources.memory_bytes.unwrap_or(0);
+        let memory_bytes = memory_bytes.unwrap_or(0);
         let largest_gpu = limits.gpus.iter().map(|gpu| gpu.total_bytes.unwrap_or(0)).max();
         let gpu = resources.gpu_required.and(largest_gpu).map(|largest| match resources.gpu_memory_bytes {
             Some(bytes) if bytes < largest => GpuShare::Memory(bytes),

@@ -34,10 +34,12 @@ mod request;
 mod resolve;
 mod retry;
 mod room;
+mod ruling;
 mod run;
 mod run_loop;
 mod scope;
 mod state;
+mod wait_limits;
 
 #[cfg(test)]
 mod control_scenarios;
@@ -56,7 +58,7 @@ pub use claims::{Claiming, Claims};
 pub use decide::{Action, decide};
 pub use driver::{CancelSwitch, Control, Driven, Engine, EngineSettings};
 pub use error::DriveError;
-pub use event::{CacheKey, Happening, InputBinding, KeyParts, Outcome, RunEvent, SkipReason, Verdict};
+pub use event::{CacheKey, Happening, InputBinding, KeyParts, Outcome, RunEvent, SkipReason, Subject, Verdict};
 pub use files::{FileDigests, NoDigest};
 pub use forecast::{Forecast, Will, forecast};
 pub use limits::{Gpu, GpuShare, Limits, Take};
@@ -65,5 +67,6 @@ pub use options::{RunOptions, Selection, UnknownStep};
 pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, Origin, Parked, RunLog, Slots, StoredRun, Want};
 pub use request::{Handled, Request, RequestKind};
 pub use room::Short;
+pub use ruling::{Decision, Question, Refusal, Ruling};
 pub use run::{Pause, Run};
 pub use state::{GateState, Made, RunningAttempt, Setback, StepEnd, StepRecord, StepState};

@@ -31,6 +31,19 @@ pub(super) fn attempt_id(run: RunId, step: &StepName, number: u32) -> AttemptId 
     AttemptId::from_u128(bits)
 }
 
+/// The memory of the next attempt, which may have grown, but not beyond what the machine has.
+fn memory_for(run: &Run, step: usize, settings: &EngineSettings) -> Option<u64> {
+    let planned = run.planned(step);
+    let bytes = run.memory_bytes(step)?;
+    if Some(bytes) == planned.resources.memory_bytes {
+        return Some(bytes);
+    }
+    let capped = settings.limits.memory_bytes.map_or(bytes, |limit| bytes.min(limit));
+    let note = if capped < bytes { ", which is all that the machine has" } else { "" };
+    tracing::info!(run.id = %run.id(), step = %planned.name, "the next attempt gets {capped} bytes of memory{note}");
+    Some(capped)
+}
+
 /// The order for an attempt that was admitted.
 pub(super) fn work_order(
     run: &Run,
@@ -66,7 +79,7 @@ pub(super) fn work_order(
         state_folder: settings.state_folder.clone(),
         checkpoint: AttemptFolder::checkpoint(&settings.state_folder, run.id(), &planned.name),
         threads: Take::of(planned, &settings.limits).cpus as usize,
-        memory_bytes: planned.resources.memory_bytes,
+        memory_bytes: memory_for(run, step, settings),
         env: planned.env.clone(),
         secrets: planned.secrets.clone(),
         withheld: withheld(run, planned),
@@ -104,9 +117,14 @@ fn record(run: &Run, phase: Phase, environment: &Value) -> Value {
                 "is_blocking": gate.is_blocking(),
                 "verdict": Value::Null,
             });
-            if let GateState::Evaluated { verdict, evidence } = state {
+            if let GateState::Evaluated { verdict, evidence, ruling } = state {
                 fields["verdict"] = verdict.as_str().into();
                 fields["evidence"] = json!(evidence);
+                if let Some(ruling) = ruling {
+                    fields["ruling"] = ruling.as_str().into();
+                    fields["ruling_told"] = ruling.told().into();
+                    fields["decision"] = json!(ruling.opens());
+                }
             }
             (gate.name.to_string(), fields)
         })

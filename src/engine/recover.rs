@@ -72,7 +72,9 @@ impl Drive<'_> {
             let StepState::Running(running) = &run.steps[step].state else { continue };
             let (id, attempt) = (run.id(), running.attempt);
             let taken = (Utc::now() - running.since).to_std().unwrap_or_default();
-            let timeout = run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken));
+            let left = run.deadline(step).map(|deadline| (deadline - Utc::now()).to_std().unwrap_or_default());
+            let timeout =
+                run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken)).into_iter().chain(left).min();
             let ended = match self.engine.executor.find(id, attempt).await? {
                 Found::Running => {
                     let name = run.planned(step).name.clone();

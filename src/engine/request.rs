@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Happening, Outcome, Run};
+use super::{Happening, Outcome, Run, Subject};
 use crate::id::{RequestId, RunId};
 
 /// Something that somebody asked of a run. Whoever drives the run carries it out.
@@ -126,9 +126,10 @@ impl Answer {
 }
 
 /// What `request` comes to in the present state of `run`.
-pub(super) fn answer(run: &Run, request: &Request, _now: DateTime<Utc>) -> Answer {
+pub(super) fn answer(run: &Run, request: &Request, now: DateTime<Utc>) -> Answer {
     let by = request.asked_by.clone();
     match (request.kind, run.outcome) {
+        (RequestKind::Waive, None | Some(Outcome::Rejected)) => waive(run, request, now),
         (RequestKind::Resume, Some(Outcome::Succeeded)) => Answer::refused("the run has succeeded"),
         (RequestKind::Resume, Some(outcome)) => {
             Answer::recorded(Happening::RunResumed { by }, format!("the run, which had {}, goes on", past(outcome)))
@@ -138,7 +139,7 @@ pub(super) fn answer(run: &Run, request: &Request, _now: DateTime<Utc>) -> Answe
         (RequestKind::Cancel, None) => {
             Answer::recorded(Happening::CancelRequested { by }, "the run is being cancelled")
         }
-        (RequestKind::Pause, None) if run.cancel_requested => Answer::refused("the run is being cancelled"),
+        (_, None) if run.cancel_requested => Answer::refused("the run is being cancelled"),
         (RequestKind::Pause, None) => match &run.paused {
             Some(pause) => Answer::refused(format!("{} has paused the run already", pause.by)),
             None => Answer::recorded(
@@ -150,10 +151,86 @@ pub(super) fn answer(run: &Run, request: &Request, _now: DateTime<Utc>) -> Answe
             Answer::recorded(Happening::RunUnpaused { by }, "the run goes on")
         }
         (RequestKind::Resume, None) => Answer::refused("the run is neither paused nor at its end"),
-        (RequestKind::Approve | RequestKind::Reject | RequestKind::Waive, None) => {
-            Answer::refused("nothing waits for it")
+        (RequestKind::Approve, None) => decide(run, request, now, |subject, reason| {
+            let event = Happening::ApprovalGiven { subject: subject.clone(), by, reason, until: request.expires_at };
+            Answer::recorded(event, format!("{subject} is approved"))
+        }),
+        (RequestKind::Reject, None) => decide(run, request, now, |subject, reason| {
+            let event = Happening::ApprovalRefused { subject: subject.clone(), by, reason };
+            Answer::recorded(event, format!("{subject} is refused, which rejects the run"))
+        }),
+    }
+}
+
+/// The answer of `decided` if the gate or step waits for somebody.
+fn decide(
+    run: &Run,
+    request: &Request,
+    now: DateTime<Utc>,
+    decided: impl FnOnce(&Subject, String) -> Answer,
+) -> Answer {
+    let (name, reason) = match named(request, now) {
+        Ok(named) => named,
+        Err(refused) => return refused,
+    };
+    let mut questions = run.questions();
+    match questions.find(|(subject, _)| subject.name() == name) {
+        Some((subject, question)) if question.is_over(now) => {
+            Answer::refused(format!("the time to decide about {subject} was up"))
+        }
+        Some((subject, _)) => decided(&subject, reason),
+        None => {
+            let waiting: Vec<String> = run.questions().map(|(subject, _)| subject.to_string()).collect();
+            let known = run.plan.gates.keys().any(|gate| gate.as_str() == name)
+                || run.plan.steps.keys().any(|step| step.as_str() == name);
+            let what = if known { "waits for nothing" } else { "is no gate or step of this run" };
+            let hint = if waiting.is_empty() { String::new() } else { format!("; what waits: {}", waiting.join(", ")) };
+            Answer::refused(format!("`{name}` {what}{hint}"))
         }
     }
+}
+
+/// A waiver opens a gate that did not pass; if the run was rejected because of it, it goes on.
+fn waive(run: &Run, request: &Request, now: DateTime<Utc>) -> Answer {
+    let (name, reason) = match named(request, now) {
+        Ok(named) => named,
+        Err(refused) => return refused,
+    };
+    let found = run.plan.gates.iter().enumerate().find(|(_, (gate, _))| gate.as_str() == name);
+    let Some((index, (gate, _))) = found else {
+        return Answer::refused(format!("`{name}` is no gate of this run"));
+    };
+    match run.gates[index].unpassed() {
+        None if run.gates[index].verdict().is_some() => Answer::refused(format!("gate `{gate}` has passed")),
+        None => Answer::refused(format!("gate `{gate}` has not been evaluated yet")),
+        Some(Some(ruling)) if ruling.opens().is_some() => {
+            Answer::refused(format!("gate `{gate}` is open: {}", ruling.told()))
+        }
+        Some(_) => {
+            let (gate, by) = (gate.clone(), request.asked_by.clone());
+            let outcome = format!("gate `{gate}` is waived");
+            let waived = Happening::GateWaived { gate, by: by.clone(), reason, until: request.expires_at };
+            if run.outcome.is_none() {
+                return Answer::recorded(waived, outcome);
+            }
+            let events = vec![waived, Happening::RunResumed { by }];
+            Answer { events, outcome: format!("{outcome}, and the run goes on") }
+        }
+    }
+}
+
+/// The name and the reason that a decision needs.
+fn named(request: &Request, now: DateTime<Utc>) -> Result<(&str, String), Answer> {
+    let given =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let Some(name) = request.subject.as_deref().filter(|name| !name.is_empty()) else {
+        return Err(Answer::refused("no gate or step was named"));
+    };
+    let reason = given(&request.reason).ok_or_else(|| Answer::refused("it needs a reason"))?;
+    if request.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Answer::refused("it would have expired already"));
+    }
+    Ok((name, reason))
 }
 
 fn past(outcome: Outcome) -> &'static str {

@@ -1,13 +1,21 @@
 //! A run: its plan and what its log says about it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::board::{Board, Graph};
+use chrono::{DateTime, Utc};
+
+use super::board::{Board, Graph, PerPhase};
 use super::options::{RunOptions, Selection};
-use super::state::{GateState, StepRecord, StepState};
-use super::{EngineError, IllegalEvent, InputBinding, Outcome, Parked, RunEvent, StoredRun, gate};
+use super::ruling::{Effect, effect};
+use super::state::{GateState, StepEnd, StepRecord, StepState};
+use super::{
+    EngineError, IllegalEvent, InputBinding, Outcome, Parked, Question, Ruling, RunEvent, SkipReason, StoredRun,
+    Subject, gate,
+};
 use crate::artifact::Digest;
 use crate::id::{GateName, RunId, StepName};
+use crate::phase::Phase;
 use crate::plan::{Gate, Plan, PlannedStep};
 
 /// One execution of a plan, as far as its log tells. It changes through [`Run::apply`] only.
@@ -28,6 +36,18 @@ pub struct Run {
     /// Who paused it, and why.
     pub(super) paused: Option<Pause>,
     pub(super) outcome: Option<Outcome>,
+    /// How often each phase has begun again since the run was begun or resumed.
+    pub(super) restarts: PerPhase<u32>,
+    /// The time of the event that is being applied, or was last.
+    pub(super) clock: Option<DateTime<Utc>>,
+    /// Whether any step is an approval.
+    pub(super) has_approvals: bool,
+    /// Whether any step has a time for all its attempts together.
+    pub(super) has_deadlines: bool,
+    /// Times before this do not count: the run was begun, resumed or unpaused then.
+    pub(super) counts_from: Option<DateTime<Utc>>,
+    /// When the gates before each phase were all open.
+    pub(super) reached_at: PerPhase<Option<DateTime<Utc>>>,
     pub(super) board: Board,
 }
 
@@ -55,6 +75,12 @@ impl Run {
             cancel_requested: false,
             paused: None,
             outcome: None,
+            restarts: PerPhase::default(),
+            has_approvals: plan.steps.values().any(|step| step.approval.is_some()),
+            has_deadlines: plan.steps.values().any(|step| step.total_timeout.is_some()),
+            clock: None,
+            counts_from: None,
+            reached_at: PerPhase::default(),
             board: Board::default(),
             graph,
             plan,
@@ -138,9 +164,14 @@ impl Run {
 
     /// What the run waits for when nothing goes on by itself.
     pub fn standstill(&self) -> Option<Parked> {
-        let pause = self.paused.as_ref()?;
-        let reason = pause.reason.as_ref().map(|reason| format!(" because {reason}")).unwrap_or_default();
-        Some(Parked { state: "paused", because: format!("paused by {}{reason}", pause.by), until: None })
+        let until = self.questions().filter_map(|(_, question)| question.expires_at).min();
+        if let Some(pause) = &self.paused {
+            let reason = pause.reason.as_ref().map(|reason| format!(" because {reason}")).unwrap_or_default();
+            return Some(Parked { state: "paused", because: format!("paused by {}{reason}", pause.by), until });
+        }
+        let subjects: Vec<String> = self.questions().map(|(subject, _)| subject.to_string()).collect();
+        let because = format!("waits for approval of {}", subjects.join(", "));
+        (!subjects.is_empty()).then_some(Parked { state: "awaiting_approval", because, until })
     }
 
     /// The sequence number of the next event.
@@ -156,6 +187,28 @@ impl Run {
 
     pub(super) fn planned(&self, index: usize) -> &PlannedStep {
         &self.plan.steps[index]
+    }
+
+    /// Since when a step that is ready could have run if there had been room, as far as time is counted.
+    pub(super) fn counts_since(&self, index: usize) -> Option<DateTime<Utc>> {
+        let reached = self.reached_at[self.planned(index).phase as usize];
+        self.steps[index].ready_since.max(reached).max(self.counts_from)
+    }
+
+    /// When the time of a step is up, all attempts together.
+    pub(super) fn deadline(&self, index: usize) -> Option<DateTime<Utc>> {
+        let total = chrono::TimeDelta::from_std(self.planned(index).total_timeout?).ok()?;
+        self.counts_since(index)?.checked_add_signed(total)
+    }
+
+    /// The memory of the next attempt of a step: more than planned after attempts that ran out of it.
+    pub fn memory_bytes(&self, index: usize) -> Option<u64> {
+        let planned = self.planned(index);
+        let bytes = planned.resources.memory_bytes?;
+        let Some(factor) = planned.retry.grow_memory else { return Some(bytes) };
+        let grown = bytes as f64 * factor.powi(i32::try_from(self.steps[index].shortages).unwrap_or(i32::MAX));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the range")]
+        Some(if grown < u64::MAX as f64 { grown as u64 } else { u64::MAX })
     }
 
     /// What is bound to the inputs of a step, if everything it needs has been made.
@@ -180,19 +233,94 @@ impl Run {
             && self.board.broken_up_to(phase).is_none()
     }
 
+    /// Whether a gate did not pass and waits for somebody who was asked.
+    fn is_awaited(&self, gate: usize) -> bool {
+        self.selection.gates[gate] && matches!(self.gates[gate].ruling(), Some(Ruling::Awaited(_)))
+    }
+
+    /// Whether a gate did not pass, and for good.
+    pub(super) fn stops(&self, gate: usize) -> bool {
+        let on_fail = self.plan.gates[gate].on_fail;
+        self.selection.gates[gate]
+            && self.gates[gate].unpassed().is_some_and(|ruling| effect(on_fail, ruling) == Effect::Stops)
+    }
+
+    /// Whether a gate did not pass and somebody has to be asked, who is not yet.
+    pub(super) fn needs_asking(&self, gate: usize) -> bool {
+        let on_fail = self.plan.gates[gate].on_fail;
+        self.selection.gates[gate]
+            && self.gates[gate]
+                .unpassed()
+                .is_some_and(|ruling| ruling.is_none() && effect(on_fail, ruling) == Effect::Waits)
+    }
+
+    /// The questions that wait for somebody.
+    pub fn questions(&self) -> impl Iterator<Item = (Subject, &Question)> {
+        let gates = self.plan.gates.keys().zip(&self.gates).filter_map(|(gate, state)| match state.ruling() {
+            Some(Ruling::Awaited(question)) => Some((Subject::Gate(gate.clone()), question)),
+            _ => None,
+        });
+        let steps = self.board.asking.iter().filter_map(|index| match &self.steps[*index].state {
+            StepState::Asking(question) => Some((Subject::Step(self.planned(*index).name.clone()), question)),
+            _ => None,
+        });
+        gates.chain(steps)
+    }
+
+    /// The first phase in which a step failed for good and that may begin again, with that step.
+    pub(super) fn restartable(&self) -> Option<(Phase, usize)> {
+        Phase::ALL.into_iter().find_map(|phase| {
+            let left = self.plan.phase_retries.get(&phase)?.checked_sub(self.restarts[phase as usize])?;
+            let failed = self.board.broken[phase as usize]
+                .iter()
+                .find(|index| matches!(self.steps[**index].state, StepState::Done(StepEnd::Failed(_))))?;
+            (left > 0).then_some((phase, *failed))
+        })
+    }
+
+    /// The steps that wait again when a phase begins again. Approvals that were given or asked for stay.
+    pub(super) fn again(&self, phase: Phase) -> Vec<StepName> {
+        let follows = self.following(phase);
+        let begins_again = |index: usize| match &self.steps[index].state {
+            StepState::Waiting | StepState::Asking(_) | StepState::Done(StepEnd::Approved(_)) => false,
+            StepState::Done(StepEnd::Skipped(SkipReason::NotSelected)) => false,
+            // What was skipped only because the phase had failed may run as well.
+            StepState::Done(StepEnd::Skipped(SkipReason::Upstream(_))) => self.planned(index).phase >= phase,
+            _ => follows.contains(&index),
+        };
+        let again = (0..self.steps.len()).filter(|index| begins_again(*index));
+        again.map(|index| self.planned(index).name.clone()).collect()
+    }
+
+    /// The steps of a phase and all that follow from them, in plan order.
+    pub(super) fn following(&self, phase: Phase) -> BTreeSet<usize> {
+        let mut found: BTreeSet<usize> = BTreeSet::new();
+        for index in 0..self.steps.len() {
+            let follows = self.graph.upstream[index].iter().any(|upstream| found.contains(upstream));
+            if self.planned(index).phase == phase || follows {
+                found.insert(index);
+            }
+        }
+        found
+    }
+
     /// How the run ends, if nothing is left to do.
     pub(super) fn conclusion(&self) -> Option<Outcome> {
         let board = &self.board;
         if self.outcome.is_some() || !board.running.is_empty() || !board.faltered.is_empty() {
             None
         } else if self.cancel_requested {
-            board.backing_off.is_empty().then_some(Outcome::Cancelled)
-        } else if board.unfinished.iter().any(|count| *count > 0) || (0..self.gates.len()).any(|gate| self.is_due(gate))
+            (board.backing_off.is_empty() && board.asking.is_empty()).then_some(Outcome::Cancelled)
+        } else if board.unfinished.iter().any(|count| *count > 0)
+            || (0..self.gates.len()).any(|gate| self.is_due(gate) || self.is_awaited(gate))
+            || self.restartable().is_some()
         {
             None
         } else if board.broken.iter().any(|steps| !steps.is_empty()) {
             Some(Outcome::Failed)
-        } else if board.closed_gates.iter().any(|count| *count > 0) {
+        } else if board.refused.iter().any(|steps| !steps.is_empty())
+            || board.closed_gates.iter().any(|count| *count > 0)
+        {
             Some(Outcome::Rejected)
         } else {
             Some(Outcome::Succeeded)
@@ -216,10 +344,17 @@ impl Run {
     pub(super) fn count_gates(&mut self) {
         self.board.closed_gates = [0; 6];
         for (index, gate) in self.plan.gates.values().enumerate() {
-            let is_passed = self.gates[index].verdict() == Some(super::Verdict::Passed);
-            if self.selection.gates[index] && gate.is_blocking() && !is_passed {
+            let is_open = match &self.gates[index] {
+                GateState::Open => false,
+                state => state.unpassed().is_none_or(|ruling| effect(gate.on_fail, ruling) == Effect::GoesOn),
+            };
+            if self.selection.gates[index] && gate.is_blocking() && !is_open {
                 self.board.closed_gates[gate.phase as usize] += 1;
             }
+        }
+        for phase in Phase::ALL {
+            let reached = &mut self.reached_at[phase as usize];
+            *reached = if self.board.is_reached(phase) { reached.or(self.clock) } else { None };
         }
     }
 
@@ -263,6 +398,9 @@ impl Run {
         if self.graph.awaited[index].contains(&upstream) {
             return true;
         }
+        if matches!(self.steps[upstream].state, StepState::Done(StepEnd::Approved(_))) {
+            return true;
+        }
         let Some(outcome) = self.steps[upstream].outcome() else { return false };
         // Nearly always everything was made, and a step that joins a thousand others need not be searched for each.
         let planned = self.planned(upstream);
@@ -300,6 +438,9 @@ impl Run {
                 _ => true,
             };
             if is_wanted {
+                if self.steps[index].ready_since.is_none() {
+                    self.steps[index].ready_since = self.clock;
+                }
                 self.board.ready[phase].insert(index);
             } else {
                 self.board.unwanted.insert(index);

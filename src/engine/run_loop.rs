@@ -39,11 +39,13 @@ pub(super) struct Drive<'engine> {
     /// Requests that were seen: their answers may not be durable yet.
     seen: BTreeSet<RequestId>,
     /// Steps without a result that wait for room.
-    queued: BTreeMap<usize, Resolved>,
+    pub(super) queued: BTreeMap<usize, Resolved>,
     /// Since when this process has seen them wait.
     queued_since: BTreeMap<usize, Instant>,
     /// Those of them that asked and must wait, and what for.
-    waits: BTreeMap<usize, Short>,
+    pub(super) waits: BTreeMap<usize, Short>,
+    /// Since when there is no room for them, as far as this process knows.
+    pub(super) short_since: BTreeMap<usize, Instant>,
     /// Whether those that wait are to ask again.
     asks: bool,
     /// After which time they do, if nothing happens before.
@@ -90,6 +92,7 @@ impl<'engine> Drive<'engine> {
             queued: BTreeMap::new(),
             queued_since: BTreeMap::new(),
             waits: BTreeMap::new(),
+            short_since: BTreeMap::new(),
             asks: true,
             look_after: FIRST_LOOK,
             bell: engine.settings.bell.clone(),
@@ -117,7 +120,7 @@ impl<'engine> Drive<'engine> {
             }
             self.queued.retain(|step, _| options.considered.contains(step));
             self.queued_since.retain(|step, _| options.considered.contains(step));
-            if self.look_up(&options.considered).await? || self.start().await? {
+            if self.look_up(&options.considered).await? || self.start().await? || self.give_up_waiting()? {
                 continue;
             }
             self.journal.flush().await?;
@@ -279,7 +282,9 @@ impl<'engine> Drive<'engine> {
         for (index, order) in started {
             let planned = self.journal.run.planned(index);
             let needs_gpu = planned.resources.gpu_required == Some(true) && self.engine.settings.limits.gpus.is_empty();
-            let timeout = planned.timeout;
+            let left =
+                self.journal.run.deadline(index).map(|deadline| (deadline - Utc::now()).to_std().unwrap_or_default());
+            let timeout = planned.timeout.into_iter().chain(left).min();
             let refused = if needs_gpu {
                 Some(no_gpu())
             } else {
@@ -315,7 +320,7 @@ impl<'engine> Drive<'engine> {
                     attempt: attempt_id(run.id(), &planned.name, number),
                     step: planned.name.clone(),
                     key: resolved.key,
-                    take: Take::of(planned, limits),
+                    take: Take::with_memory(planned, run.memory_bytes(resolved.step), limits),
                 }
             })
             .collect();
@@ -359,7 +364,7 @@ impl<'engine> Drive<'engine> {
         let run = self.journal.run.id();
         let wake = wake_at.map(|time| Instant::now() + (time - Utc::now()).to_std().unwrap_or_default());
         let look = (!self.waits.is_empty()).then(|| Instant::now() + self.look_after);
-        let wake = wake.into_iter().chain(look).min();
+        let wake = wake.into_iter().chain(look).chain(self.question_over()).chain(self.wait_over()).min();
         let can_cancel = !self.journal.run.is_cancelling();
         let sleep = async {
             match wake {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{CacheKey, SkipReason, Verdict};
+use super::{CacheKey, Decision, Question, Refusal, Ruling, SkipReason, Verdict};
 use crate::id::AttemptId;
 use crate::step::StepOutcome;
 use crate::worker::Failure;
@@ -26,6 +26,8 @@ pub enum StepState {
         /// Not before.
         until: DateTime<Utc>,
     },
+    /// An approval that nobody has given or refused yet.
+    Asking(Question),
     /// Nothing more will happen, unless the run is resumed.
     Done(StepEnd),
 }
@@ -67,6 +69,10 @@ pub enum StepEnd {
     Skipped(SkipReason),
     /// It was interrupted.
     Cancelled,
+    /// It is an approval that was given.
+    Approved(Decision),
+    /// It is an approval that was not given.
+    Refused(Refusal),
 }
 
 /// A result and where it comes from.
@@ -86,9 +92,10 @@ impl StepState {
         match self {
             StepState::Waiting | StepState::BackingOff { .. } => "waiting",
             StepState::Running(_) | StepState::Faltered(_) => "running",
-            StepState::Done(StepEnd::Succeeded(_)) => "succeeded",
+            StepState::Asking(_) => "awaiting_approval",
+            StepState::Done(StepEnd::Succeeded(_) | StepEnd::Approved(_)) => "succeeded",
             StepState::Done(StepEnd::Reused(_)) => "reused",
-            StepState::Done(StepEnd::Failed(_)) => "failed",
+            StepState::Done(StepEnd::Failed(_) | StepEnd::Refused(_)) => "failed",
             StepState::Done(StepEnd::Skipped(_)) => "skipped",
             StepState::Done(StepEnd::Cancelled) => "cancelled",
         }
@@ -115,6 +122,10 @@ pub struct StepRecord {
     pub(crate) started: u32,
     /// Attempts that count against the policy, since the run was last resumed.
     pub(crate) failures: u32,
+    /// Attempts in a row that ran out of memory.
+    pub(crate) shortages: u32,
+    /// Since when nothing but room and a phase is missing, or from when on the time counts anew.
+    pub(crate) ready_since: Option<DateTime<Utc>>,
     /// Attempts in a row that ended through no fault of their own.
     pub(crate) losses: u32,
     pub(crate) seconds: f64,
@@ -129,6 +140,8 @@ impl StepRecord {
             state: StepState::Waiting,
             started: 0,
             failures: 0,
+            shortages: 0,
+            ready_since: None,
             losses: 0,
             seconds: 0.0,
             peak_memory_bytes: 0,
@@ -172,6 +185,16 @@ impl StepRecord {
         if self.outcome().is_some() { None } else { self.last_failure.as_ref() }
     }
 
+    /// What somebody said about an approval, or is asked to say.
+    pub fn approval(&self) -> Option<String> {
+        match &self.state {
+            StepState::Asking(question) => Some(Ruling::Awaited(question.clone()).told()),
+            StepState::Done(StepEnd::Approved(decision)) => Some(Ruling::Approved(decision.clone()).told()),
+            StepState::Done(StepEnd::Refused(refusal)) => Some(refusal.told()),
+            _ => None,
+        }
+    }
+
     /// Why it was skipped.
     pub fn skipped_because(&self) -> Option<&SkipReason> {
         match &self.state {
@@ -192,10 +215,28 @@ pub enum GateState {
         verdict: Verdict,
         /// The values that its expression read, by path.
         evidence: BTreeMap<String, Value>,
+        /// What somebody has said about it, or is asked to say, if it did not pass.
+        ruling: Option<Ruling>,
     },
 }
 
 impl GateState {
+    /// What somebody has said, or is asked to say.
+    pub fn ruling(&self) -> Option<&Ruling> {
+        match self {
+            GateState::Open => None,
+            GateState::Evaluated { ruling, .. } => ruling.as_ref(),
+        }
+    }
+
+    /// The ruling about a gate that did not pass; none if it passed or is open.
+    pub(crate) fn unpassed(&self) -> Option<Option<&Ruling>> {
+        match self {
+            GateState::Evaluated { verdict, ruling, .. } if *verdict != Verdict::Passed => Some(ruling.as_ref()),
+            GateState::Open | GateState::Evaluated { .. } => None,
+        }
+    }
+
     /// The verdict, if there is one.
     pub fn verdict(&self) -> Option<Verdict> {
         match self {

@@ -9,9 +9,10 @@ mod rows;
 mod seed;
 
 pub use edges::{Edge, Intake, edges};
+pub(crate) use project::LEFT_OUT;
 pub use project::project;
 pub use rows::{
-    AttemptEnd, AttemptStart, ColumnRow, GateResult, InputRow, MetricRow, OutputRow, Projection, Registered, RunChange,
-    StepChange,
+    AttemptEnd, AttemptStart, ColumnRow, DecisionChange, GateResult, InputRow, MetricRow, OutputRow, Projection,
+    Registered, RunChange, StepChange,
 };
 pub use seed::{ParamRow, params};

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::rows::{
-    AttemptEnd, AttemptStart, ColumnRow, GateResult, InputRow, MetricRow, OutputRow, Projection, Registered, StepChange,
+    AttemptEnd, AttemptStart, ColumnRow, DecisionChange, GateResult, InputRow, MetricRow, OutputRow, Projection,
+    Registered, StepChange,
 };
 use crate::artifact::ArtifactRef;
-use crate::engine::{Happening, InputBinding, RunEvent, SkipReason};
+use crate::engine::{Happening, InputBinding, RunEvent, SkipReason, Subject};
 use crate::id::{AttemptId, InputName, StepName};
 use crate::step::{Fault, StepOutcome};
 use crate::worker::Failure;
@@ -100,13 +101,63 @@ impl Projection {
                 let evidence = serde_json::to_string(evidence).expect("evidence is plain data");
                 self.gates.insert(gate.clone(), GateResult { verdict: verdict.as_str(), evidence, at });
             }
+            Happening::ApprovalRequested { subject, message, expires_at } => {
+                if let Subject::Step(step) = subject {
+                    self.change(step, "awaiting_approval").started_at.get_or_insert(at);
+                }
+                self.decisions.push(DecisionChange {
+                    message: message.clone(),
+                    expires_at: *expires_at,
+                    ..decision(subject, "awaited", at)
+                });
+            }
+            Happening::ApprovalGiven { subject, by, reason, until } => {
+                let because = format!("approved by {by}: {reason}");
+                self.decided(subject, "succeeded", because, at);
+                self.decisions.push(DecisionChange {
+                    expires_at: *until,
+                    by: Some(by.clone()),
+                    reason: Some(reason.clone()),
+                    ..decision(subject, "approved", at)
+                });
+            }
+            Happening::ApprovalRefused { subject, by, reason } => {
+                self.decided(subject, "failed", format!("refused by {by}: {reason}"), at);
+                self.decisions.push(DecisionChange {
+                    by: Some(by.clone()),
+                    reason: Some(reason.clone()),
+                    ..decision(subject, "refused", at)
+                });
+            }
+            Happening::ApprovalExpired { subject } => {
+                self.decided(subject, "failed", "nobody approved it in time".to_owned(), at);
+                self.decisions.push(decision(subject, "expired", at));
+            }
+            Happening::GateWaived { gate, by, reason, until } => self.decisions.push(DecisionChange {
+                expires_at: *until,
+                by: Some(by.clone()),
+                reason: Some(reason.clone()),
+                ..decision(&Subject::Gate(gate.clone()), "waived", at)
+            }),
+            Happening::StepTimedOut { step, failure } => {
+                let change = self.change(step, "failed");
+                change.because = Some(failure.message.clone());
+                change.finished_at = Some(at);
+            }
+            Happening::PhaseRestarted { phase, because, again } => {
+                for step in again {
+                    let why = format!("{phase} begins again, since {because} failed");
+                    self.change(step, "waiting").why = Some(why);
+                }
+            }
             Happening::CancelRequested { .. } => {}
             Happening::RunPaused { .. } | Happening::RunUnpaused { .. } => {}
             Happening::RunResumed { .. } => {
-                self.is_resumed = true;
+                self.resumed_at = Some(at);
                 self.run.state = Some("running");
                 self.run.finished = None;
-                for change in self.steps.values_mut().filter(|change| is_unfinished_end(change.state)) {
+                self.decisions.retain(|decision| decision.counts(at));
+                for change in self.steps.values_mut().filter(|change| waits_again(change)) {
                     change.state = "waiting";
                     change.because = None;
                     change.finished_at = None;
@@ -133,6 +184,15 @@ impl Projection {
         change.because = None;
         change.finished_at = None;
         change
+    }
+
+    /// An approval step ends with the word about it; a gate keeps its verdict.
+    fn decided(&mut self, subject: &Subject, state: &'static str, because: String, at: DateTime<Utc>) {
+        if let Subject::Step(step) = subject {
+            let change = self.change(step, state);
+            change.because = Some(because);
+            change.finished_at = Some(at);
+        }
     }
 
     fn bind(&mut self, step: &StepName, inputs: &[InputBinding]) {
@@ -189,6 +249,10 @@ impl Projection {
     }
 }
 
+fn decision(subject: &Subject, state: &'static str, at: DateTime<Utc>) -> DecisionChange {
+    DecisionChange { subject: subject.clone(), state, message: None, expires_at: None, by: None, reason: None, at }
+}
+
 fn end(attempt: AttemptId, step: &StepName, state: &'static str, at: DateTime<Utc>) -> AttemptEnd {
     AttemptEnd {
         attempt,
@@ -202,15 +266,19 @@ fn end(attempt: AttemptId, step: &StepName, state: &'static str, at: DateTime<Ut
     }
 }
 
-fn is_unfinished_end(state: &str) -> bool {
-    matches!(state, "failed" | "skipped" | "cancelled")
+/// What is left out or unwanted stays so when the run goes on.
+pub(crate) const LEFT_OUT: [&str; 2] = ["not selected", "its `when` is false"];
+
+fn waits_again(change: &StepChange) -> bool {
+    let is_left_out = change.because.as_deref().is_some_and(|because| LEFT_OUT.contains(&because));
+    matches!(change.state, "failed" | "skipped" | "cancelled" | "awaiting_approval") && !is_left_out
 }
 
 fn reason(because: &SkipReason) -> String {
     match because {
-        SkipReason::WhenFalse => "its `when` is false".to_owned(),
+        SkipReason::WhenFalse => LEFT_OUT[1].to_owned(),
         SkipReason::Upstream(step) => format!("step {step} did not end well"),
         SkipReason::Gate(gate) => format!("gate {gate} did not pass"),
-        SkipReason::NotSelected => "not selected".to_owned(),
+        SkipReason::NotSelected => LEFT_OUT[0].to_owned(),
     }
 }

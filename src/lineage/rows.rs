@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::artifact::{ArtifactRef, Digest};
-use crate::engine::{CacheKey, KeyParts, Outcome};
+use crate::engine::{CacheKey, KeyParts, Outcome, Subject};
 use crate::id::{AttemptId, GateName, OutputName, StepName};
 use crate::step::{Metric, Registration, StepOutcome};
 use crate::worker::Failure;
@@ -15,8 +15,8 @@ use crate::worker::Failure;
 pub struct Projection {
     /// Changes of the run itself.
     pub run: RunChange,
-    /// Whether unfinished steps wait again; applied before `steps`.
-    pub is_resumed: bool,
+    /// When unfinished steps were made to wait again; applied before `steps`.
+    pub resumed_at: Option<DateTime<Utc>>,
     /// Changes of steps.
     pub steps: BTreeMap<StepName, StepChange>,
     /// Steps that were cancelled with the attempts that they have, and when.
@@ -37,10 +37,38 @@ pub struct Projection {
     pub columns: Vec<ColumnRow>,
     /// Results of gates.
     pub gates: BTreeMap<GateName, GateResult>,
+    /// Decisions that were asked for or taken, in order.
+    pub decisions: Vec<DecisionChange>,
     /// Model versions to register.
     pub registrations: Vec<Registered>,
     /// Keys of reused steps.
     pub reused_keys: BTreeMap<StepName, (CacheKey, KeyParts)>,
+}
+
+/// What was asked or decided about a gate or step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionChange {
+    /// What it is about.
+    pub subject: Subject,
+    /// `awaited`, `approved`, `refused`, `expired` or `waived`.
+    pub state: &'static str,
+    /// What whoever decides reads; only with `awaited`.
+    pub message: Option<String>,
+    /// When the question counts as refused, or until when the decision counts.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Who decided; none if nobody has.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl DecisionChange {
+    /// Whether it still opens its gate or ends its step after the run was resumed at `now`.
+    pub fn counts(&self, now: DateTime<Utc>) -> bool {
+        matches!(self.state, "approved" | "waived") && self.expires_at.is_none_or(|until| now < until)
+    }
 }
 
 /// Changes of a run.

@@ -7,6 +7,7 @@ mod append;
 mod audit;
 mod cache;
 mod connection;
+mod decisions;
 mod edges;
 mod error;
 mod idempotency;

@@ -1,8 +1,8 @@
 //! Writing a projection: the rows that `lineage` makes of events.
 
 use super::connection::{Many, Session, Value};
-use super::edges;
 use super::time::text;
+use super::{decisions, edges};
 use crate::id::RunId;
 use crate::lineage::Projection;
 
@@ -23,14 +23,18 @@ pub(super) async fn write(session: &mut Session<'_>, run: RunId, projection: &Pr
     write_artifacts(session, run, projection).await?;
     edges::write(session, run, projection).await?;
     write_measures(session, projection).await?;
-    write_gates(session, run, projection).await
+    write_gates(session, run, projection).await?;
+    decisions::write(session, run, projection).await
 }
 
 async fn write_steps(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
-    if projection.is_resumed {
+    if let Some(at) = projection.resumed_at {
         let sql = "update steps set state = 'waiting', because = null, finished_at = null
-            where run_id = $1 and state in ('failed', 'skipped', 'cancelled')";
-        session.execute(sql, vec![run.to_string().into()]).await?;
+            where run_id = $1 and state in ('failed', 'skipped', 'cancelled', 'awaiting_approval')
+                and coalesce(because, '') not in ($2, $3)";
+        let [unselected, unwanted] = crate::lineage::LEFT_OUT;
+        session.execute(sql, vec![run.to_string().into(), unselected.into(), unwanted.into()]).await?;
+        decisions::forget(session, run, at).await?;
     }
     let rows = projection.steps.iter().map(|(step, change)| {
         vec![

@@ -98,6 +98,26 @@ impl Display {
             }
             Happening::StepReopened { step, why } => self.print(&format!("{:>8}  {step}  {why}", "again")),
             Happening::CancelRequested { .. } => self.print("  cancel  ending what runs"),
+            Happening::ApprovalRequested { subject, message, .. } => {
+                let message = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+                self.print(&format!("{:>8}  {subject} waits for approval{message}", "asks"));
+            }
+            Happening::ApprovalGiven { subject, by, reason, .. } => {
+                self.print(&format!("{:>8}  {subject} by {by}: {reason}", "approved"));
+            }
+            Happening::ApprovalRefused { subject, by, reason } => {
+                self.print(&format!("{:>8}  {subject} by {by}: {reason}", "refused"));
+            }
+            Happening::ApprovalExpired { subject } => {
+                self.print(&format!("{:>8}  nobody approved {subject} in time", "refused"));
+            }
+            Happening::GateWaived { gate, by, reason, .. } => {
+                self.print(&format!("{:>8}  gate {gate} by {by}: {reason}", "waived"));
+            }
+            Happening::StepTimedOut { step, failure } => self.end(step, "failed", &failure.message),
+            Happening::PhaseRestarted { phase, because, .. } => {
+                self.print(&format!("{:>8}  {phase} begins again, since {because} failed", "again"));
+            }
             Happening::RunPaused { by, .. } => self.print(&format!("{:>8}  by {by}; what runs goes on", "paused")),
             Happening::RunUnpaused { by } => self.print(&format!("{:>8}  by {by}", "goes on")),
             Happening::RunClaimed { .. }

@@ -13,8 +13,13 @@ pub(super) fn document(run: &Run) -> Value {
         .gates()
         .filter_map(|(gate, state)| match state {
             GateState::Open => None,
-            GateState::Evaluated { verdict, evidence } => {
-                Some((gate.name.to_string(), json!({"verdict": verdict.as_str(), "evidence": evidence})))
+            GateState::Evaluated { verdict, evidence, ruling } => {
+                let mut fields = json!({"verdict": verdict.as_str(), "evidence": evidence});
+                if let Some(ruling) = ruling {
+                    fields["ruling"] = ruling.as_str().into();
+                    fields["told"] = ruling.told().into();
+                }
+                Some((gate.name.to_string(), fields))
             }
         })
         .collect();

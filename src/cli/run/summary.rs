@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::cli::output;
-use crate::engine::{GateState, Outcome, Run, SkipReason, StepRecord, Verdict};
+use crate::engine::{GateState, Outcome, Ruling, Run, SkipReason, StepRecord, Verdict};
 use crate::id::EndpointName;
 use crate::phase::Phase;
 use crate::plan::PlannedStep;
@@ -72,6 +72,9 @@ fn result(planned: &PlannedStep, record: &StepRecord) -> String {
             SkipReason::NotSelected => "not selected".to_owned(),
         };
     }
+    if let Some(said) = record.approval() {
+        return said;
+    }
     if let Some(failure) = record.failure() {
         return failure.code.clone();
     }
@@ -120,9 +123,10 @@ fn gates(run: &Run, text: &mut String) {
         .gates()
         .filter_map(|(gate, state)| match state {
             GateState::Open => None,
-            GateState::Evaluated { verdict, evidence } => {
+            GateState::Evaluated { verdict, evidence, ruling } => {
                 let effect = match verdict {
                     Verdict::Passed => String::new(),
+                    _ if ruling.is_some() => format!(" ({})", ruling.as_ref().map(Ruling::told).unwrap_or_default()),
                     Verdict::Failed | Verdict::NotEvaluable if gate.is_blocking() => " (stops)".to_owned(),
                     Verdict::Failed | Verdict::NotEvaluable => " (goes on)".to_owned(),
                 };
@@ -213,6 +217,13 @@ fn next(run: &Run, reports: &[(String, PathBuf)], state_hint: &str, text: &mut S
     }
     if let Some(parked) = run.standstill().filter(|_| run.outcome().is_none()) {
         push(text, format!("{:<12} {}", "waits", parked.because));
+        for (subject, question) in run.questions() {
+            if let Some(message) = &question.message {
+                push(text, format!("{:<12} {message}", subject.name()));
+            }
+            let decide = format!("phaseline{state_hint} approve {} {} --reason '…'", run.id(), subject.name());
+            push(text, format!("{:<12} {decide}   # or reject", "decide"));
+        }
     }
     match run.outcome() {
         Some(Outcome::Succeeded) if endpoints.is_empty() => {

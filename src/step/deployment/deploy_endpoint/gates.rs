@@ -11,6 +11,8 @@ struct Gate<'record> {
     name: &'record str,
     verdict: &'record str,
     on_fail: &'record str,
+    /// What somebody has decided about it.
+    ruling: Option<&'record str>,
 }
 
 impl Gate<'_> {
@@ -20,6 +22,11 @@ impl Gate<'_> {
 
     fn has_passed(&self) -> bool {
         self.verdict == "passed"
+    }
+
+    /// Whether it lets a model out: it passed, or somebody has taken that on.
+    fn is_open(&self) -> bool {
+        self.has_passed() || matches!(self.ruling, Some("approved" | "waived"))
     }
 }
 
@@ -31,19 +38,22 @@ pub(super) fn check(record: &Value, ungated: bool) -> Result<Vec<String>, StepEr
     let gates = gates(record);
     let open: Vec<String> = gates
         .iter()
-        .filter(|gate| gate.is_blocking() && !gate.has_passed())
+        .filter(|gate| gate.is_blocking() && !gate.is_open())
         .map(|gate| format!("`{}` ({})", gate.name, gate.verdict))
         .collect();
     if !open.is_empty() {
         let message = format!("the model is not deployed: these gates have not passed: {}", open.join(", "));
         return Err(StepError::input("gate_not_passed", message)
-            .help("look at the evidence of each gate with `phaseline show`; only a passed gate lets a model out"));
+            .help("look at the evidence of each gate with `phaseline show`; only a gate that passed, was approved or waived lets a model out"));
     }
     if gates.is_empty() && !ungated {
         return Err(StepError::input("no_gates", "the model is not deployed: no gate has judged it")
             .help("add a gate to `evaluation`, such as `criteria: {check: criteria.ml.met}`, or say `ungated: true`"));
     }
-    let warn = |gate: &Gate| format!("gate `{}` is {} and does not block", gate.name, gate.verdict);
+    let warn = |gate: &Gate| match gate.ruling.filter(|_| gate.is_blocking()) {
+        Some(ruling) => format!("gate `{}` is {} and was {ruling}", gate.name, gate.verdict),
+        None => format!("gate `{}` is {} and does not block", gate.name, gate.verdict),
+    };
     Ok(gates.iter().filter(|gate| !gate.has_passed()).map(warn).collect())
 }
 
@@ -57,6 +67,7 @@ fn gates(record: &Value) -> Vec<Gate<'_>> {
             // What is not said counts for the worse.
             verdict: text(gate, "verdict").unwrap_or("not_evaluable"),
             on_fail: text(gate, "on_fail").unwrap_or("stop"),
+            ruling: text(gate, "ruling"),
         })
         .collect()
 }
@@ -93,6 +104,15 @@ mod tests {
         check(&json!({"a": {"verdict": "not_evaluable", "on_fail": "approval"}}), true, "gate_not_passed");
         check(&json!({"a": {"verdict": "failed"}}), false, "gate_not_passed");
         check(&json!({"a": {"on_fail": "stop"}}), false, "gate_not_passed");
+    }
+
+    #[test]
+    fn an_approval_or_a_waiver_opens_a_gate_and_a_refusal_does_not() {
+        let gate = |ruling: &str| json!({"a": {"verdict": "failed", "on_fail": "approval", "ruling": ruling}});
+        check(&gate("approved"), false, "gate `a` is failed and was approved");
+        check(&gate("waived"), false, "gate `a` is failed and was waived");
+        check(&gate("refused"), false, "gate_not_passed");
+        check(&gate("awaited"), false, "gate_not_passed");
     }
 
     #[test]

@@ -107,9 +107,12 @@ fn gates(record: &Value) -> Vec<Vec<String>> {
             Some(verdict) => text(verdict),
             None => text(gate),
         };
+        let ruling = gate.get("ruling_told").and_then(Value::as_str);
+        let verdict = verdict.replace('_', " ");
+        let verdict = ruling.map_or(verdict.clone(), |ruling| format!("{verdict}, {ruling}"));
         let evidence = gate.get("evidence").and_then(Value::as_object).into_iter().flatten();
         let evidence: Vec<String> = evidence.map(|(what, value)| format!("{what} = {}", text(value))).collect();
-        vec![name.clone(), verdict.replace('_', " "), evidence.join(", ")]
+        vec![name.clone(), verdict, evidence.join(", ")]
     };
     gates.map(described).collect()
 }

@@ -42,6 +42,8 @@ mod state;
 mod wait_limits;
 
 #[cfg(test)]
+mod approval_scenarios;
+#[cfg(test)]
 mod control_scenarios;
 #[cfg(test)]
 mod scenarios;

@@ -191,7 +191,11 @@ impl Run {
 
     /// Since when a step that is ready could have run if there had been room, as far as time is counted.
     pub(super) fn counts_since(&self, index: usize) -> Option<DateTime<Utc>> {
-        let reached = self.reached_at[self.planned(index).phase as usize];
+        let phase = self.planned(index).phase;
+        if !self.board.is_reached(phase) {
+            return None;
+        }
+        let reached = self.reached_at[phase as usize];
         self.steps[index].ready_since.max(reached).max(self.counts_from)
     }
 

@@ -28,6 +28,7 @@ impl Store {
             return Err(EngineError::LeaseLost { run: lease.run, reason }.into());
         }
         slots::forget_unstarted(&mut session, lease.run).await?;
+        super::slots::forget_unstarted(&mut session, lease.run).await?;
         fault::point("park.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("park.after_commit").map_err(sqlx::Error::Io)?;

@@ -141,7 +141,9 @@ fn verified(request: &WebhookRequest, secret: &[u8], now: DateTime<Utc>) -> Opti
 /// The bytes that hexadecimal digits write.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = digits.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
-    (digits.len() % 2 == 0)
+    digits
+        .len()
+        .is_multiple_of(2)
         .then(|| digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("two digits")).collect())
 }
 
@@ -161,9 +163,9 @@ mod tests {
     fn signed(body: &str, timestamp: &str, secret: &str) -> WebhookRequest {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let tag = hmac::sign(&key, format!("{timestamp}.{body}").as_bytes());
-        let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let digits: Vec<String> = tag.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         WebhookRequest {
-            signature: Some(format!("sha256={digits}")),
+            signature: Some(format!("sha256={}", digits.concat())),
             timestamp: Some(timestamp.to_owned()),
             body: body.as_bytes().to_vec(),
             ..WebhookRequest::default()

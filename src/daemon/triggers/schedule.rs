@@ -90,9 +90,8 @@ impl Times {
         };
         let (mut fires, late) = self.latest(start, now, missed);
         let before = match missed {
-            Missed::Skip => Vec::new(),
             Missed::Latest if fires.is_empty() => late.last().copied().into_iter().collect(),
-            Missed::Latest => Vec::new(),
+            Missed::Latest | Missed::Skip => Vec::new(),
             Missed::All(most) => late[late.len().saturating_sub(most as usize)..].to_vec(),
         };
         let left_out = late.len() - before.len();

@@ -45,7 +45,7 @@ impl CronDateTime for Zoned {
     }
 
     fn checked_add_seconds(&self, seconds: i64) -> Option<Zoned> {
-        self.0.clone().checked_add_signed(TimeDelta::try_seconds(seconds)?).map(Zoned)
+        self.0.checked_add_signed(TimeDelta::try_seconds(seconds)?).map(Zoned)
     }
 
     fn cmp_instant(&self, other: &Zoned) -> Ordering {

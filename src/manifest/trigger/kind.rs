@@ -135,8 +135,7 @@ impl TriggerKind {
             decoder.note(mistake);
             return None;
         };
-        let zone = fields.get("timezone").map(|node| read_zone(decoder, node));
-        let kind = TriggerKind::of_key(decoder, fields, key, zone)?;
+        let kind = TriggerKind::of_key(decoder, fields, key)?;
         if !matches!(kind, TriggerKind::Cron { .. }) {
             kind.refuse(decoder, fields, "timezone", "`cron`");
         }
@@ -147,13 +146,14 @@ impl TriggerKind {
         Some(kind)
     }
 
-    /// Reads what stands under `key`, one of [`KINDS`]. `zone` is none inside if it was given and is wrong.
-    fn of_key(decoder: &mut Decoder, fields: Fields<'_>, key: &str, zone: Option<Option<Tz>>) -> Option<TriggerKind> {
+    /// Reads what stands under `key`, one of [`KINDS`].
+    fn of_key(decoder: &mut Decoder, fields: Fields<'_>, key: &str) -> Option<TriggerKind> {
         let node = fields.get(key)?;
         match key {
             "cron" => {
-                let line = read_line(decoder, node)?;
-                Some(TriggerKind::Cron { line, zone: zone.unwrap_or(Some(Tz::UTC))? })
+                let line = read_line(decoder, node);
+                let zone = fields.get("timezone").map_or(Some(Tz::UTC), |node| read_zone(decoder, node));
+                Some(TriggerKind::Cron { line: line?, zone: zone? })
             }
             "every" => {
                 let every = decoder.duration(node, "`every`")?;

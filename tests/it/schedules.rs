@@ -43,8 +43,8 @@ const LINES: [&str; 20] = [
 /// One field of a cron line, read anew: the values of a list of `*`, numbers, names, ranges and steps.
 fn values(field: &str, low: u32, high: u32, names: &[&str]) -> BTreeSet<u32> {
     let number = |text: &str| {
-        let named = names.iter().position(|name| *name == text).map(|place| u32::try_from(place).unwrap());
-        named.unwrap_or_else(|| text.parse().unwrap())
+        let place = names.iter().position(|name| *name == text).map(|found| u32::try_from(found).unwrap());
+        place.unwrap_or_else(|| text.parse().unwrap())
     };
     let mut found = BTreeSet::new();
     for part in field.split(',') {
@@ -213,10 +213,13 @@ impl Daemon {
     }
 }
 
+/// What somebody does to the clock.
+type Jump = fn(DateTime<Utc>) -> DateTime<Utc>;
+
 #[test]
 fn a_clock_that_jumps_fires_nothing_twice_and_no_more_missed_times_than_is_said() {
     let noon: DateTime<Utc> = "2026-03-28T12:00:00Z".parse().unwrap();
-    let jumps: [(&str, fn(DateTime<Utc>) -> DateTime<Utc>, bool); 6] = [
+    let jumps: [(&str, Jump, bool); 6] = [
         ("-1h", |now| now - TimeDelta::hours(1), false),
         ("+1h", |now| now + TimeDelta::hours(1), true),
         ("+1d", |now| now + TimeDelta::days(1), true),

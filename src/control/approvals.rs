@@ -86,10 +86,13 @@ pub async fn decide(
         let message = format!("`{subject}` is a step: only a gate can be waived");
         return Err(ControlError::invalid("not_a_gate", message).help("approve or reject it"));
     }
-    unfinished(store, run, "be decided about").await?;
+    // A waiver may reopen a run that was rejected because of the gate.
+    if decision.kind != DecisionKind::Waive {
+        unfinished(store, run, "be decided about").await?;
+    }
     let approvals = store.decisions_of(run).await?;
     match approvals.iter().find(|approval| approval.subject == subject) {
-        Some(approval) if approval.decided_at.is_some() => {
+        Some(approval) if approval.decided_at.is_some() && !may_still_be_waived(&decision, &approval.state) => {
             let by = approval.decided_by.as_deref().unwrap_or("somebody");
             let message = format!("`{subject}` of {run} has been decided about: {} by {by}", approval.state);
             return Err(ControlError::conflict("already_decided", message));
@@ -118,4 +121,9 @@ pub async fn decide(
         ..Request::new(run, kind, by.who.as_str())
     };
     Ok(store.ask(request).await?)
+}
+
+/// Whether a gate about which the last word was no, or none, is to be waived.
+fn may_still_be_waived(decision: &Decision, state: &str) -> bool {
+    decision.kind == DecisionKind::Waive && matches!(state, "refused" | "expired" | "withdrawn")
 }

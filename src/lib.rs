@@ -28,6 +28,7 @@ pub mod worker;
 
 pub mod api;
 pub mod control;
+pub mod daemon;
 pub mod ml;
 pub mod serve;
 pub mod store;

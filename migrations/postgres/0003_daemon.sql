@@ -109,7 +109,8 @@ create table daemons (
     draining boolean not null default false
 );
 
--- The last good version of each manifest that a daemon has loaded. `broken` is what is wrong with a newer text.
+-- The last good version of each manifest that a daemon has loaded. `broken` is what is wrong with a newer text;
+-- `retired_at` is set once the file is gone.
 create table pipelines (
     pipeline text not null primary key,
     manifest_path text not null,
@@ -119,11 +120,22 @@ create table pipelines (
     owner text,
     loaded_at text not null,
     loaded_by text not null,
+    retired_at text,
     broken text,
     broken_at text,
     paused_at text,
     paused_by text,
     paused_because text
+);
+
+-- Files that no version of a pipeline comes from. `kind` is broken or duplicate.
+create table manifest_problems (
+    manifest_path text not null primary key,
+    pipeline text,
+    kind text not null,
+    report text not null,
+    noted_at text not null,
+    noted_by text not null
 );
 
 -- `since_ms`: times before this are none of the trigger's; a changed definition sets it anew. `state`: JSON of its own.

@@ -7,6 +7,7 @@ mod artifacts;
 mod audit;
 mod check;
 mod completions;
+mod daemon;
 mod database;
 mod diff;
 mod exit;
@@ -16,7 +17,6 @@ mod load;
 mod logs;
 mod models;
 mod output;
-mod owner;
 mod parts;
 mod plan;
 mod resume;
@@ -80,6 +80,8 @@ enum Command {
     Sql(sql::Args),
     /// Print the JSON Schema of manifests, or the kinds of steps.
     Schema(schema::Args),
+    /// Drive the runs that anybody submits, keep a folder of pipelines loaded, and answer requests.
+    Daemon(daemon::Args),
     /// Answer requests with the deployed models.
     Serve(serve::Args),
     /// Make, list and revoke tokens of the HTTP API.
@@ -100,7 +102,9 @@ pub fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let result = settings::Settings::resolve(cli.settings).and_then(|settings| {
-        crate::telemetry::start(settings.verbosity);
+        // A daemon is left alone for long: what it does must be found in its log.
+        let least = u8::from(matches!(cli.command, Command::Daemon(_)));
+        crate::telemetry::start(settings.verbosity.max(least));
         match cli.command {
             Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
+            Command::Daemon(args) => daemon::run(&settings, args),
             Command::Serve(args) => serve::run(&settings, &args),
             Command::Token(args) => token::run(&settings, &args),
             Command::Audit(args) => audit::run(&settings, &args),

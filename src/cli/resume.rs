@@ -22,7 +22,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     parts::runtime()?.block_on(async {
         let store = parts::store(settings).await?;
         // Nobody has to wait for the lease of a process of this machine that is gone.
-        store.end_lease_of(id, super::owner::is_gone).await?;
+        store.end_lease_of(id, crate::executor::owner::is_gone).await?;
         let plan = store.run(id).await?.plan;
         let artifacts = parts::artifacts(settings)?;
         let environment = crate::control::environment(&plan.base_folder);

@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::UsageError;
+use super::daemon::DaemonFile;
 
 /// The file that is read for settings, in the working folder.
 const FILE: &str = "phaseline.toml";
@@ -38,6 +39,8 @@ struct SettingsFile {
     database_url: Option<String>,
     artifacts: Option<String>,
     cores: Option<u32>,
+    #[serde(default)]
+    daemon: DaemonFile,
 }
 
 /// The settings of this invocation.
@@ -51,6 +54,8 @@ pub struct Settings {
     pub artifacts: String,
     /// CPU cores that steps may use together.
     pub cores: u32,
+    /// The table `[daemon]` of the file.
+    pub(super) daemon: DaemonFile,
     /// 0 for warnings, 1 for progress of the program itself, 2 for everything.
     pub verbosity: u8,
 }
@@ -73,7 +78,7 @@ impl Settings {
             let message = "the database URL must start with `postgres://` or `sqlite:`";
             return Err(UsageError::new(message).help("leave it out for SQLite in the state folder").into());
         }
-        Ok(Settings { state, database_url, artifacts, cores, verbosity: args.verbose })
+        Ok(Settings { state, database_url, artifacts, cores, daemon: file.daemon, verbosity: args.verbose })
     }
 
     /// ` --state DIR` for commands that are shown to be repeated, or nothing where the default counts.
@@ -93,7 +98,7 @@ fn read_file(path: &Path) -> anyhow::Result<SettingsFile> {
         Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
         Ok(text) => toml::from_str(&text).map_err(|error| {
             UsageError::new(format!("`{}` is not right: {}", path.display(), error.to_string().trim_end()))
-                .help("it may hold `state`, `database_url`, `artifacts` and `cores`")
+                .help("it may hold `state`, `database_url`, `artifacts`, `cores` and a table `[daemon]`")
                 .into()
         }),
     }

@@ -5,11 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// The name of this machine.
-pub fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
-}
+pub use crate::executor::owner::host;
 
 /// What somebody needs to know to reproduce a run of a manifest in `folder`.
 pub fn environment(folder: &Path) -> Value {

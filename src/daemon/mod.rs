@@ -1,3 +1,26 @@
-//! What runs by itself: triggers.
+//! The service: drives the runs that anybody has recorded, keeps the pipelines of a folder loaded, and answers requests.
+//!
+//! Main type: [`Daemon`]. [`supervisor`] takes runs and drives each in a task of its own; [`pipelines`] follows a folder
+//! of manifests; [`watch`] looks after the database, the disk and the loops themselves. Everything that must survive is
+//! in the store: a daemon may end at any moment, and the next one goes on.
+
+mod backoff;
+mod disk;
+mod error;
+mod folder;
+mod health;
+mod hints;
+mod lock;
+mod pipelines;
+mod service;
+mod signals;
+mod supervisor;
+mod systemd;
+mod watch;
 
 pub mod triggers;
+
+pub use error::DaemonError;
+pub use health::{Health, Trouble};
+pub use pipelines::{Catalog, Loaded};
+pub use service::{Daemon, DaemonSettings};

@@ -144,6 +144,11 @@ impl Engine {
         }
     }
 
+    /// Who drives: the holder of the leases that this engine takes.
+    pub fn owner(&self) -> &str {
+        &self.settings.owner
+    }
+
     /// Every event from now on, once it is durable. A listener that is too slow misses events; the run does not wait.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<RunEvent>> {
         self.committed.subscribe()

@@ -65,7 +65,7 @@ impl Journal {
             if !matches!(error, EngineError::Database { .. }) || started.elapsed() + wait > self.patience {
                 return Err(error);
             }
-            let error: &dyn std::error::Error = error.source().unwrap_or(&error);
+            let error = error.source().unwrap_or(&error).to_string();
             if wait == FIRST_WAIT {
                 tracing::warn!(run.id = %self.run.id(), %error, "the database does not take events; trying again for a while");
             } else {

@@ -423,9 +423,9 @@ async fn told(detach: &mut watch::Receiver<bool>) {
 }
 
 async fn asked(cancel: &mut watch::Receiver<Option<String>>) -> String {
-    match cancel.wait_for(Option::is_some).await {
-        Ok(by) => by.clone().unwrap_or_default(),
+    if cancel.wait_for(Option::is_some).await.is_err() {
         // Nobody is left who could ask.
-        Err(_) => std::future::pending().await,
+        std::future::pending::<()>().await;
     }
+    cancel.borrow().clone().unwrap_or_default()
 }

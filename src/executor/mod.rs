@@ -6,6 +6,7 @@
 mod ending;
 mod leftovers;
 mod local;
+pub mod owner;
 
 use std::time::Duration;
 

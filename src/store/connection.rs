@@ -177,6 +177,15 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What to add to a query so that its rows of table `r` are locked, without those that somebody else has locked;
+    /// a writer of SQLite has them all to itself.
+    pub(super) fn skip_locked(&self) -> &'static str {
+        match self {
+            Session::Sqlite { .. } => "",
+            Session::Postgres(_) => "for update of r skip locked",
+        }
+    }
+
     /// The time by the clock that all users of the database share, in milliseconds since 1970.
     pub(super) async fn now_ms(&mut self) -> Result<i64, sqlx::Error> {
         match self {

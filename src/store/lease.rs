@@ -7,7 +7,7 @@ use serde_json::{Value as Json, to_string};
 use super::connection::{Access, Session, Value};
 use super::rows::insert;
 use super::time::{milliseconds, text};
-use super::{Store, StoreError, append::AppendError, slots};
+use super::{Hint, Store, StoreError, append::AppendError, slots};
 use crate::engine::{EngineError, Lease, NewRun};
 use crate::id::RunId;
 use crate::lineage;
@@ -43,6 +43,7 @@ impl Store {
             return Ok(());
         }
         record(&mut session, new, None).await?;
+        session.hint(Hint::Run).await?;
         session.commit().await?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::append::AppendError;
 use super::connection::{Access, Row, Session, Value};
 use super::run_log::retried;
 use super::time::text;
-use super::{Store, StoreError};
+use super::{Hint, Store, StoreError};
 use crate::engine::{EngineError, Handled, Request, RequestKind};
 use crate::fault;
 use crate::id::{RequestId, RunId};
@@ -75,6 +75,7 @@ impl Store {
         if session.execute(sql, values).await? == 0 && !is_repeated {
             return Err(EngineError::NoRun(request.run).into());
         }
+        session.hint(Hint::Request).await?;
         fault::point("ask.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         Ok(())

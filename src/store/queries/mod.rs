@@ -44,7 +44,7 @@ fn not_found(message: String, help: impl Into<Option<String>>) -> StoreError {
 }
 
 /// A stored text that should read as `T`.
-fn parsed<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, StoreError>
+pub(super) fn parsed<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, StoreError>
 where
     T::Err: std::fmt::Display,
 {

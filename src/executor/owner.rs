@@ -1,4 +1,4 @@
-//! Who drives a run: this process, named so that others on this machine can tell whether it still lives.
+//! The name of this process as the holder of leases, by which others on this machine can tell whether it still lives.
 
 use crate::worker::Claim;
 
@@ -6,21 +6,27 @@ use crate::worker::Claim;
 const IDENTITY: &str = " process ";
 
 /// The name of this process as the holder of leases.
-pub(super) fn this_process() -> String {
+pub fn this_process() -> String {
     let Claim { pid, start_ticks, boot } = Claim::of_this_process();
-    format!("{}{IDENTITY}{pid} {start_ticks} {boot} {}", crate::control::host(), process_namespace())
+    format!("{}{IDENTITY}{pid} {start_ticks} {boot} {}", host(), process_namespace())
 }
 
 /// Whether `owner` names a process of this machine that does not run any more. What cannot be known is not gone.
-pub(super) fn is_gone(owner: &str) -> bool {
-    let Some((host, identity)) = owner.split_once(IDENTITY) else { return false };
+pub fn is_gone(owner: &str) -> bool {
+    let Some((machine, identity)) = owner.split_once(IDENTITY) else { return false };
     let parts: Vec<&str> = identity.split(' ').collect();
     let [pid, start_ticks, boot, namespace] = parts.as_slice() else { return false };
     let (Ok(pid), Ok(start_ticks)) = (pid.parse(), start_ticks.parse()) else { return false };
     // A container sees other process ids than its host: only within one namespace they mean the same.
-    host == crate::control::host()
+    machine == host()
         && *namespace == process_namespace()
         && !Claim { pid, start_ticks, boot: (*boot).to_owned() }.is_alive()
+}
+
+/// The name of this machine.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 fn process_namespace() -> String {

@@ -1,0 +1,113 @@
+//! The daemon put together: engine, loops, and one listener for everything that is asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::settings::{self, Resolved};
+use crate::api::{self, AllowedHosts, ApiState, Limits, Tls};
+use crate::cli::{Exit, Settings, UsageError, output, parts};
+use crate::control;
+use crate::daemon::{Daemon, DaemonError, DaemonSettings};
+use crate::engine::Bell;
+use crate::executor::owner;
+
+/// How the daemon works.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    settings: settings::Args,
+}
+
+/// Runs until a signal asks for the end.
+pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
+    let resolved = args.settings.resolve(settings.daemon.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.cores.clamp(2, 8) as usize)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let ended = runtime.block_on(serve(settings, resolved));
+    // Workers go on, and nobody waits for those who watch them here.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
+    let listener = TcpListener::bind(resolved.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", resolved.listen))?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+    let tls = resolved.tls.as_ref().map(|(cert, key)| Tls::load(cert, key)).transpose()?;
+    let store = parts::store(settings).await?;
+    let artifacts = parts::artifacts(settings)?;
+    let bell = Bell::new();
+    let (engine, mut messages) =
+        parts::daemon_engine(settings, &store, artifacts.clone(), control::environment(&settings.state), resolved.lease_for)?;
+    // Progress is for those who watch a run in the foreground.
+    tokio::spawn(async move { while messages.recv().await.is_some() {} });
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let daemon_settings = DaemonSettings {
+        owner: owner::this_process(),
+        host: owner::host(),
+        state_folder: settings.state.clone(),
+        artifacts: Some(PathBuf::from(&settings.artifacts)).filter(|path| path.is_absolute()),
+        pipelines: resolved.pipelines.clone(),
+        address: format!("{scheme}://{address}"),
+        lease_for: resolved.lease_for,
+        most_runs: resolved.most_runs,
+        disk_floor_bytes: resolved.disk_floor_bytes,
+        linger: resolved.linger,
+    };
+    let daemon = Daemon::start(daemon_settings, &store, Arc::new(engine), bell).await.map_err(explained)?;
+    api::ensure_local_token(&store, &settings.state, &owner::host()).await?;
+    let limits = Limits::default();
+    let hosts = AllowedHosts::new(address, resolved.hosts);
+    let state = ApiState::new(
+        store.clone(),
+        Arc::new(artifacts),
+        settings.state.clone(),
+        limits.clone(),
+        hosts,
+        daemon.draining(),
+    );
+    let router = api::router(state, None);
+    announce(&format!("{scheme}://{address}"), &daemon, &resolved.pipelines)?;
+    let stop = until(daemon.ended());
+    let answering = tokio::spawn(async move { api::serve(listener, router, &limits, tls, stop).await });
+    daemon.run().await;
+    let answered = answering.await.context("the server panicked")?;
+    store.close().await;
+    answered?;
+    Ok(Exit::Succeeded)
+}
+
+fn announce(address: &str, daemon: &Daemon, folder: &Option<PathBuf>) -> anyhow::Result<()> {
+    output::line(format!("listening on {address}"))?;
+    match (daemon.catalog(), folder) {
+        (Some(catalog), Some(folder)) => {
+            let count = catalog.borrow().pipelines.len();
+            let pipelines = if count == 1 { "pipeline" } else { "pipelines" };
+            output::line(format!("{count} {pipelines} from `{}`", folder.display()))?;
+        }
+        _ => output::line("no folder of pipelines; `--pipelines DIR` names one")?,
+    }
+    Ok(())
+}
+
+async fn until(mut ended: watch::Receiver<bool>) {
+    // An error means that the daemon is gone, and with it the server.
+    drop(ended.wait_for(|ended| *ended).await);
+}
+
+fn explained(error: DaemonError) -> anyhow::Error {
+    match &error {
+        DaemonError::StateInUse { .. } => UsageError::new(error.to_string())
+            .help("end that one first, name another folder by --state, or let both use Postgres by --database-url")
+            .into(),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,7 @@
+//! `phaseline daemon`.
+
+mod command;
+mod settings;
+
+pub(super) use command::{Args, run};
+pub(super) use settings::DaemonFile;

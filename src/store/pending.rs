@@ -1,0 +1,190 @@
+//! Runs that wait for somebody to drive them.
+
+use std::time::Duration;
+
+use super::connection::{Access, Session, Value};
+use super::time::milliseconds;
+use super::{Store, StoreError};
+use crate::fault;
+use crate::id::RunId;
+
+/// What the reason begins with for which a run that cannot be read is left alone.
+pub const QUARANTINED: &str = "quarantined: ";
+
+/// Runs of which a daemon is to take some.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims<'daemon> {
+    /// Who takes them.
+    pub owner: &'daemon str,
+    /// Its machine.
+    pub host: &'daemon str,
+    /// For how long the lease is.
+    pub lease_for: Duration,
+    /// How many at most.
+    pub limit: usize,
+    /// Runs that it leaves for now, whatever their state.
+    pub except: &'daemon [RunId],
+}
+
+/// How long the workers of a daemon that has ended in order are left to the next one on their machine.
+const LEFT_TO_THEIR_MACHINE: Duration = Duration::from_secs(60);
+
+impl Store {
+    /// Takes the leases of the most urgent runs that nobody drives: recorded for any daemon, not ended, and not parked
+    /// unless their time has come or somebody asked something of them. Runs of a paused pipeline do not begin.
+    pub async fn claim_pending(&self, claims: Claims<'_>) -> Result<Vec<RunId>, StoreError> {
+        let doing = "claim runs";
+        let mut retry = self.retry();
+        loop {
+            match self.claim_pending_once(&claims).await {
+                Ok(texts) => {
+                    return texts.iter().map(|text| super::queries::parsed("run id", text)).collect();
+                }
+                Err(error) if retry.again_after(&error).await => {}
+                Err(error) => return Err(self.error(doing, error)),
+            }
+        }
+    }
+
+    async fn claim_pending_once(&self, claims: &Claims<'_>) -> Result<Vec<String>, sqlx::Error> {
+        if !self.has_pending(claims).await? {
+            return Ok(Vec::new());
+        }
+        let mut session = self.database.begin(Access::Write).await?;
+        let now_ms = session.now_ms().await?;
+        let most = claims.limit + claims.except.len();
+        let rows = pending(&mut session, claims, now_ms, most).await?;
+        let except: Vec<String> = claims.except.iter().map(RunId::to_string).collect();
+        let mut runs: Vec<String> = rows.into_iter().filter(|run| !except.contains(run)).collect();
+        runs.truncate(claims.limit);
+        for run in &runs {
+            let sql = "update runs set lease_owner = $2, lease_epoch = lease_epoch + 1, lease_expires_ms = $3
+                where run_id = $1";
+            let expires_ms = now_ms + milliseconds(claims.lease_for);
+            session.execute(sql, vec![run.as_str().into(), claims.owner.into(), expires_ms.into()]).await?;
+        }
+        fault::point("claim.before_commit").map_err(sqlx::Error::Io)?;
+        session.commit().await?;
+        fault::point("claim.after_commit").map_err(sqlx::Error::Io)?;
+        Ok(runs)
+    }
+
+    /// A look that takes no lock, since most of the time there is nothing.
+    async fn has_pending(&self, claims: &Claims<'_>) -> Result<bool, sqlx::Error> {
+        let mut session = self.database.begin(Access::Read).await?;
+        let now_ms = session.now_ms().await?;
+        let sql = format!("{PENDING} limit $4");
+        let rows = session.fetch(sql, pending_values(claims, now_ms, claims.except.len() + 1)).await?;
+        let mut found = false;
+        for row in rows {
+            let run: String = row.get("run_id")?;
+            found |= !claims.except.iter().any(|except| except.to_string() == run);
+        }
+        Ok(found)
+    }
+
+    /// Ends the leases of processes that are gone, so that their runs can be taken at once. Tells how many.
+    pub async fn end_leases_of_the_gone(&self, is_gone: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
+        let doing = "end the leases of processes that are gone";
+        let mut session = self.read(doing).await?;
+        let sql = "select distinct lease_owner from runs
+            where finished_at is null and shared and lease_owner is not null";
+        let mut gone = Vec::new();
+        for row in session.fetch(sql, vec![]).await? {
+            let owner: String = row.get("lease_owner")?;
+            if is_gone(&owner) {
+                gone.push(owner);
+            }
+        }
+        drop(session);
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let work = async {
+            let mut session = self.database.begin(Access::Write).await?;
+            let mut count = 0;
+            for owner in gone {
+                // The holder's name stays, as after a crash elsewhere: it did not give the lease back.
+                let sql = "update runs set lease_expires_ms = 0
+                    where lease_owner = $1 and finished_at is null and lease_expires_ms > 0";
+                count += session.execute(sql, vec![owner.into()]).await?;
+            }
+            session.commit().await?;
+            Ok(count)
+        };
+        work.await.map_err(|error| self.error(doing, error))
+    }
+
+    /// Leaves a run alone until somebody has looked at it: its rows do not make sense to this program.
+    pub async fn quarantine(&self, run: RunId, owner: &str, why: &str) -> Result<(), StoreError> {
+        let work = async {
+            let mut session = self.database.begin(Access::Write).await?;
+            let sql = "update runs set parked = $3, wake_ms = null, lease_owner = null, lease_expires_ms = 0
+                where run_id = $1 and finished_at is null and (lease_owner is null or lease_owner = $2)";
+            let parked = format!("{QUARANTINED}{why}");
+            session.execute(sql, vec![run.to_string().into(), owner.into(), parked.into()]).await?;
+            fault::point("quarantine.before_commit").map_err(sqlx::Error::Io)?;
+            session.commit().await
+        };
+        work.await.map_err(|error| self.error("put a run aside", error))
+    }
+
+    /// Lets daemons try again what was put aside, as when a repaired or newer program starts. Tells how many.
+    pub async fn end_quarantine(&self) -> Result<u64, StoreError> {
+        let work = async {
+            let mut session = self.database.begin(Access::Write).await?;
+            let sql = "update runs set parked = null where finished_at is null and parked like $1";
+            let count = session.execute(sql, vec![format!("{QUARANTINED}%").into()]).await?;
+            session.commit().await?;
+            Ok(count)
+        };
+        work.await.map_err(|error| self.error("take runs up again", error))
+    }
+
+    /// Gives the lease on a run back, if it is still this owner's. Others may take the run `after` a while.
+    pub async fn leave(&self, run: RunId, owner: &str, after: Duration) -> Result<(), StoreError> {
+        let work = async {
+            let mut session = self.database.begin(Access::Write).await?;
+            let wake_ms = session.now_ms().await? + milliseconds(after);
+            let sql = "update runs set lease_owner = null, lease_expires_ms = 0,
+                    wake_ms = case when parked is null then $3 else wake_ms end
+                where run_id = $1 and finished_at is null and (lease_owner is null or lease_owner = $2)";
+            session.execute(sql, vec![run.to_string().into(), owner.into(), wake_ms.into()]).await?;
+            session.commit().await
+        };
+        work.await.map_err(|error| self.error("leave a run", error))
+    }
+}
+
+/// `$1` is the time, `$2` this machine, `$3` when a lease must have been given back. A lease without an owner was given
+/// back: workers that a daemon on another machine has left running are left to the next one there for a while.
+const PENDING: &str = "select r.run_id from runs r
+    where r.run_id in (
+            select u.run_id from runs u where u.finished_at is null
+            union select q.run_id from requests q where q.handled_at is null)
+        and r.shared and (r.lease_owner is null or r.lease_expires_ms <= $1)
+        and (r.parked is null or r.parked not like 'quarantined: %')
+        and (exists (select 1 from requests q where q.run_id = r.run_id and q.handled_at is null)
+            or (r.finished_at is null
+                and (r.wake_ms <= $1 or (r.parked is null and r.wake_ms is null))
+                and (r.started_at is not null or not exists (
+                    select 1 from pipelines p where p.pipeline = r.pipeline and p.paused_at is not null))))
+        and (r.lease_owner is not null or r.lease_expires_ms <= $3
+            or not exists (select 1 from attempts a
+                where a.run_id = r.run_id and a.state = 'running' and a.host is not null and a.host <> $2))
+    order by r.priority desc, r.created_at, r.run_id";
+
+async fn pending(
+    session: &mut Session<'_>,
+    claims: &Claims<'_>,
+    now_ms: i64,
+    most: usize,
+) -> Result<Vec<String>, sqlx::Error> {
+    let lock = session.skip_locked();
+    let sql = format!("{PENDING} limit $4 {lock}");
+    session.fetch(sql, pending_values(claims, now_ms, most)).await?.iter().map(|row| row.get("run_id")).collect()
+}
+
+fn pending_values(claims: &Claims<'_>, now_ms: i64, most: usize) -> Vec<Value> {
+    vec![now_ms.into(), claims.host.into(), (now_ms - milliseconds(LEFT_TO_THEIR_MACHINE)).into(), most.into()]
+}

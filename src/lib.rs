@@ -35,5 +35,4 @@ pub mod store;
 pub mod table;
 
 pub mod cli;
-pub mod daemon;
 pub mod telemetry;

@@ -231,9 +231,8 @@ impl Findings {
     /// What has to be recorded so that what is on record becomes these findings.
     pub(super) fn changes_since(&self, recorded: &Findings) -> ManifestChanges {
         let is_kept = |name: &PipelineName| {
-            let version = |findings: &Findings| {
-                findings.good.get(name).map(|good| (good.kept.path.clone(), good.kept.digest))
-            };
+            let version =
+                |findings: &Findings| findings.good.get(name).map(|good| (good.kept.path.clone(), good.kept.digest));
             version(self) == version(recorded)
         };
         let kept = self.good.iter().filter(|(name, _)| !is_kept(name)).map(|(_, good)| good.kept.clone()).collect();

@@ -57,7 +57,7 @@ impl Health {
         self.troubles.borrow().clone()
     }
 
-    /// Whether there is nothing but, maybe, the given kind.
+    /// Whether nothing does.
     pub(super) fn is_fine(&self) -> bool {
         self.troubles.borrow().is_empty()
     }
@@ -74,11 +74,6 @@ impl Health {
             before != what
         });
         is_new
-    }
-
-    /// Changes of what is the matter.
-    pub(super) fn follow(&self) -> watch::Receiver<BTreeMap<Trouble, String>> {
-        self.troubles.subscribe()
     }
 
     /// The loop of this name has come round, and will again within the given time.

@@ -223,7 +223,9 @@ fn say(changes: &ManifestChanges) {
     }
     for (pipeline, report) in &changes.broken {
         match report {
-            Some(report) => tracing::error!(%pipeline, "its file is broken now; the last good version stays:\n{report}"),
+            Some(report) => {
+                tracing::error!(%pipeline, "its file is broken now; the last good version stays:\n{report}")
+            }
             None => tracing::info!(%pipeline, "its file is right again"),
         }
     }

@@ -13,7 +13,7 @@ use super::health::{Health, Trouble};
 use super::lock::StateLock;
 use super::pipelines::{Catalog, Pipelines};
 use super::signals::Signals;
-use super::supervisor::{Stage, Supervisor, cancel_all};
+use super::supervisor::{Supervisor, cancel_all};
 use super::{DaemonError, hints, systemd, watch as watching};
 use crate::engine::{Bell, Engine};
 use crate::store::{Beat, Store, StoreUrl};
@@ -57,7 +57,6 @@ pub struct Daemon {
     health: Arc<Health>,
     pipelines: Option<Pipelines>,
     signals: Signals,
-    stage: watch::Sender<Stage>,
     draining: watch::Sender<bool>,
     ended: watch::Sender<bool>,
     floor: DiskFloor,
@@ -113,7 +112,6 @@ impl Daemon {
             health,
             pipelines,
             signals,
-            stage: watch::channel(Stage::Running).0,
             draining: watch::channel(false).0,
             ended: watch::channel(false).0,
             floor,
@@ -150,7 +148,7 @@ impl Daemon {
         loops.spawn(hints::ring_on_hints(store.clone(), bell.clone()));
         loops.spawn(watching::database(store.clone(), Arc::clone(&health), bell.clone()));
         loops.spawn(watching::disk(self.floor, Arc::clone(&health), bell.clone()));
-        loops.spawn(watching::beat(store.clone(), self.beat, self.stage.subscribe()));
+        loops.spawn(watching::beat(store.clone(), self.beat, self.draining.subscribe()));
         loops.spawn(watching::watchdog(Arc::clone(&health)));
         let count = pipelines.as_ref().map_or(0, |pipelines| pipelines.catalog().borrow().pipelines.len());
         let following = pipelines.map(|pipelines| tokio::spawn(pipelines.follow(Arc::clone(&health), reload.clone())));
@@ -164,15 +162,16 @@ impl Daemon {
             most_runs: settings.most_runs,
             bell,
         };
-        let mut supervisor = tokio::spawn(supervisor.run(self.stage.subscribe()));
+        let mut supervisor = tokio::spawn(supervisor.run(self.draining.subscribe()));
         systemd::ready(&format!("{count} pipelines"));
 
         let signal = signals.end(|| reload.ring()).await;
-        tracing::info!("{signal}: nothing new begins; what runs is left to the next daemon, and a second signal ends it");
+        tracing::info!(
+            "{signal}: nothing new begins; what runs is left to the next daemon, and a second signal ends it"
+        );
         systemd::stopping();
         health.set(Trouble::Draining, Some("the daemon is about to end".to_owned()));
         self.draining.send_replace(true);
-        self.stage.send_replace(Stage::Draining);
         if let Some(following) = following {
             following.abort();
         }

@@ -13,6 +13,7 @@ use crate::engine::{Bell, Control, DriveError, Driven, Engine, EngineError};
 use crate::executor::owner;
 use crate::id::RunId;
 use crate::store::{Claims, Store, StoreError};
+use crate::worker::with_causes;
 
 /// How often to look for runs even if no bell rings.
 const POLL: Duration = Duration::from_secs(1);
@@ -24,17 +25,6 @@ const TURN: Duration = Duration::from_secs(60);
 const PANICS: u32 = 5;
 /// The name of the loop in [`Health`].
 const LOOP: &str = "supervisor";
-
-/// How far the daemon has come with its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// It works.
-    Running,
-    /// It takes nothing new and leaves what runs to the next daemon.
-    Draining,
-    /// It ends what runs.
-    Cancelling,
-}
 
 /// What a supervisor works with.
 pub(super) struct Supervisor {
@@ -63,7 +53,7 @@ type Tasks = JoinSet<(RunId, Went)>;
 
 impl Supervisor {
     /// Drives runs until the daemon ends. Gives those that are left with workers that may still run.
-    pub(super) async fn run(mut self, mut stage: watch::Receiver<Stage>) -> Vec<RunId> {
+    pub(super) async fn run(mut self, mut draining: watch::Receiver<bool>) -> Vec<RunId> {
         let (detach, detached) = watch::channel(false);
         let mut tasks = Tasks::new();
         let mut driven: HashMap<Id, RunId> = HashMap::new();
@@ -72,7 +62,7 @@ impl Supervisor {
         let mut left = Vec::new();
         loop {
             self.health.turned(LOOP, TURN);
-            let is_draining = *stage.borrow_and_update() > Stage::Running;
+            let is_draining = *draining.borrow_and_update();
             if is_draining {
                 detach.send_replace(true);
                 if tasks.is_empty() {
@@ -99,7 +89,7 @@ impl Supervisor {
                 }
                 () = self.bell.rung() => {}
                 () = tokio::time::sleep(POLL) => {}
-                Ok(()) = stage.changed() => {}
+                Ok(()) = draining.changed() => {}
             }
         }
         self.health.ended(LOOP);
@@ -229,10 +219,6 @@ async fn put_aside(store: &Store, owner: &str, run: RunId, why: &str) {
             tracing::error!(run.id = %run, error = &error as &dyn std::error::Error, "the run cannot be put aside: {why}");
         }
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    crate::worker::with_causes(error)
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use tokio::time::timeout;
 
 use super::disk::DiskFloor;
 use super::health::{Health, Trouble};
-use super::supervisor::Stage;
 use super::systemd;
 use crate::engine::Bell;
 use crate::store::{Beat, Store};
@@ -74,15 +73,15 @@ pub(super) fn note_disk(health: &Health, bell: &Bell, trouble: Option<String>) {
 }
 
 /// Says every few seconds that the daemon is there, and soon when it drains.
-pub(super) async fn beat(store: Store, beat: Beat, mut stage: watch::Receiver<Stage>) {
+pub(super) async fn beat(store: Store, beat: Beat, mut draining: watch::Receiver<bool>) {
     loop {
-        let is_draining = *stage.borrow_and_update() > Stage::Running;
+        let is_draining = *draining.borrow_and_update();
         if let Err(error) = store.beat(&Beat { is_draining, ..beat.clone() }).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the daemon cannot say that it is there");
         }
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
-            Ok(()) = stage.changed() => {}
+            Ok(()) = draining.changed() => {}
         }
     }
 }

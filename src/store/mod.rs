@@ -11,8 +11,8 @@ mod decisions;
 mod daemons;
 mod edges;
 mod error;
-mod idempotency;
 mod hints;
+mod idempotency;
 mod lease;
 mod migrate;
 mod models;
@@ -35,18 +35,20 @@ mod triggers;
 mod url;
 
 pub use audit::{Act, AuditPosition};
-pub use idempotency::{KeptAnswer, KeyedRequest, KeyedTurn};
 pub use daemons::{Beat, DaemonEntry, SILENCE};
 pub use error::StoreError;
 pub use hints::{Hint, Hints};
+pub use idempotency::{KeptAnswer, KeyedRequest, KeyedTurn};
 pub use open::Store;
 pub use outbox::{InvalidOutboxCursor, OutboxCursor, PublishedEvent};
+pub use pending::{Claims, QUARANTINED};
+pub use pending::{Claims, QUARANTINED};
+pub use pipelines::{KeptManifest, ManifestChanges, ManifestProblem, PipelineEntry, ProblemKind};
+pub use pipelines::{KeptManifest, ManifestChanges, ManifestProblem, PipelineEntry, ProblemKind};
 pub use requests::RequestDetail;
 pub use ticks::{NewTick, Quiet, Tick, TickState, TickWants, Ticked};
 pub use tokens::{
     InvalidRights, NewToken, Rights, Role, Scope, Secret, Standing, TOKEN_PREFIX, Token, is_token, token_hash,
 };
 pub use triggers::{DeclaredTrigger, KeptTrigger, TriggerNote};
-pub use pending::{Claims, QUARANTINED};
-pub use pipelines::{KeptManifest, ManifestChanges, ManifestProblem, PipelineEntry, ProblemKind};
 pub use url::{InvalidStoreUrl, StoreUrl};

@@ -181,9 +181,8 @@ impl Store {
         for row in session.fetch(sql, vec![]).await? {
             entries.push(problem(&row)?);
         }
-        entries.sort_by(|left, right| {
-            (&left.pipeline, &left.manifest_path).cmp(&(&right.pipeline, &right.manifest_path))
-        });
+        entries
+            .sort_by(|left, right| (&left.pipeline, &left.manifest_path).cmp(&(&right.pipeline, &right.manifest_path)));
         Ok(entries)
     }
 

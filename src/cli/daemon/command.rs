@@ -37,16 +37,20 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
 }
 
 async fn serve(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
-    let listener = TcpListener::bind(resolved.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", resolved.listen))?;
+    let listener =
+        TcpListener::bind(resolved.listen).await.with_context(|| format!("cannot listen on {}", resolved.listen))?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let tls = resolved.tls.as_ref().map(|(cert, key)| Tls::load(cert, key)).transpose()?;
     let store = parts::store(settings).await?;
     let artifacts = parts::artifacts(settings)?;
     let bell = Bell::new();
-    let (engine, mut messages) =
-        parts::daemon_engine(settings, &store, artifacts.clone(), control::environment(&settings.state), resolved.lease_for)?;
+    let (engine, mut messages) = parts::daemon_engine(
+        settings,
+        &store,
+        artifacts.clone(),
+        control::environment(&settings.state),
+        resolved.lease_for,
+    )?;
     // Progress is for those who watch a run in the foreground.
     tokio::spawn(async move { while messages.recv().await.is_some() {} });
     let scheme = if tls.is_some() { "https" } else { "http" };

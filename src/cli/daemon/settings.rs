@@ -100,8 +100,9 @@ impl Args {
         }
         let time = |name: &str, text: Option<String>, default: Duration| match text {
             None => Ok(default),
-            Some(text) => manifest::duration(&text)
-                .ok_or_else(|| UsageError::new(format!("`{text}` is no time for `{name}`")).help("write `15s` or `2m`")),
+            Some(text) => manifest::duration(&text).ok_or_else(|| {
+                UsageError::new(format!("`{text}` is no time for `{name}`")).help("write `15s` or `2m`")
+            }),
         };
         let lease_for = time("lease", self.lease.or(file.lease), LEASE)?;
         if lease_for < SHORTEST_LEASE {

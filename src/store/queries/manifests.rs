@@ -15,7 +15,8 @@ impl Store {
     /// The names of all pipelines that daemons have loaded.
     pub async fn pipeline_names(&self) -> Result<Vec<String>, StoreError> {
         let mut session = self.read("list pipelines").await?;
-        let rows = session.fetch("select pipeline from pipelines where retired_at is null order by pipeline", vec![]).await?;
+        let rows =
+            session.fetch("select pipeline from pipelines where retired_at is null order by pipeline", vec![]).await?;
         Ok(rows.iter().map(|row| row.get("pipeline")).collect::<Result<_, sqlx::Error>>()?)
     }
 }

@@ -106,7 +106,8 @@ create table daemons (
     pipelines text,
     started_at text not null,
     beat_ms bigint not null,
-    draining boolean not null default false
+    draining boolean not null default false,
+    trouble text
 );
 
 -- The last good version of each manifest that a daemon has loaded. `broken` is what is wrong with a newer text;

@@ -1,6 +1,6 @@
 //! What the handlers share, and who asks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -32,6 +32,8 @@ pub struct ApiState {
     pub hosts: Arc<AllowedHosts>,
     /// Whether the daemon drains: `/readyz` says no from then on, and streams end.
     pub stopping: watch::Receiver<bool>,
+    /// What keeps the daemon from taking work, in words by its code: `/readyz` tells.
+    pub troubles: watch::Receiver<BTreeMap<&'static str, String>>,
     pub(super) places: Arc<Places>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) keyed_ended: Arc<Notify>,
@@ -61,10 +63,17 @@ impl ApiState {
             limits: Arc::new(limits),
             hosts: Arc::new(hosts),
             stopping,
+            troubles: watch::channel(BTreeMap::new()).1,
             refusals: Arc::default(),
             keyed_ended: Arc::default(),
             uses: Arc::default(),
         }
+    }
+
+    /// The same state, which tells of these troubles.
+    #[must_use]
+    pub fn with_troubles(self, troubles: watch::Receiver<BTreeMap<&'static str, String>>) -> ApiState {
+        ApiState { troubles, ..self }
     }
 
     /// Whether the use of a token is to be written down now.

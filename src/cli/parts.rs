@@ -1,7 +1,6 @@
 //! Puts the parts together from the settings: database, artifacts, executor, engine.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -9,15 +8,12 @@ use tokio::sync::mpsc;
 
 use super::Settings;
 use crate::artifact::ArtifactStore;
-use crate::engine::{Engine, EngineSettings, Limits};
+use crate::engine::{Engine, EngineSettings, Limits, Slots};
 use crate::executor::{AttemptMessage, LocalExecutor, owner};
 use crate::store::Store;
 
 /// Progress messages that may wait for the display; more than it can show in a second.
 const MESSAGE_BACKLOG: usize = 256;
-
-/// How long a run that nobody drives any more is kept from others.
-const LEASE: Duration = Duration::from_secs(15);
 
 /// A runtime for one command. One thread is enough: steps run in processes of their own.
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -43,26 +39,23 @@ pub(super) fn engine(
     artifacts: ArtifactStore,
     environment: Value,
 ) -> anyhow::Result<(Engine, mpsc::Receiver<AttemptMessage>)> {
-    daemon_engine(settings, store, artifacts, environment, LEASE)
+    let slots = Arc::new(store.clone());
+    engine_with(settings, store, slots, artifacts, |settings| EngineSettings { environment, ..settings })
 }
 
-/// The same with leases of another time.
-pub(super) fn daemon_engine(
+/// The same with slots and settings of one's own.
+pub(super) fn engine_with(
     settings: &Settings,
     store: &Store,
+    slots: Arc<dyn Slots>,
     artifacts: ArtifactStore,
-    environment: Value,
-    lease_for: Duration,
+    adjust: impl FnOnce(EngineSettings) -> EngineSettings,
 ) -> anyhow::Result<(Engine, mpsc::Receiver<AttemptMessage>)> {
     let (sender, messages) = mpsc::channel(MESSAGE_BACKLOG);
     let executor = LocalExecutor::new(&settings.state, sender).context("cannot find this program's own path")?;
     let limits = Limits { cpus: settings.cores, ..Limits::of_machine() };
-    let engine_settings = EngineSettings {
-        limits,
-        environment,
-        lease_for,
-        ..EngineSettings::new(owner::this_process(), settings.state.clone(), settings.artifacts.clone())
-    };
+    let usual = EngineSettings::new(owner::this_process(), settings.state.clone(), settings.artifacts.clone());
+    let engine_settings = adjust(EngineSettings { limits, ..usual });
     let store = Arc::new(store.clone());
-    Ok((Engine::new(store.clone(), store.clone(), store, Arc::new(executor), artifacts, engine_settings), messages))
+    Ok((Engine::new(store.clone(), store, slots, Arc::new(executor), artifacts, engine_settings), messages))
 }

@@ -16,7 +16,7 @@ use crate::serve::{Deployment, Deployments, Guard, LiveModels, LogSettings, Serv
 use crate::store::{Store, StoreUrl};
 
 /// How often to look for newly deployed versions.
-const POLL: Duration = Duration::from_secs(2);
+pub(super) const POLL: Duration = Duration::from_secs(2);
 
 /// How long the probe waits for an answer.
 const LONGEST_PROBE: Duration = Duration::from_secs(2);
@@ -122,9 +122,16 @@ async fn probe(listen: SocketAddr) -> anyhow::Result<Exit> {
 }
 
 /// What the store says is deployed.
-struct StoreDeployments {
+pub(super) struct StoreDeployments {
     url: StoreUrl,
     store: OnceCell<Store>,
+}
+
+impl StoreDeployments {
+    /// What a store says that is open already.
+    pub(super) fn of(store: &Store) -> StoreDeployments {
+        StoreDeployments { url: store.url().clone(), store: OnceCell::new_with(Some(store.clone())) }
+    }
 }
 
 #[async_trait]

@@ -34,7 +34,7 @@ impl Trouble {
 /// How a daemon is. Shared by its loops and by those who ask.
 #[derive(Debug)]
 pub struct Health {
-    troubles: watch::Sender<BTreeMap<Trouble, String>>,
+    troubles: watch::Sender<BTreeMap<&'static str, String>>,
     turns: Mutex<BTreeMap<&'static str, Turn>>,
 }
 
@@ -52,9 +52,21 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Everything that keeps the daemon from taking work.
-    pub fn troubles(&self) -> BTreeMap<Trouble, String> {
-        self.troubles.borrow().clone()
+    /// Everything that keeps the daemon from taking work, in words by its code, and its changes.
+    pub fn troubles(&self) -> watch::Receiver<BTreeMap<&'static str, String>> {
+        self.troubles.subscribe()
+    }
+
+    /// What is the matter in this respect.
+    pub(super) fn trouble(&self, trouble: Trouble) -> Option<String> {
+        self.troubles.borrow().get(trouble.as_str()).cloned()
+    }
+
+    /// Everything that is the matter, in one line.
+    pub(super) fn in_words(&self) -> Option<String> {
+        let troubles = self.troubles.borrow();
+        let words: Vec<&str> = troubles.values().map(String::as_str).collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 
     /// Whether nothing does.
@@ -66,10 +78,11 @@ impl Health {
     pub(super) fn set(&self, trouble: Trouble, what: Option<String>) -> bool {
         let mut is_new = false;
         self.troubles.send_if_modified(|troubles| {
-            is_new = troubles.contains_key(&trouble) != what.is_some();
+            let code = trouble.as_str();
+            is_new = troubles.contains_key(code) != what.is_some();
             let before = match &what {
-                Some(what) => troubles.insert(trouble, what.clone()),
-                None => troubles.remove(&trouble),
+                Some(what) => troubles.insert(code, what.clone()),
+                None => troubles.remove(code),
             };
             before != what
         });
@@ -103,7 +116,7 @@ mod tests {
         let health = Health::default();
         assert!(health.set(Trouble::Database, Some("away".to_owned())));
         assert!(!health.set(Trouble::Database, Some("still away".to_owned())));
-        assert_eq!(health.troubles()[&Trouble::Database], "still away");
+        assert_eq!(health.trouble(Trouble::Database).unwrap(), "still away");
         assert!(health.set(Trouble::Database, None) && !health.set(Trouble::Database, None));
         assert!(health.is_fine());
     }

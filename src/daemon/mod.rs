@@ -7,6 +7,7 @@
 mod backoff;
 mod disk;
 mod error;
+mod floor;
 mod folder;
 mod health;
 mod hints;
@@ -21,6 +22,7 @@ mod watch;
 pub mod triggers;
 
 pub use error::DaemonError;
+pub use floor::RoomySlots;
 pub use health::{Health, Trouble};
 pub use pipelines::{Catalog, Loaded};
 pub use service::{Daemon, DaemonSettings};

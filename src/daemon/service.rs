@@ -16,6 +16,7 @@ use super::signals::Signals;
 use super::supervisor::{Supervisor, cancel_all};
 use super::{DaemonError, hints, systemd, watch as watching};
 use crate::engine::{Bell, Engine};
+use crate::fault;
 use crate::store::{Beat, Store, StoreUrl};
 
 /// How long the loops of a daemon that ends wait for the database.
@@ -74,6 +75,7 @@ impl Daemon {
         store: &Store,
         engine: Arc<Engine>,
         bell: Bell,
+        health: Arc<Health>,
     ) -> Result<Daemon, DaemonError> {
         let lock = match store.url() {
             StoreUrl::Sqlite(_) => Some(StateLock::take(&settings.state_folder)?),
@@ -90,6 +92,7 @@ impl Daemon {
             pipelines: settings.pipelines.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
             started_at: Utc::now(),
             is_draining: false,
+            trouble: None,
         };
         store.beat(&beat).await?;
         let taken_up = store.end_quarantine().await?;
@@ -102,7 +105,6 @@ impl Daemon {
         };
         let folders = settings.artifacts.iter().chain([&settings.state_folder]).cloned().collect();
         let floor = DiskFloor::new(folders, settings.disk_floor_bytes);
-        let health = Arc::new(Health::default());
         watching::note_disk(&health, &bell, floor.trouble());
         Ok(Daemon {
             settings,
@@ -118,11 +120,6 @@ impl Daemon {
             beat,
             _lock: lock,
         })
-    }
-
-    /// How the daemon is, for those who ask.
-    pub fn health(&self) -> Arc<Health> {
-        Arc::clone(&self.health)
     }
 
     /// Becomes true when the daemon begins to end.
@@ -148,7 +145,7 @@ impl Daemon {
         loops.spawn(hints::ring_on_hints(store.clone(), bell.clone()));
         loops.spawn(watching::database(store.clone(), Arc::clone(&health), bell.clone()));
         loops.spawn(watching::disk(self.floor, Arc::clone(&health), bell.clone()));
-        loops.spawn(watching::beat(store.clone(), self.beat, self.draining.subscribe()));
+        loops.spawn(watching::beat(store.clone(), self.beat, Arc::clone(&health), self.draining.subscribe()));
         loops.spawn(watching::watchdog(Arc::clone(&health)));
         let count = pipelines.as_ref().map_or(0, |pipelines| pipelines.catalog().borrow().pipelines.len());
         let following = pipelines.map(|pipelines| tokio::spawn(pipelines.follow(Arc::clone(&health), reload.clone())));
@@ -195,6 +192,10 @@ impl Daemon {
         }
         if is_insistent {
             cancel_all(&engine, &store, left).await;
+        }
+        if let Err(error) = fault::point("daemon.drained") {
+            tracing::error!(%error, "the daemon ends without a word to others");
+            return;
         }
         loops.shutdown().await;
         match tokio::time::timeout(GOODBYE, store.end_daemon(&settings.owner)).await {

@@ -73,10 +73,10 @@ pub(super) fn note_disk(health: &Health, bell: &Bell, trouble: Option<String>) {
 }
 
 /// Says every few seconds that the daemon is there, and soon when it drains.
-pub(super) async fn beat(store: Store, beat: Beat, mut draining: watch::Receiver<bool>) {
+pub(super) async fn beat(store: Store, beat: Beat, health: Arc<Health>, mut draining: watch::Receiver<bool>) {
     loop {
         let is_draining = *draining.borrow_and_update();
-        if let Err(error) = store.beat(&Beat { is_draining, ..beat.clone() }).await {
+        if let Err(error) = store.beat(&Beat { is_draining, trouble: health.in_words(), ..beat.clone() }).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the daemon cannot say that it is there");
         }
         tokio::select! {

@@ -29,6 +29,8 @@ pub struct Beat {
     pub started_at: DateTime<Utc>,
     /// Whether it is about to end.
     pub is_draining: bool,
+    /// What keeps it from taking work.
+    pub trouble: Option<String>,
 }
 
 /// A daemon as others see it.
@@ -50,6 +52,8 @@ pub struct DaemonEntry {
     pub silent_ms: i64,
     /// `running`, `draining` or `gone`.
     pub state: &'static str,
+    /// What keeps it from taking work, such as a full disk.
+    pub trouble: Option<String>,
 }
 
 impl Store {
@@ -59,9 +63,10 @@ impl Store {
             let mut session = self.database.begin(Access::Write).await?;
             let now_ms = session.now_ms().await?;
             let sql = "insert into daemons
-                    (daemon, host, version, address, pipelines, started_at, beat_ms, draining)
-                values ($1, $2, $3, $4, $5, $6, $7, $8)
-                on conflict (daemon) do update set beat_ms = excluded.beat_ms, draining = excluded.draining";
+                    (daemon, host, version, address, pipelines, started_at, beat_ms, draining, trouble)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                on conflict (daemon) do update set beat_ms = excluded.beat_ms, draining = excluded.draining,
+                    trouble = excluded.trouble";
             let values: Vec<Value> = vec![
                 beat.daemon.as_str().into(),
                 beat.host.as_str().into(),
@@ -71,6 +76,7 @@ impl Store {
                 text(beat.started_at).into(),
                 now_ms.into(),
                 beat.is_draining.into(),
+                beat.trouble.clone().into(),
             ];
             session.execute(sql, values).await?;
             session.commit().await
@@ -94,7 +100,8 @@ impl Store {
     pub async fn daemons(&self) -> Result<Vec<DaemonEntry>, StoreError> {
         let mut session = self.read("list daemons").await?;
         let now_ms = session.now_ms().await?;
-        let sql = "select daemon, host, version, address, pipelines, started_at, beat_ms, draining from daemons
+        let sql = "select daemon, host, version, address, pipelines, started_at, beat_ms, draining, trouble
+            from daemons
             order by started_at desc, daemon";
         let rows = session.fetch(sql, vec![]).await?;
         rows.iter()
@@ -114,6 +121,7 @@ impl Store {
                     started_at: row.get("started_at")?,
                     silent_ms,
                     state,
+                    trouble: row.get("trouble")?,
                 })
             })
             .collect()

@@ -27,6 +27,10 @@ async fn ready(State(state): State<ApiState>) -> Response {
     if *state.stopping.borrow() {
         return ApiError::unavailable("draining", "the daemon is being stopped").into_response();
     }
+    // The daemon knows that the database is away before a question to it would come back.
+    if let Some((code, words)) = state.troubles.borrow().first_key_value() {
+        return ApiError::unavailable(code, words).into_response();
+    }
     match state.store.ping().await {
         Ok(()) => (StatusCode::OK, axum::Json(json!({"status": "ready"}))).into_response(),
         Err(error) => ApiError::from(error).into_response(),

@@ -1,6 +1,6 @@
 //! The daemon put together: engine, loops, and one listener for everything that is asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,11 +9,12 @@ use tokio::sync::watch;
 
 use super::settings::{self, Resolved};
 use crate::api::{self, AllowedHosts, ApiState, Limits, Tls};
-use crate::cli::{Exit, Settings, UsageError, output, parts};
+use crate::cli::{Exit, Settings, UsageError, output, parts, serve};
 use crate::control;
-use crate::daemon::{Daemon, DaemonError, DaemonSettings};
-use crate::engine::Bell;
+use crate::daemon::{Daemon, DaemonError, DaemonSettings, Health, RoomySlots};
+use crate::engine::{Bell, EngineSettings};
 use crate::executor::owner;
+use crate::serve::{LiveModels, LogSettings, ModelSource, ServeSettings};
 
 /// How the daemon works.
 #[derive(Debug, clap::Args)]
@@ -30,27 +31,28 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         .enable_all()
         .build()
         .context("cannot start")?;
-    let ended = runtime.block_on(serve(settings, resolved));
+    let ended = runtime.block_on(work(settings, resolved));
     // Workers go on, and nobody waits for those who watch them here.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
+async fn work(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
     let listener =
         TcpListener::bind(resolved.listen).await.with_context(|| format!("cannot listen on {}", resolved.listen))?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let tls = resolved.tls.as_ref().map(|(cert, key)| Tls::load(cert, key)).transpose()?;
     let store = parts::store(settings).await?;
     let artifacts = parts::artifacts(settings)?;
-    let bell = Bell::new();
-    let (engine, mut messages) = parts::daemon_engine(
-        settings,
-        &store,
-        artifacts.clone(),
-        control::environment(&settings.state),
-        resolved.lease_for,
-    )?;
+    let (bell, health) = (Bell::new(), Arc::new(Health::default()));
+    let slots = Arc::new(RoomySlots::new(Arc::new(store.clone()), Arc::clone(&health)));
+    let (engine, mut messages) =
+        parts::engine_with(settings, &store, slots, artifacts.clone(), |usual| EngineSettings {
+            environment: control::environment(&settings.state),
+            lease_for: resolved.lease_for,
+            bell: bell.clone(),
+            ..usual
+        })?;
     // Progress is for those who watch a run in the foreground.
     tokio::spawn(async move { while messages.recv().await.is_some() {} });
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -66,30 +68,33 @@ async fn serve(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> 
         disk_floor_bytes: resolved.disk_floor_bytes,
         linger: resolved.linger,
     };
-    let daemon = Daemon::start(daemon_settings, &store, Arc::new(engine), bell).await.map_err(explained)?;
+    let daemon =
+        Daemon::start(daemon_settings, &store, Arc::new(engine), bell, Arc::clone(&health)).await.map_err(explained)?;
     api::ensure_local_token(&store, &settings.state, &owner::host()).await?;
     let limits = Limits::default();
     let hosts = AllowedHosts::new(address, resolved.hosts);
-    let state = ApiState::new(
-        store.clone(),
-        Arc::new(artifacts),
-        settings.state.clone(),
-        limits.clone(),
-        hosts,
-        daemon.draining(),
-    );
-    let router = api::router(state, None);
-    announce(&format!("{scheme}://{address}"), &daemon, &resolved.pipelines)?;
+    let models: Arc<dyn ModelSource> = Arc::new(artifacts.clone());
+    let live =
+        LiveModels::start(live_settings(settings), Arc::new(serve::StoreDeployments::of(&store)), models).await?;
+    let (state_folder, draining) = (settings.state.clone(), daemon.draining());
+    let state = ApiState::new(store.clone(), Arc::new(artifacts), state_folder, limits.clone(), hosts, draining);
+    let router = api::router(state.with_troubles(health.troubles()), Some(live.routes()));
+    announce(&format!("{scheme}://{address}"), &daemon, resolved.pipelines.as_deref())?;
     let stop = until(daemon.ended());
     let answering = tokio::spawn(async move { api::serve(listener, router, &limits, tls, stop).await });
     daemon.run().await;
     let answered = answering.await.context("the server panicked")?;
+    live.stop().await;
     store.close().await;
     answered?;
     Ok(Exit::Succeeded)
 }
 
-fn announce(address: &str, daemon: &Daemon, folder: &Option<PathBuf>) -> anyhow::Result<()> {
+fn live_settings(settings: &Settings) -> ServeSettings {
+    ServeSettings { state_folder: settings.state.clone(), poll: serve::POLL, log: LogSettings::default() }
+}
+
+fn announce(address: &str, daemon: &Daemon, folder: Option<&Path>) -> anyhow::Result<()> {
     output::line(format!("listening on {address}"))?;
     match (daemon.catalog(), folder) {
         (Some(catalog), Some(folder)) => {

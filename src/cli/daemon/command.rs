@@ -20,7 +20,7 @@ use crate::serve::{LiveModels, LogSettings, ModelSource, ServeSettings};
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
-    settings: settings::Args,
+    settings: settings::Given,
 }
 
 /// Runs until a signal asks for the end.

@@ -36,7 +36,7 @@ pub(in crate::cli) struct DaemonFile {
 
 /// What can be said on the command line.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(in crate::cli) struct Given {
     /// Load every manifest (`*.yaml`, `*.yml`) below this folder, and again whenever one changes.
     #[arg(long, value_name = "DIR", env = "PHASELINE_PIPELINES")]
     pipelines: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(super) struct Resolved {
     pub(super) linger: Duration,
 }
 
-impl Args {
+impl Given {
     pub(super) fn resolve(self, file: DaemonFile) -> Result<Resolved, UsageError> {
         let listen = self.listen.or(file.listen).unwrap_or_else(|| LISTEN.parse().expect("the default is an address"));
         let tls = match (self.tls_cert.or(file.tls_cert), self.tls_key.or(file.tls_key)) {
@@ -140,7 +140,7 @@ mod tests {
         #[derive(Debug, clap::Parser)]
         struct Line {
             #[command(flatten)]
-            args: Args,
+            args: Given,
         }
         let line = <Line as clap::Parser>::parse_from(["daemon"].iter().chain(arguments));
         line.args.resolve(toml::from_str(file).unwrap())

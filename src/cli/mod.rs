@@ -19,6 +19,7 @@ mod models;
 mod output;
 mod parts;
 mod plan;
+mod pools;
 mod resume;
 mod run;
 mod runs;
@@ -74,6 +75,8 @@ enum Command {
     Lineage(lineage::Args),
     /// List registered models.
     Models(models::Args),
+    /// Show the pools that steps share, who uses them and who waits, or set their size.
+    Pools(pools::Args),
     /// Compare two runs: params, inputs, outputs, metrics.
     Diff(diff::Args),
     /// Ask the lineage views in SQL.
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
             Command::Artifacts(args) => artifacts::run(&settings, &args),
             Command::Lineage(args) => lineage::run(&settings, &args),
             Command::Models(args) => models::run(&settings, &args),
+            Command::Pools(args) => pools::run(&settings, &args),
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),

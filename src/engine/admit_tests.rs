@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::limits::{Gpu, GpuShare};
+use crate::engine::limits::GpuShare;
+use crate::executor::Gpu;
 
 const MINUTE: i64 = 60_000;
 

@@ -22,7 +22,7 @@ use super::{
     RunOptions, Slots,
 };
 use crate::artifact::ArtifactStore;
-use crate::executor::Executor;
+use crate::executor::{Executor, GpuProbe};
 use crate::id::{OutputName, RunId};
 use crate::plan::PlannedStep;
 use crate::step::StepRegistry;
@@ -110,6 +110,7 @@ pub struct Engine {
     pub(super) log: Arc<dyn RunLog>,
     pub(super) cache: Arc<dyn CacheIndex>,
     pub(super) slots: Arc<dyn Slots>,
+    pub(super) gpus: GpuProbe,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) artifacts: ArtifactStore,
     pub(super) settings: EngineSettings,
@@ -135,6 +136,7 @@ impl Engine {
             log,
             cache,
             slots,
+            gpus: GpuProbe::new(),
             executor,
             artifacts,
             settings,

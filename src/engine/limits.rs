@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::executor::{self, Gpu};
 use crate::plan::PlannedStep;
 
 /// What there is for attempts.
@@ -19,28 +20,16 @@ pub struct Limits {
     pub pools: BTreeMap<String, u32>,
 }
 
-/// A GPU of this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gpu {
-    /// Its number.
-    pub index: u32,
-    /// Its memory in bytes, if known.
-    pub total_bytes: Option<u64>,
-    /// How much of it nobody uses, programs that we know nothing of included.
-    pub free_bytes: Option<u64>,
-}
-
 impl Limits {
-    /// What this machine has. GPUs are counted by their device files.
+    /// What this machine has. GPUs are counted by their device files; what is free of them is asked when a step needs it.
     pub fn of_machine() -> Limits {
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
-        let system = rustix::system::sysinfo();
         let is_there = |number: &u32| std::path::Path::new(&format!("/dev/nvidia{number}")).exists();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Limits {
             host: if host.trim().is_empty() { "unknown".to_owned() } else { host.trim().to_owned() },
             cpus,
-            memory_bytes: Some(system.totalram * u64::from(system.mem_unit)),
+            memory_bytes: Some(executor::memory_bytes()),
             gpus: (0..64)
                 .take_while(is_there)
                 .map(|index| Gpu { index, total_bytes: None, free_bytes: None })

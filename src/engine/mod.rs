@@ -46,6 +46,8 @@ mod approval_scenarios;
 #[cfg(test)]
 mod control_scenarios;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod simulation;
@@ -63,7 +65,7 @@ pub use error::DriveError;
 pub use event::{CacheKey, Happening, InputBinding, KeyParts, Outcome, RunEvent, SkipReason, Subject, Verdict};
 pub use files::{FileDigests, NoDigest};
 pub use forecast::{Forecast, Will, forecast};
-pub use limits::{Gpu, GpuShare, Limits, Take};
+pub use limits::{GpuShare, Limits, Take};
 pub use memory::MemoryLog;
 pub use options::{RunOptions, Selection, UnknownStep};
 pub use ports::{CacheIndex, CachedResult, EngineError, Lease, NewRun, Origin, Parked, RunLog, Slots, StoredRun, Want};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::admit::Slot;
-use super::limits::{Gpu, GpuShare, Limits, Take};
+use super::limits::{GpuShare, Limits, Take};
+use crate::executor::Gpu;
 
 /// What a step lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use super::request::answer;
 use super::resolve::{Fate, Question, Resolved, Resolver};
 use super::state::StepState;
 use super::{
-    Action, Answer, Bell, CacheKey, CachedResult, Control, DriveError, Engine, EngineError, Handled, Happening,
+    Action, Answer, Bell, CacheKey, CachedResult, Control, DriveError, Engine, EngineError, Handled, Happening, Limits,
     Outcome, Parked, Request, Short, Take, Want, decide,
 };
 use crate::id::{AttemptId, RequestId};
@@ -52,6 +52,9 @@ pub(super) struct Drive<'engine> {
     look_after: Duration,
     bell: Bell,
 }
+
+/// A step that has room, with its attempt and the GPU for it.
+type Granted = (usize, AttemptId, Option<u32>);
 
 /// How the driving of a run came to an end.
 pub(super) enum End {
@@ -238,14 +241,15 @@ impl<'engine> Drive<'engine> {
             return Ok(false);
         }
         self.asks = false;
-        let granted = self.ask_for_room().await?;
+        let limits = self.limits().await;
+        let granted = self.ask_for_room(&limits).await?;
         if granted.is_empty() {
             return Ok(false);
         }
         let made = self.made_meanwhile(&granted).await?;
         let mut started = Vec::new();
         let mut unused = Vec::new();
-        for (index, attempt) in granted {
+        for (index, attempt, gpu) in granted {
             let Some(mut resolved) = self.queued.remove(&index) else { continue };
             if let Some(cached) =
                 resolved.key.filter(|_| !self.journal.run.selection.anew[index]).and_then(|key| made.get(&key))
@@ -257,8 +261,11 @@ impl<'engine> Drive<'engine> {
             }
             let run = &self.journal.run;
             let number = run.steps[index].started + 1;
-            let order = work_order(run, index, attempt, number, &resolved.inputs, &self.engine.settings);
+            let mut order = work_order(run, index, attempt, number, &resolved.inputs, &self.engine.settings);
             let Fate::Run { why } = resolved.fate else { continue };
+            if let Some(gpu) = gpu {
+                order.env.entry("CUDA_VISIBLE_DEVICES".to_owned()).or_insert_with(|| gpu.to_string());
+            }
             self.journal.record(Happening::AttemptStarted {
                 step: order.step.clone(),
                 attempt,
@@ -281,7 +288,7 @@ impl<'engine> Drive<'engine> {
         self.journal.flush().await?;
         for (index, order) in started {
             let planned = self.journal.run.planned(index);
-            let needs_gpu = planned.resources.gpu_required == Some(true) && self.engine.settings.limits.gpus.is_empty();
+            let needs_gpu = planned.resources.gpu_required == Some(true) && limits.gpus.is_empty();
             let left =
                 self.journal.run.deadline(index).map(|deadline| (deadline - Utc::now()).to_std().unwrap_or_default());
             let timeout = planned.timeout.into_iter().chain(left).min();
@@ -306,10 +313,21 @@ impl<'engine> Drive<'engine> {
         Ok(true)
     }
 
-    /// Asks for room for all queued steps in one transaction. Gives the steps that have it, with their attempts.
-    async fn ask_for_room(&mut self) -> Result<Vec<(usize, AttemptId)>, DriveError> {
+    /// What there is for attempts. GPUs are asked about when a step wants one.
+    async fn limits(&self) -> Limits {
+        let mut limits = self.engine.settings.limits.clone();
         let run = &self.journal.run;
-        let limits = &self.engine.settings.limits;
+        if self.queued.keys().any(|step| run.planned(*step).resources.gpu_required.is_some())
+            && let Some(gpus) = self.engine.gpus.look().await
+        {
+            limits.gpus = gpus;
+        }
+        limits
+    }
+
+    /// Asks for room for all queued steps in one transaction. Gives the steps that have it, with their attempts.
+    async fn ask_for_room(&mut self, limits: &Limits) -> Result<Vec<Granted>, DriveError> {
+        let run = &self.journal.run;
         let wants: Vec<Want> = self
             .queued
             .values()
@@ -329,11 +347,11 @@ impl<'engine> Drive<'engine> {
         let mut granted = Vec::new();
         for ((index, want), answer) in self.queued.keys().zip(&wants).zip(answers) {
             match answer {
-                Answer::Granted { .. } => {
+                Answer::Granted { gpu } => {
                     if let Some(since) = self.queued_since.remove(index) {
                         metrics::queue_waited(&run.planned(*index).kind, since.elapsed());
                     }
-                    granted.push((*index, want.attempt));
+                    granted.push((*index, want.attempt, gpu));
                 }
                 Answer::Wait(wait) => drop(self.waits.insert(*index, wait.short)),
             }
@@ -344,12 +362,9 @@ impl<'engine> Drive<'engine> {
     }
 
     /// Results that appeared between our look into the cache and our claim.
-    async fn made_meanwhile(
-        &self,
-        granted: &[(usize, AttemptId)],
-    ) -> Result<BTreeMap<CacheKey, CachedResult>, EngineError> {
+    async fn made_meanwhile(&self, granted: &[Granted]) -> Result<BTreeMap<CacheKey, CachedResult>, EngineError> {
         let keys: Vec<CacheKey> =
-            granted.iter().filter_map(|(index, _)| self.queued.get(index).and_then(|resolved| resolved.key)).collect();
+            granted.iter().filter_map(|(index, ..)| self.queued.get(index).and_then(|resolved| resolved.key)).collect();
         if keys.is_empty() {
             return Ok(BTreeMap::new());
         }

@@ -4,8 +4,10 @@
 //! business.
 
 mod ending;
+mod gpus;
 mod leftovers;
 mod local;
+mod memory;
 pub mod owner;
 
 use std::time::Duration;
@@ -15,7 +17,9 @@ use async_trait::async_trait;
 use crate::id::{AttemptId, RunId};
 use crate::worker::{Report, WorkOrder};
 
+pub use gpus::{Gpu, GpuProbe};
 pub use local::{AttemptMessage, LocalExecutor};
+pub use memory::memory_bytes;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]

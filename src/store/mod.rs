@@ -44,6 +44,7 @@ pub use outbox::{InvalidOutboxCursor, OutboxCursor, PublishedEvent};
 pub use pending::{Claims, QUARANTINED};
 pub use pipelines::{KeptManifest, ManifestChanges, ManifestProblem, PipelineEntry, ProblemKind};
 pub use requests::RequestDetail;
+pub use slots::PoolUse;
 pub use ticks::{NewTick, Quiet, Tick, TickState, TickWants, Ticked};
 pub use tokens::{
     InvalidRights, NewToken, Rights, Role, Scope, Secret, Standing, TOKEN_PREFIX, Token, is_token, token_hash,

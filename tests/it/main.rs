@@ -22,6 +22,7 @@ mod runs;
 mod schedules;
 mod serving;
 mod shipped;
+mod slots;
 mod sql_steps;
 mod step_contract;
 mod store_contract;

@@ -41,9 +41,9 @@ row! {
     pub struct PoolSummary {
         /// Its name.
         pub pool: String,
-        /// How many attempts may hold it at once.
+        /// How many slots it has.
         pub slots: i64,
-        /// How many hold it now.
+        /// How many of them attempts have.
         pub used: i64,
         /// How many wait for something that it is part of.
         pub waiting: i64,
@@ -185,7 +185,7 @@ row! {
 }
 
 const POOLS: &str = "select n.pool, coalesce(p.slots, 1) as slots,
-        (select count(*) from slots s where s.pool = n.pool) as used,
+        (select cast(coalesce(sum(s.pool_slots), 0) as bigint) from slots s where s.pool = n.pool) as used,
         (select count(*) from slot_waits w where w.pool = n.pool) as waiting, p.set_by, p.set_at
     from (select pool from pools union select pool from slots where pool is not null
         union select pool from slot_waits where pool is not null) as n

@@ -1,6 +1,6 @@
-//! Seeded simulation of the pure core: random plans, random ends of attempts, random order, and a crash at every event.
+//! Laws of the pure core: random plans and ends of attempts, a crash at every event, and every event a second time.
 //!
-//! `PHASELINE_SIM_SEEDS` raises the number of seeds; a failure names its seed.
+//! A failure names its seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -318,7 +318,7 @@ fn words(run: &Run) -> Vec<&'static str> {
 }
 
 fn seeds() -> u64 {
-    std::env::var("PHASELINE_SIM_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(150)
+    150
 }
 
 #[test]

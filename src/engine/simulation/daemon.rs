@@ -1,0 +1,264 @@
+//! A daemon as it would be if nothing took time: it claims runs, decides, asks for slots, starts, and takes in what comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::executor::Job;
+use super::world::World;
+use crate::engine::attempts::{Finished, Stopped, meaning};
+use crate::engine::order::attempt_id;
+use crate::engine::{
+    Action, Answer, CacheIndex, EngineError, Happening, Lease, Run, RunEvent, RunLog, Slots, StepState, Take, Want,
+    decide,
+};
+use crate::executor::{Ended, Found};
+use crate::id::{AttemptId, OutputName, RunId};
+
+pub(super) const LEASE: Duration = Duration::from_secs(15);
+
+/// The daemon went away in the middle of what it did.
+pub(super) struct Gone;
+
+#[derive(Default)]
+pub(super) struct Daemon {
+    pub(super) owner: String,
+    pub(super) drives: BTreeMap<RunId, Drive>,
+    /// Frozen or down until then.
+    pub(super) away_until_ms: i64,
+}
+
+pub(super) struct Drive {
+    pub(super) run: Run,
+    lease: Lease,
+    pending: Vec<RunEvent>,
+    stopped: BTreeMap<AttemptId, Stopped>,
+    /// Whether steps of it are on record as waiting.
+    waits: bool,
+}
+
+/// The value of a future that has nothing to wait for.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the log in memory never waits"),
+    }
+}
+
+impl World {
+    /// One turn of one daemon with one run. An error means that it does not drive the run any more.
+    pub(super) fn turn(&mut self, drive: &mut Drive) -> Result<(), Gone> {
+        self.take_in(drive)?;
+        for _ in 0..1000 {
+            let mut considered = BTreeSet::new();
+            let mut has_recorded = false;
+            for action in decide(&drive.run, self.now()) {
+                match action {
+                    Action::Record(what) => {
+                        self.record(drive, *what);
+                        has_recorded = true;
+                    }
+                    Action::Consider(step) => drop(considered.insert(step)),
+                    Action::Cancel(step) => {
+                        if let StepState::Running(running) = &drive.run.steps[step].state {
+                            drive.stopped.insert(running.attempt, Stopped::Cancelled);
+                            self.executor.cancel(self.now_ms, drive.run.id(), running.attempt);
+                        }
+                    }
+                    Action::WakeAt(_) => {}
+                }
+            }
+            if has_recorded {
+                continue;
+            }
+            self.flush(drive)?;
+            if drive.run.outcome().is_some() || !self.start(drive, &considered)? {
+                return Ok(());
+            }
+        }
+        panic!("a turn does not end");
+    }
+
+    fn record(&mut self, drive: &mut Drive, what: Happening) {
+        let event = RunEvent { seq: drive.run.next_seq(), at: self.now(), what };
+        drive.run.apply(&event).unwrap_or_else(|error| panic!("{error}"));
+        drive.pending.push(event);
+    }
+
+    fn flush(&mut self, drive: &mut Drive) -> Result<(), Gone> {
+        let Some(first) = drive.pending.first().map(|event| event.seq) else { return Ok(()) };
+        self.may_crash("crashed before an append")?;
+        ready(self.log.append(&drive.lease, first, &drive.pending)).map_err(|error| fenced(&error))?;
+        drive.pending.clear();
+        self.may_crash("crashed after an append")
+    }
+
+    fn may_crash(&mut self, place: &'static str) -> Result<(), Gone> {
+        let trouble = self.trouble;
+        if self.rng.random_bool(trouble * 0.02) {
+            self.executor.fire(place);
+            return Err(Gone);
+        }
+        Ok(())
+    }
+
+    /// Looks up, asks for slots and starts. Tells whether the run has changed.
+    fn start(&mut self, drive: &mut Drive, considered: &BTreeSet<usize>) -> Result<bool, Gone> {
+        let mut wants = Vec::new();
+        let mut has_changed = false;
+        for index in considered {
+            let Some(inputs) = drive.run.bindings(*index) else { continue };
+            let key = self.key(&drive.run, *index, &inputs);
+            let found = key.and_then(|key| ready(self.log.lookup(&[key])).unwrap().pop());
+            let planned = drive.run.planned(*index);
+            let step = planned.name.clone();
+            if let Some((key, cached)) = found {
+                let (made_by, outcome) = (cached.made_by, cached.outcome);
+                let parts = World::parts();
+                self.record(drive, Happening::StepReused { step, key, parts, inputs, made_by, outcome });
+                has_changed = true;
+                continue;
+            }
+            let attempt = attempt_id(drive.run.id(), &step, drive.run.steps[*index].started + 1);
+            let take = Take::of(planned, &self.limits);
+            wants.push((*index, inputs, Want { attempt, step, key, take }));
+        }
+        if has_changed || (wants.is_empty() && !drive.waits) {
+            return Ok(has_changed);
+        }
+        let asked: Vec<Want> = wants.iter().map(|(_, _, want)| want.clone()).collect();
+        let answers =
+            ready(self.log.claim_slots(&drive.lease, &asked, &self.limits)).map_err(|error| fenced(&error))?;
+        drive.waits = answers.iter().any(|answer| matches!(answer, Answer::Wait(_)));
+        self.slots_are_right(&drive.run);
+        self.may_crash("crashed after a grant")?;
+        let mut jobs = Vec::new();
+        for ((index, inputs, want), answer) in wants.into_iter().zip(answers) {
+            let Answer::Granted { .. } = answer else { continue };
+            let number = drive.run.steps[index].started + 1;
+            let outcome = self.outcome(index, want.attempt, &inputs);
+            let Want { attempt, step, key, .. } = want;
+            jobs.push(Job {
+                run: drive.run.id(),
+                step: step.clone(),
+                attempt,
+                epoch: drive.lease.epoch,
+                outcome,
+                trouble: self.trouble,
+                fails_for_good: self.fails_for_good(drive.run.id(), index),
+            });
+            let (parts, why) = (World::parts(), String::new());
+            self.record(drive, Happening::AttemptStarted { step, attempt, number, key, parts, why, inputs });
+        }
+        if jobs.is_empty() {
+            return Ok(false);
+        }
+        self.flush(drive)?;
+        for job in jobs {
+            self.executor.submit(self.now_ms, job, &mut self.rng);
+        }
+        Ok(true)
+    }
+
+    /// Takes in what was said about attempts, and ends those that take too long.
+    fn take_in(&mut self, drive: &mut Drive) -> Result<(), Gone> {
+        let running: Vec<(usize, AttemptId, i64)> = drive
+            .run
+            .board
+            .running
+            .iter()
+            .filter_map(|index| match &drive.run.steps[*index].state {
+                StepState::Running(running) => Some((*index, running.attempt, running.since.timestamp_millis())),
+                _ => None,
+            })
+            .collect();
+        for (index, attempt, since_ms) in &running {
+            let timeout = drive.run.planned(*index).timeout;
+            let is_late = timeout
+                .is_some_and(|timeout| u128::from((self.now_ms - since_ms).unsigned_abs()) >= timeout.as_millis());
+            if is_late && !drive.stopped.contains_key(attempt) {
+                self.executor.fire("timed out");
+                drive.stopped.insert(*attempt, Stopped::TimedOut);
+                self.executor.cancel(self.now_ms, drive.run.id(), *attempt);
+            }
+        }
+        for message in self.executor.said(self.now_ms, drive.run.id()) {
+            // What is said about an attempt that is over, or that another one has followed, changes nothing.
+            let Some((index, ..)) = running.iter().find(|(_, attempt, _)| *attempt == message.attempt) else {
+                continue;
+            };
+            self.ended(drive, *index, message.attempt, message.ended);
+        }
+        self.flush(drive)
+    }
+
+    fn ended(&mut self, drive: &mut Drive, step: usize, attempt: AttemptId, ended: Ended) {
+        let is_running =
+            matches!(&drive.run.steps[step].state, StepState::Running(running) if running.attempt == attempt);
+        if !is_running {
+            return;
+        }
+        let stopped = drive.stopped.remove(&attempt);
+        let planned = drive.run.planned(step);
+        let required: BTreeSet<OutputName> = planned.outputs.keys().cloned().collect();
+        let finished = Finished { step, attempt, ended, stopped };
+        let what = meaning(&planned.name, finished, 1.0, planned.timeout, &required);
+        self.record(drive, what);
+    }
+
+    /// Claims a run that nobody drives, and finds out what became of its attempts.
+    pub(super) fn claim(&mut self, owner: &str, id: RunId) -> Option<Drive> {
+        let lease = ready(self.log.claim(id, owner, LEASE)).ok()?;
+        let events = ready(self.log.events(id)).unwrap();
+        let run = Run::load(ready(self.log.run(id)).unwrap(), &events).unwrap();
+        let epoch = lease.epoch;
+        let mut drive = Drive { run, lease, pending: Vec::new(), stopped: BTreeMap::new(), waits: false };
+        self.record(&mut drive, Happening::RunClaimed { owner: owner.to_owned(), epoch });
+        for index in drive.run.board.running.clone() {
+            let StepState::Running(running) = &drive.run.steps[index].state else { continue };
+            let attempt = running.attempt;
+            match self.executor.find(self.now_ms, attempt, self.trouble, &mut self.rng) {
+                Found::Running => {}
+                Found::Ended(ended) => self.ended(&mut drive, index, attempt, ended),
+                Found::NeverStarted => {
+                    self.ended(&mut drive, index, attempt, Ended::Vanished { why: "it never started".to_owned() });
+                }
+            }
+        }
+        self.flush(&mut drive).ok().map(|()| drive)
+    }
+
+    pub(super) fn renew(&self, drive: &Drive) -> Result<(), Gone> {
+        ready(self.log.renew(&drive.lease, LEASE)).map_err(|error| fenced(&error))
+    }
+
+    pub(super) fn release(&self, drive: &Drive) {
+        // What is lost meanwhile need not be given back.
+        ready(self.log.release(&drive.lease)).ok();
+    }
+
+    /// Somebody asks for the end of a run, or for a pause or its end.
+    pub(super) fn interfere(&mut self, drive: &mut Drive) {
+        if drive.run.outcome().is_some() || drive.run.is_cancelling() {
+            return;
+        }
+        let by = "ada".to_owned();
+        if drive.run.paused().is_some() {
+            self.record(drive, Happening::RunUnpaused { by });
+        } else if self.rng.random_bool(0.3) {
+            self.executor.fire("cancelled");
+            self.record(drive, Happening::CancelRequested { by });
+        } else {
+            self.executor.fire("paused");
+            self.record(drive, Happening::RunPaused { by, reason: None });
+        }
+    }
+}
+
+fn fenced(error: &EngineError) -> Gone {
+    assert!(matches!(error, EngineError::LeaseLost { .. }), "{error}");
+    Gone
+}

@@ -1,0 +1,153 @@
+//! An executor that nobody should trust.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::artifact::Digest;
+use crate::executor::{Ended, Found};
+use crate::id::{AttemptId, RunId, StepName};
+use crate::step::{Fault, StepOutcome};
+use crate::worker::{Failure, Report, ReportedEnd};
+
+/// How long a message is repeated: longer than a daemon is frozen that may have heard it in vain.
+const SAID_FOR_MS: i64 = 120_000;
+
+/// One execution of a step, as a ledger out of everybody's reach has it.
+#[derive(Debug, Clone)]
+pub(super) struct Execution {
+    pub(super) run: RunId,
+    pub(super) step: StepName,
+    pub(super) attempt: AttemptId,
+    pub(super) began_ms: i64,
+    pub(super) ended_ms: i64,
+    /// The epoch of the lease under which it was started.
+    pub(super) epoch: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    pub(super) at_ms: i64,
+    pub(super) run: RunId,
+    pub(super) attempt: AttemptId,
+    pub(super) ended: Ended,
+}
+
+/// What is to be executed.
+pub(super) struct Job {
+    pub(super) run: RunId,
+    pub(super) step: StepName,
+    pub(super) attempt: AttemptId,
+    pub(super) epoch: u64,
+    pub(super) outcome: StepOutcome,
+    /// How likely a fault of each kind is.
+    pub(super) trouble: f64,
+    pub(super) fails_for_good: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Executor {
+    pub(super) ledger: Vec<Execution>,
+    pub(super) messages: Vec<Message>,
+    barred: BTreeSet<AttemptId>,
+    ends: BTreeMap<AttemptId, (i64, Ended)>,
+    pub(super) fired: BTreeMap<&'static str, u64>,
+}
+
+impl Executor {
+    pub(super) fn fire(&mut self, fault: &'static str) {
+        *self.fired.entry(fault).or_default() += 1;
+    }
+
+    pub(super) fn submit(&mut self, now_ms: i64, job: Job, rng: &mut ChaCha8Rng) {
+        let Job { run, step, attempt, epoch, mut outcome, trouble, fails_for_good } = job;
+        assert!(!self.ends.contains_key(&attempt), "attempt {attempt} of {step} is started twice");
+        if self.barred.contains(&attempt) {
+            return;
+        }
+        let mut is_hit = |share: f64| rng.random_bool(trouble * share);
+        let (never, lost, lies, fails, delays, doubles, stalls) =
+            (is_hit(0.3), is_hit(0.6), is_hit(0.2), is_hit(1.0), is_hit(1.0), is_hit(0.8), is_hit(0.3));
+        if lies {
+            outcome.outputs.values_mut().for_each(|artifact| artifact.digest = Digest::of("somebody else's"));
+        }
+        let takes_ms = if stalls { 60_000 } else { rng.random_range(50..6000) };
+        let end = if fails_for_good || fails {
+            self.fire("failed");
+            let fault = if fails_for_good { Fault::Input } else { Fault::Environment };
+            ReportedEnd::Failed(Failure { fault, code: "io".to_owned(), message: String::new(), help: None })
+        } else {
+            ReportedEnd::Succeeded(outcome)
+        };
+        let about = if lies { AttemptId::from_u128(7) } else { attempt };
+        let report = Report { attempt: about, end, seconds: 1.0, peak_memory_bytes: 1 };
+        let ended = if never || lost {
+            Ended::Vanished { why: "signal 9".to_owned() }
+        } else {
+            Ended::Reported(Box::new(report))
+        };
+        let end_ms = now_ms + takes_ms;
+        self.ends.insert(attempt, (end_ms, ended.clone()));
+        if never {
+            self.fire("never started");
+        } else {
+            self.ledger.push(Execution { run, step, attempt, began_ms: now_ms, ended_ms: end_ms, epoch });
+            for (kind, is_so) in [("lost", lost), ("reported about another attempt", lies && !lost)] {
+                if is_so {
+                    self.fire(kind);
+                }
+            }
+        }
+        let mut at_ms = end_ms;
+        if delays {
+            self.fire("delayed");
+            at_ms += rng.random_range(1..15_000);
+        }
+        if doubles {
+            self.fire("duplicated");
+            let again_ms = at_ms + rng.random_range(0..20_000);
+            self.messages.push(Message { at_ms: again_ms, run, attempt, ended: ended.clone() });
+        }
+        self.messages.push(Message { at_ms, run, attempt, ended });
+    }
+
+    /// What is said about an attempt to a daemon that did not start it.
+    pub(super) fn find(&mut self, now_ms: i64, attempt: AttemptId, trouble: f64, rng: &mut ChaCha8Rng) -> Found {
+        let Some((end_ms, ended)) = self.ends.get(&attempt).cloned() else {
+            // Whoever wanted to start it comes too late.
+            self.barred.insert(attempt);
+            return Found::NeverStarted;
+        };
+        if rng.random_bool(trouble * 0.5) {
+            self.fire("said never started though it did");
+            return Found::NeverStarted;
+        }
+        if rng.random_bool(trouble * 0.5) {
+            self.fire("found nothing");
+            return Found::Ended(Ended::Vanished { why: "there is no trace of it".to_owned() });
+        }
+        if end_ms <= now_ms { Found::Ended(ended) } else { Found::Running }
+    }
+
+    /// Ends an attempt now.
+    pub(super) fn cancel(&mut self, now_ms: i64, run: RunId, attempt: AttemptId) {
+        let vanished = Ended::Vanished { why: "signal 15".to_owned() };
+        let Some((end_ms, ended)) = self.ends.get_mut(&attempt) else { return };
+        if *end_ms <= now_ms {
+            return;
+        }
+        (*end_ms, *ended) = (now_ms, vanished.clone());
+        for execution in self.ledger.iter_mut().filter(|execution| execution.attempt == attempt) {
+            execution.ended_ms = now_ms;
+        }
+        self.messages.retain(|message| message.attempt != attempt);
+        self.messages.push(Message { at_ms: now_ms, run, attempt, ended: vanished });
+    }
+
+    /// What has been said about the attempts of a run by now, in any order and more than once.
+    pub(super) fn said(&mut self, now_ms: i64, run: RunId) -> Vec<Message> {
+        self.messages.retain(|message| message.at_ms > now_ms - SAID_FOR_MS);
+        self.messages.iter().filter(|it| it.run == run && it.at_ms <= now_ms).cloned().collect()
+    }
+}

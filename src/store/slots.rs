@@ -201,15 +201,16 @@ async fn reserved(
     wants: &[Want],
     now_ms: i64,
 ) -> Result<BTreeMap<CacheKey, (RunId, AttemptId)>, sqlx::Error> {
-    let keys: Vec<Vec<Value>> = wants.iter().filter_map(|want| Some(vec![want.key?.to_string().into()])).collect();
+    let keys: Vec<Vec<Value>> =
+        wants.iter().filter_map(|want| Some(vec![want.key?.to_string().into(), now_ms.into()])).collect();
     if keys.is_empty() {
         return Ok(BTreeMap::new());
     }
     let many = Many {
         before: "select c.key, c.run_id, c.attempt_id from (",
         after: ") as v join reservations c on c.key = v.column1 join runs r on r.run_id = c.run_id
-            where r.lease_owner is not null and r.lease_expires_ms > $1",
-        shared: vec![now_ms.into()],
+            where r.lease_owner is not null and r.lease_expires_ms > v.column2",
+        shared: vec![],
     };
     let rows = session.fetch_rows(many, keys).await?;
     rows.iter()

@@ -9,13 +9,17 @@ use std::future::Future;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures_util::TryStreamExt;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart};
 use url::Url;
 
-use super::{ArtifactError, Digest};
+use super::{ArtifactError, Digest, Freed};
+
+/// After this time a blob is sent again when it is made again. Nothing younger than twice as much is freed.
+const SENT_AGAIN_AFTER: Duration = Duration::from_hours(12);
 
 /// Blobs up to this size are sent in one request, which creates them or leaves them; larger ones in parts.
 const ONE_REQUEST_BYTES: u64 = 16 * 1024 * 1024;
@@ -70,12 +74,34 @@ impl Remote {
         base.join(Digest::of(&self.location).to_string())
     }
 
-    /// Sends the blob at `path`, unless it is there already.
+    /// Deletes a blob unless it was sent after `before`.
+    pub(super) fn free(&self, digest: Digest, before: SystemTime) -> Result<Freed, ArtifactError> {
+        let key = self.key(digest);
+        self.wait(async {
+            let found = match self.store.head(&key).await {
+                Ok(found) => found,
+                Err(object_store::Error::NotFound { .. }) => return Ok(Freed::Missing),
+                Err(error) => return Err(error.into()),
+            };
+            if SystemTime::from(found.last_modified) > before {
+                return Ok(Freed::Recent);
+            }
+            self.store.delete(&key).await?;
+            Ok(Freed::Bytes(found.size))
+        })
+    }
+
+    /// Sends the blob at `path`, unless it is there already and was sent lately: what was sent long ago may be about to be
+    /// freed, so it is sent again.
     pub(super) fn send(&self, digest: Digest, bytes: u64, path: &Path) -> Result<(), ArtifactError> {
         let key = self.key(digest);
         self.wait(async {
             match self.store.head(&key).await {
-                Ok(found) if found.size == bytes => return Ok(()),
+                Ok(found) if found.size == bytes && is_recent(found.last_modified.into()) => return Ok(()),
+                Ok(found) if found.size == bytes && bytes <= ONE_REQUEST_BYTES => {
+                    self.store.put(&key, std::fs::read(path)?.into()).await?;
+                    return Ok(());
+                }
                 Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -146,6 +172,11 @@ impl Remote {
             .unwrap_or_else(|_| Err(io::Error::other("the transfer panicked").into()))
             .map_err(failed)
     }
+}
+
+/// Whether what was sent then is safe from being freed for long enough to be recorded.
+fn is_recent(sent: SystemTime) -> bool {
+    sent.elapsed().map_or(true, |age| age < SENT_AGAIN_AFTER)
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use super::{ArtifactError, ArtifactKind, ArtifactRef, Digest};
 pub struct ArtifactStore {
     root: PathBuf,
     /// Where blobs are kept, if `root` is only the folder in front.
-    remote: Option<Remote>,
+    pub(super) remote: Option<Remote>,
 }
 
 /// A file or folder that is being written and does not exist for anybody else until it is committed.
@@ -38,13 +39,13 @@ impl Staged {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct FolderEntry {
+pub(super) struct FolderEntry {
     path: String,
-    digest: Digest,
+    pub(super) digest: Digest,
     bytes: u64,
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {
+pub(super) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {
     let path = path.to_owned();
     move |source| ArtifactError::Io { doing, path, source }
 }
@@ -166,7 +167,7 @@ impl ArtifactStore {
         }
     }
 
-    fn blob_path(&self, digest: Digest) -> PathBuf {
+    pub(super) fn blob_path(&self, digest: Digest) -> PathBuf {
         let name = digest.to_string();
         self.root.join("blobs").join(&name[..2]).join(name)
     }
@@ -204,7 +205,10 @@ impl ArtifactStore {
         let file = File::open(path).map_err(failed("open", path))?;
         let (digest, bytes) = Digest::of_reader(&file).map_err(failed("read", path))?;
         let target = self.blob_path(digest);
-        if fs::metadata(&target).is_ok_and(|found| found.len() == bytes) {
+        // Until the lock is dropped nothing is freed, and afterwards the blob is too young for that.
+        let lock = self.lock_file()?;
+        lock.lock_shared().map_err(failed("lock", &self.root))?;
+        if fs::metadata(&target).is_ok_and(|found| found.len() == bytes) && mark_as_new(&target).is_ok() {
             return Ok((digest, bytes));
         }
         file.sync_all().map_err(failed("sync", path))?;
@@ -234,7 +238,7 @@ impl ArtifactStore {
         Ok((staged.digest, total))
     }
 
-    fn folder_entries(&self, artifact: &ArtifactRef) -> Result<Vec<FolderEntry>, ArtifactError> {
+    pub(super) fn folder_entries(&self, artifact: &ArtifactRef) -> Result<Vec<FolderEntry>, ArtifactError> {
         let path = self.blob_path(artifact.digest);
         self.bring(artifact, artifact.digest)?;
         let listing = match fs::read(&path) {
@@ -303,6 +307,10 @@ impl ArtifactStore {
             Err(source) => failed("set aside", path)(source),
         }
     }
+}
+
+fn mark_as_new(blob: &Path) -> io::Result<()> {
+    File::open(blob)?.set_modified(SystemTime::now())
 }
 
 /// Collects the relative names of all files below `folder`, with `/` between parts.

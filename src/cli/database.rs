@@ -13,21 +13,26 @@ pub(super) fn url(settings: &Settings) -> anyhow::Result<StoreUrl> {
     }
 }
 
-/// Asks the database `question`; what is not found there is a mistake in the command.
-pub(super) fn ask<T>(
-    settings: &Settings,
-    question: impl AsyncFnOnce(&Store) -> Result<T, StoreError>,
-) -> anyhow::Result<T> {
+/// Where the database is, for commands that must not leave an empty one behind in the wrong folder.
+pub(super) fn existing_url(settings: &Settings) -> anyhow::Result<StoreUrl> {
     let url = url(settings)?;
     if let StoreUrl::Sqlite(path) = &url
         && !path.exists()
     {
-        // A command that only asks must not leave an empty database behind in the wrong folder.
         let message = format!("there are no runs in `{}` yet", settings.state.display());
         return Err(UsageError::new(message)
             .help("start one with `phaseline run`, or name its folder by --state")
             .into());
     }
+    Ok(url)
+}
+
+/// Asks the database `question`; what is not found there is a mistake in the command.
+pub(super) fn ask<T>(
+    settings: &Settings,
+    question: impl AsyncFnOnce(&Store) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    existing_url(settings)?;
     open(settings, question)
 }
 

@@ -11,16 +11,19 @@ mod daemon;
 mod database;
 mod diff;
 mod exit;
+mod gc;
 mod init;
 mod lineage;
 mod load;
 mod logs;
 mod models;
+mod notify;
 mod output;
 mod parts;
 mod plan;
 mod pools;
 mod resume;
+mod retention;
 mod run;
 mod runs;
 mod schema;
@@ -81,6 +84,8 @@ enum Command {
     Diff(diff::Args),
     /// Ask the lineage views in SQL.
     Sql(sql::Args),
+    /// Free artifacts, logs and checkpoints that nobody needs.
+    Gc(gc::Args),
     /// Print the JSON Schema of manifests, or the kinds of steps.
     Schema(schema::Args),
     /// Drive the runs that anybody submits, keep a folder of pipelines loaded, and answer requests.
@@ -123,6 +128,7 @@ pub fn main() -> ExitCode {
             Command::Pools(args) => pools::run(&settings, &args),
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
+            Command::Gc(args) => gc::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
             Command::Daemon(args) => daemon::run(&settings, args),
             Command::Serve(args) => serve::run(&settings, &args),

@@ -52,7 +52,9 @@ pub(super) fn engine_with(
     adjust: impl FnOnce(EngineSettings) -> EngineSettings,
 ) -> anyhow::Result<(Engine, mpsc::Receiver<AttemptMessage>)> {
     let (sender, messages) = mpsc::channel(MESSAGE_BACKLOG);
-    let executor = LocalExecutor::new(&settings.state, sender).context("cannot find this program's own path")?;
+    let executor = LocalExecutor::new(&settings.state, sender)
+        .context("cannot find this program's own path")?
+        .with_log_limit(settings.log_limit);
     let limits = Limits { cpus: settings.cores, ..Limits::of_machine() };
     let usual = EngineSettings::new(owner::this_process(), settings.state.clone(), settings.artifacts.clone());
     let engine_settings = adjust(EngineSettings { limits, ..usual });

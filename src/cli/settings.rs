@@ -9,6 +9,12 @@ use serde::Deserialize;
 
 use super::UsageError;
 use super::daemon::DaemonFile;
+use super::notify::NotifyFile;
+use super::retention::RetentionFile;
+use crate::daemon::RetentionSettings;
+use crate::daemon::notify::NotifySettings;
+use crate::manifest;
+use crate::worker::DEFAULT_LOG_LIMIT;
 
 /// The file that is read for settings, in the working folder.
 const FILE: &str = "phaseline.toml";
@@ -27,6 +33,9 @@ pub(super) struct SettingsArgs {
     /// CPU cores that steps may use together [default: all].
     #[arg(long, global = true, value_name = "N", env = "PHASELINE_CORES")]
     cores: Option<u32>,
+    /// How much of the log of an attempt is kept, such as `64MiB` [default: 64MiB].
+    #[arg(long, global = true, value_name = "SIZE", env = "PHASELINE_LOG_LIMIT", hide = true)]
+    log_limit: Option<String>,
     /// Say more on standard error; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -41,6 +50,9 @@ struct SettingsFile {
     cores: Option<u32>,
     #[serde(default)]
     daemon: DaemonFile,
+    log_limit: Option<String>,
+    retention: Option<RetentionFile>,
+    notify: Option<NotifyFile>,
 }
 
 /// The settings of this invocation.
@@ -56,6 +68,12 @@ pub struct Settings {
     pub cores: u32,
     /// The table `[daemon]` of the file.
     pub(super) daemon: DaemonFile,
+    /// How many bytes of the log of an attempt are kept.
+    pub log_limit: u64,
+    /// How long a daemon keeps what.
+    pub retention: RetentionSettings,
+    /// How a daemon sends notifications.
+    pub notify: NotifySettings,
     /// 0 for warnings, 1 for progress of the program itself, 2 for everything.
     pub verbosity: u8,
 }
@@ -78,7 +96,26 @@ impl Settings {
             let message = "the database URL must start with `postgres://` or `sqlite:`";
             return Err(UsageError::new(message).help("leave it out for SQLite in the state folder").into());
         }
-        Ok(Settings { state, database_url, artifacts, cores, daemon: file.daemon, verbosity: args.verbose })
+        let log_limit =
+            match args.log_limit.or(file.log_limit) {
+                None => DEFAULT_LOG_LIMIT,
+                Some(text) => text.parse().ok().or_else(|| manifest::bytes(&text)).ok_or_else(|| {
+                    UsageError::new(format!("`log_limit` must be a size such as `64MiB`, not `{text}`"))
+                })?,
+            };
+        let notify = file.notify.unwrap_or_default().resolve()?;
+        let retention = file.retention.unwrap_or_default().resolve()?;
+        Ok(Settings {
+            state,
+            database_url,
+            artifacts,
+            cores,
+            log_limit,
+            daemon: file.daemon,
+            retention,
+            notify,
+            verbosity: args.verbose,
+        })
     }
 
     /// ` --state DIR` for commands that are shown to be repeated, or nothing where the default counts.
@@ -98,7 +135,7 @@ fn read_file(path: &Path) -> anyhow::Result<SettingsFile> {
         Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
         Ok(text) => toml::from_str(&text).map_err(|error| {
             UsageError::new(format!("`{}` is not right: {}", path.display(), error.to_string().trim_end()))
-                .help("it may hold `state`, `database_url`, `artifacts`, `cores` and a table `[daemon]`")
+                .help("it may hold `state`, `database_url`, `artifacts`, `cores`, `log_limit` and the tables `[daemon]`, `[retention]` and `[notify]`")
                 .into()
         }),
     }

@@ -10,6 +10,7 @@ mod pipeline;
 
 mod approvals;
 mod cancel;
+pub mod gc;
 mod pools;
 mod submit;
 mod ticks;

@@ -13,16 +13,19 @@ mod health;
 mod hints;
 mod lock;
 mod pipelines;
+mod retention;
 mod service;
 mod signals;
 mod supervisor;
 mod systemd;
 mod watch;
 
+pub mod notify;
 pub mod triggers;
 
 pub use error::DaemonError;
 pub use floor::RoomySlots;
 pub use health::{Health, Trouble};
 pub use pipelines::{Catalog, Loaded};
+pub use retention::{Retention, RetentionSettings};
 pub use service::{Daemon, DaemonSettings};

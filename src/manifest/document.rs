@@ -10,6 +10,7 @@ use super::decode::{Decoder, Fields};
 use super::files;
 use super::gate::GateDecl;
 use super::node::{Entry, Node, Yaml};
+use super::notify::NotifyRule;
 use super::param::ParamDecl;
 use super::purpose::Purpose;
 use super::rejected::{Mistake, Rejected};
@@ -43,6 +44,8 @@ pub struct Manifest {
     pub params: IndexMap<ParamName, ParamDecl>,
     /// When it runs by itself.
     pub triggers: Vec<Trigger>,
+    /// Who is told of what.
+    pub notify: Vec<NotifyRule>,
     /// The settings of steps that do not say otherwise.
     pub defaults: Settings,
     /// What it is for.
@@ -56,8 +59,8 @@ pub struct Manifest {
 }
 
 /// The keys at the top level besides the phases.
-pub(super) const KEYS: [&str; 8] =
-    ["version", "pipeline", "owner", "description", "priority", "params", "triggers", "defaults"];
+pub(super) const KEYS: [&str; 9] =
+    ["version", "pipeline", "owner", "description", "priority", "params", "triggers", "notify", "defaults"];
 pub(super) const PRIORITIES: std::ops::RangeInclusive<i32> = -1000..=1000;
 pub(super) const UNDERSTANDING_KEYS: [&str; 6] = ["objectives", "success_criteria", "risks", "retry", "steps", "gates"];
 pub(super) const PHASE_KEYS: [&str; 3] = ["retry", "steps", "gates"];
@@ -159,6 +162,10 @@ fn read(decoder: &mut Decoder, root: &Node, source: Arc<Source>) -> Manifest {
     for entry in entries(decoder, fields, "triggers") {
         triggers.extend(Trigger::read(decoder, &entry.value, &entry.key));
     }
+    let mut notify = Vec::new();
+    for item in fields.get("notify").map_or(&[][..], |node| decoder.list(node, "`notify`")) {
+        notify.extend(NotifyRule::read(decoder, item));
+    }
     let defaults = fields.get("defaults").map_or_else(Settings::default, |node| {
         decoder.fields(node, "`defaults`", &settings::KEYS);
         Settings::read(decoder, node)
@@ -173,6 +180,7 @@ fn read(decoder: &mut Decoder, root: &Node, source: Arc<Source>) -> Manifest {
         phase_retries: BTreeMap::new(),
         params,
         triggers,
+        notify,
         defaults,
         purpose: Purpose::default(),
         steps: Vec::new(),

@@ -16,6 +16,7 @@ mod yaml;
 
 mod document;
 mod gate;
+mod notify;
 mod param;
 mod purpose;
 mod reference;
@@ -28,6 +29,7 @@ pub use document::{Manifest, load, load_with_mistakes, parse, read_with_mistakes
 pub use gate::{GateDecl, Reaction, Terms};
 pub use nearest::{nearest, suggest};
 pub use node::{Entry, Node, Yaml};
+pub use notify::{Channel, NotifyRule, Occasion, WebhookUrl};
 pub use param::{ParamDecl, ParamType};
 pub use purpose::{CriterionDecl, Purpose, RiskDecl, Weight};
 pub use reference::{InputDecl, Reference};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::param::ParamType;
-use super::{document, gate, param, purpose, settings, step, trigger};
+use super::{document, gate, notify, param, purpose, settings, step, trigger};
 use crate::phase::Phase;
 use crate::step::{KindInfo, StepRegistry};
 
@@ -37,6 +37,10 @@ pub fn schema(registry: &StepRegistry) -> Value {
         ),
         ("params".to_owned(), described(map_of(reference("param")), "What `--set name=value` changes.")),
         ("triggers".to_owned(), described(map_of(reference("trigger")), "When it runs by itself.")),
+        (
+            "notify".to_owned(),
+            json!({"type": "array", "items": notify_schema(), "description": "Who is told of what."}),
+        ),
         (
             "defaults".to_owned(),
             described(object(settings_properties(), &settings::KEYS, &[]), "Settings of all steps."),
@@ -190,6 +194,33 @@ fn trigger_schema() -> Value {
             ("priority", json!({"type": "integer", "minimum": -1000, "maximum": 1000})),
         ],
         &trigger::KEYS,
+        &[],
+    )
+}
+
+fn notify_schema() -> Value {
+    let occasions: Vec<&str> = notify::Occasion::WORDS.iter().map(|(word, _)| *word).collect();
+    let occasion = json!({"enum": occasions});
+    let variable = |what: &str| described(text(), what);
+    let webhook = typed(
+        &[
+            ("url", described(text(), "An `https://` address.")),
+            ("url_secret", variable("The secret that holds the address.")),
+            ("signing_secret", variable("The secret that signs the document.")),
+        ],
+        &notify::WEBHOOK_KEYS,
+        &[],
+    );
+    let texts = json!({"anyOf": [text(), {"type": "array", "items": text()}]});
+    let email = typed(&[("to", texts.clone())], &notify::EMAIL_KEYS, &["to"]);
+    typed(
+        &[
+            ("on", json!({"anyOf": [occasion, {"type": "array", "items": occasion}]})),
+            ("webhook", json!({"anyOf": [text(), webhook], "description": "A POST of a JSON document."})),
+            ("email", json!({"anyOf": [texts, email], "description": "A letter."})),
+            ("command", described(texts.clone(), "A program that gets the JSON document on its standard input.")),
+        ],
+        &notify::KEYS,
         &[],
     )
 }

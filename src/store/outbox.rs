@@ -28,6 +28,16 @@ pub struct OutboxCursor {
     position: i64,
 }
 
+impl OutboxCursor {
+    pub(super) fn at(tx: i64, position: i64) -> OutboxCursor {
+        OutboxCursor { tx, position }
+    }
+
+    pub(super) fn place(self) -> (i64, i64) {
+        (self.tx, self.position)
+    }
+}
+
 impl fmt::Display for OutboxCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}-{}", self.tx, self.position)

@@ -124,7 +124,9 @@ async fn write_artifacts(session: &mut Session<'_>, run: RunId, projection: &Pro
         ]
     });
     let into = "insert into artifacts (digest, kind, bytes, rows, created_at, run_id, step, output, attempt_id)";
-    insert(session, into, "on conflict (digest) do nothing", artifacts.collect()).await?;
+    // What was freed and made again is there again.
+    let again = "on conflict (digest) do update set collected_at = null where artifacts.collected_at is not null";
+    insert(session, into, again, artifacts.collect()).await?;
     let inputs = projection.inputs.iter().map(|row| {
         vec![
             run.to_string().into(),

@@ -99,9 +99,12 @@ impl Store {
         let sql = "select seq, at, event from events where run_id = $1 order by seq";
         let rows = session.fetch(sql, vec![run.to_string().into()]).await?;
         if rows.is_empty() {
-            let sql = "select run_id from runs where run_id = $1";
-            if session.fetch(sql, vec![run.to_string().into()]).await?.is_empty() {
-                return Err(EngineError::NoRun(run).into());
+            let sql = "select next_seq from runs where run_id = $1";
+            let found = session.fetch(sql, vec![run.to_string().into()]).await?;
+            let next: i64 = found.first().ok_or(EngineError::NoRun(run))?.get("next_seq")?;
+            if next > 1 {
+                let reason = "its events are no longer kept; `phaseline rerun` makes a new run of it".to_owned();
+                return Err(EngineError::Corrupt { run, reason }.into());
             }
         }
         let mut events = Vec::with_capacity(rows.len());

@@ -23,3 +23,4 @@ pub use message::WorkerMessage;
 pub use order::{OrderedInput, WorkOrder};
 pub use process::{EXIT_CLAIMED, WORKER_COMMAND, main_if_worker};
 pub use report::{Failure, Report, ReportedEnd, with_causes};
+pub use secrets::secret;

@@ -33,7 +33,7 @@ pub(super) fn resolve(names: &[String], masker: &Masker) -> Result<BTreeMap<Stri
     names
         .iter()
         .map(|name| {
-            let value = value(name)?;
+            let value = secret(name)?;
             if value.trim().len() < SHORTEST_SECRET {
                 let message = format!("the secret `{name}` has fewer than {SHORTEST_SECRET} characters");
                 return Err(StepError::input("secret_short", message).help(
@@ -47,7 +47,11 @@ pub(super) fn resolve(names: &[String], masker: &Masker) -> Result<BTreeMap<Stri
         .collect()
 }
 
-fn value(name: &str) -> Result<String, StepError> {
+/// The value of one secret.
+///
+/// # Errors
+/// It is neither in the environment nor in a file, or the file cannot be read.
+pub fn secret(name: &str) -> Result<String, StepError> {
     if let Ok(value) = env::var(name) {
         return Ok(value);
     }

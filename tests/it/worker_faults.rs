@@ -99,7 +99,7 @@ async fn a_worker_that_is_ended_is_told_by_its_signal_and_what_it_logged_can_be_
     {
         // Rust looks at a first SIGSEGV, and only the second one ends the process.
         let command = format!(
-            "echo flushed; until grep -q flushed ../../log; do :; done; kill -{signal} $PPID; kill -{signal} $PPID; exec tail -f /dev/null"
+            "echo flushed; until grep -q flushed ../../log; do :; done; while :; do kill -{signal} $PPID; sleep 0.01; done"
         );
         let came = attempt(&command, |mut order, executor| {
             let folder = AttemptFolder::new(&order.state_folder, order.run, order.attempt);

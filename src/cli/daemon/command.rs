@@ -11,7 +11,8 @@ use super::settings::{self, Resolved};
 use crate::api::{self, AllowedHosts, ApiState, Limits, Tls};
 use crate::cli::{Exit, Settings, UsageError, output, parts, serve};
 use crate::control;
-use crate::daemon::{Daemon, DaemonError, DaemonSettings, Health, RoomySlots};
+use crate::daemon::notify::Notifier;
+use crate::daemon::{Daemon, DaemonError, DaemonSettings, Health, Retention, RoomySlots};
 use crate::engine::{Bell, EngineSettings};
 use crate::executor::owner;
 use crate::serve::{LiveModels, LogSettings, ModelSource, ServeSettings};
@@ -71,6 +72,15 @@ async fn work(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
     let daemon =
         Daemon::start(daemon_settings, &store, Arc::new(engine), bell, Arc::clone(&health)).await.map_err(explained)?;
     api::ensure_local_token(&store, &settings.state, &owner::host()).await?;
+    let retention = Retention {
+        store: store.clone(),
+        artifacts: artifacts.clone(),
+        state: settings.state.clone(),
+        settings: settings.retention.clone(),
+    };
+    let mut beside = tokio::task::JoinSet::new();
+    beside.spawn(retention.run(daemon.draining()));
+    beside.spawn(Notifier::new(store.clone(), settings.notify.clone()).run(daemon.ended()));
     let limits = Limits::default();
     let hosts = AllowedHosts::new(address, resolved.hosts);
     let models: Arc<dyn ModelSource> = Arc::new(artifacts.clone());
@@ -85,6 +95,8 @@ async fn work(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
     daemon.run().await;
     let answered = answering.await.context("the server panicked")?;
     live.stop().await;
+    // What they were about to do is done by the next daemon: both may end at any point.
+    beside.shutdown().await;
     store.close().await;
     answered?;
     Ok(Exit::Succeeded)

@@ -1,0 +1,12 @@
+//! Freeing artifacts that nobody needs, and files of runs that have ended.
+//!
+//! [`look`] decides and changes nothing; [`apply`] does what was decided, after looking again at each artifact under the
+//! locks of the database and of the store, so it may run beside daemons and runs.
+
+mod apply;
+mod decide;
+mod files;
+
+pub use apply::{Freed, apply};
+pub use decide::{Candidate, Decision, Kept, Policy, look};
+pub use files::{RunFiles, free_run_files};

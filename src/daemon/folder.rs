@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::artifact::Digest;
 use crate::id::PipelineName;
-use crate::manifest::{self, Colour, Manifest, Rejected, Source, Trigger};
+use crate::manifest::{self, Colour, Manifest, Rejected, Source};
 use crate::plan::{Overrides, Plan};
 use crate::step::StepRegistry;
 use crate::store::{KeptManifest, ManifestChanges, ManifestProblem, ProblemKind};
@@ -22,14 +22,6 @@ const DEEPEST: usize = 16;
 
 /// A file that was changed so lately may change again without another time of change.
 const UNSETTLED: Duration = Duration::from_secs(2);
-
-/// A good version of a manifest, as far as the daemon needs it at hand.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Good {
-    pub(super) kept: KeptManifest,
-    /// When it runs by itself. Of a version of an earlier daemon, until it is read again, nothing is known.
-    pub(super) triggers: Vec<Trigger>,
-}
 
 /// All manifests below a folder.
 pub(super) struct ManifestFolder {
@@ -44,7 +36,7 @@ pub(super) struct ManifestFolder {
 struct File {
     stamp: Option<Stamp>,
     digest: Option<Digest>,
-    good: Option<Arc<Good>>,
+    good: Option<Arc<KeptManifest>>,
     /// What is wrong with its text as it is.
     report: Option<String>,
 }
@@ -59,7 +51,7 @@ struct Stamp {
 /// What should be on record about a folder.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Findings {
-    pub(super) good: BTreeMap<PipelineName, Arc<Good>>,
+    pub(super) good: BTreeMap<PipelineName, Arc<KeptManifest>>,
     pub(super) broken: BTreeMap<PipelineName, String>,
     pub(super) problems: BTreeMap<PathBuf, ManifestProblem>,
 }
@@ -78,7 +70,7 @@ impl ManifestFolder {
             let path = PathBuf::from(&kept.path);
             if path.starts_with(root) && path.exists() {
                 folder.holders.insert(kept.pipeline.clone(), path.clone());
-                let good = Some(Arc::new(Good { kept, triggers: Vec::new() }));
+                let good = Some(Arc::new(kept));
                 folder.files.insert(path, File { good, ..File::default() });
             }
         }
@@ -105,11 +97,11 @@ impl ManifestFolder {
 
     /// Gives each pipeline one file: the one that had it, or else the first by path.
     fn assign(&mut self) {
-        let name_of = |path: &PathBuf| self.files.get(path)?.good.as_ref().map(|good| good.kept.pipeline.clone());
+        let name_of = |path: &PathBuf| self.files.get(path)?.good.as_ref().map(|good| good.pipeline.clone());
         self.holders.retain(|pipeline, path| name_of(path).as_ref() == Some(pipeline));
         for (path, file) in &self.files {
             if let Some(good) = &file.good {
-                self.holders.entry(good.kept.pipeline.clone()).or_insert_with(|| path.clone());
+                self.holders.entry(good.pipeline.clone()).or_insert_with(|| path.clone());
             }
         }
     }
@@ -118,14 +110,14 @@ impl ManifestFolder {
         let mut findings = Findings::default();
         for (path, file) in &self.files {
             match &file.good {
-                Some(good) if self.holders.get(&good.kept.pipeline) == Some(path) => {
-                    findings.good.insert(good.kept.pipeline.clone(), Arc::clone(good));
+                Some(good) if self.holders.get(&good.pipeline) == Some(path) => {
+                    findings.good.insert(good.pipeline.clone(), Arc::clone(good));
                     if let Some(report) = &file.report {
-                        findings.broken.insert(good.kept.pipeline.clone(), report.clone());
+                        findings.broken.insert(good.pipeline.clone(), report.clone());
                     }
                 }
                 Some(good) => {
-                    let holder = self.holders[&good.kept.pipeline].to_string_lossy();
+                    let holder = self.holders[&good.pipeline].to_string_lossy();
                     findings.problems.insert(path.clone(), duplicate(good, &holder));
                 }
                 None => {
@@ -143,8 +135,8 @@ impl ManifestFolder {
 }
 
 /// What is wrong with a file whose pipeline another one has.
-pub(super) fn duplicate(good: &Good, holder: &str) -> ManifestProblem {
-    let KeptManifest { pipeline, path, .. } = &good.kept;
+pub(super) fn duplicate(good: &KeptManifest, holder: &str) -> ManifestProblem {
+    let KeptManifest { pipeline, path, .. } = good;
     let report = format!(
         "pipeline `{pipeline}` is loaded from `{holder}` already: give this one another name, or remove one of the files"
     );
@@ -177,7 +169,7 @@ impl File {
                     description: manifest.description.clone(),
                     owner: manifest.owner.clone(),
                 };
-                self.good = Some(Arc::new(Good { kept, triggers: manifest.triggers }));
+                self.good = Some(Arc::new(kept));
                 self.report = None;
             }
             Err(rejected) => self.report = Some(rejected.render(Colour::Never)),
@@ -231,11 +223,11 @@ impl Findings {
     /// What has to be recorded so that what is on record becomes these findings.
     pub(super) fn changes_since(&self, recorded: &Findings) -> ManifestChanges {
         let is_kept = |name: &PipelineName| {
-            let version =
-                |findings: &Findings| findings.good.get(name).map(|good| (good.kept.path.clone(), good.kept.digest));
+            let version = |findings: &Findings| findings.good.get(name).map(|good| (good.path.clone(), good.digest));
             version(self) == version(recorded)
         };
-        let kept = self.good.iter().filter(|(name, _)| !is_kept(name)).map(|(_, good)| good.kept.clone()).collect();
+        let kept =
+            self.good.iter().filter(|(name, _)| !is_kept(name)).map(|(_, good)| KeptManifest::clone(good)).collect();
         let names: BTreeSet<&PipelineName> = self.broken.keys().chain(recorded.broken.keys()).collect();
         // A new version clears what was said of the one before, so it is said again.
         let broken = names
@@ -297,7 +289,7 @@ mod tests {
 
         fn loaded(&self) -> Vec<(&str, &str)> {
             let good = self.recorded.good.values();
-            good.map(|good| (good.kept.pipeline.as_str(), good.kept.path.rsplit('/').next().unwrap())).collect()
+            good.map(|good| (good.pipeline.as_str(), good.path.rsplit('/').next().unwrap())).collect()
         }
     }
 
@@ -323,7 +315,7 @@ mod tests {
         assert!(changes.kept.is_empty() && changes.retired.is_empty());
         let (name, report) = &changes.broken[0];
         assert!(name.as_str() == "a" && report.as_ref().unwrap().contains("a.yaml"), "{report:?}");
-        assert_eq!(written.recorded.good.values().map(|good| good.kept.clone()).collect::<Vec<_>>(), first);
+        assert_eq!(written.recorded.good.values().map(|good| KeptManifest::clone(good)).collect::<Vec<_>>(), first);
         written.write("a.yaml", &manifest("a", "echo better"));
         let changes = written.scan();
         assert_eq!((changes.kept.len(), changes.broken.as_slice()), (1, [(name.clone(), None)].as_slice()));
@@ -363,7 +355,7 @@ mod tests {
         written.write("a.yaml", "broken: [");
         let mut next = ManifestFolder::new(written.folder.path(), kept.clone());
         let findings = next.scan().unwrap();
-        assert_eq!(findings.good.values().map(|good| good.kept.clone()).collect::<Vec<_>>(), kept);
+        assert_eq!(findings.good.values().map(|good| KeptManifest::clone(good)).collect::<Vec<_>>(), kept);
         assert_eq!(findings.broken.len(), 1);
     }
 

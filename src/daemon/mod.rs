@@ -26,6 +26,5 @@ pub mod triggers;
 pub use error::DaemonError;
 pub use floor::RoomySlots;
 pub use health::{Health, Trouble};
-pub use pipelines::{Catalog, Loaded};
 pub use retention::{Retention, RetentionSettings};
 pub use service::{Daemon, DaemonSettings};

@@ -6,36 +6,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::folder::{Findings, Good, ManifestFolder, duplicate};
+use super::folder::{Findings, ManifestFolder, duplicate};
 use super::health::Health;
 use super::{DaemonError, systemd};
+use crate::control::Version;
 use crate::engine::Bell;
 use crate::id::PipelineName;
-use crate::manifest::Trigger;
 use crate::store::{DaemonEntry, ManifestChanges, ManifestProblem, Store, StoreError};
 
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// The name of the loop in [`Health`].
 const LOOP: &str = "pipelines";
-
-/// The pipelines that are loaded, with what makes them run by themselves.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Catalog {
-    /// By name, sorted.
-    pub pipelines: Vec<Loaded>,
-}
-
-/// A pipeline that is loaded.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
-    /// Its name.
-    pub pipeline: PipelineName,
-    /// Its file.
-    pub path: PathBuf,
-    /// What makes it run by itself.
-    pub triggers: Vec<Trigger>,
-}
 
 /// Follows a folder of manifests.
 pub(super) struct Pipelines {
@@ -45,7 +27,7 @@ pub(super) struct Pipelines {
     folder: Option<ManifestFolder>,
     /// What is on record, as far as this daemon knows.
     recorded: Findings,
-    catalog: watch::Sender<Arc<Catalog>>,
+    versions: watch::Sender<Arc<Vec<Version>>>,
     is_away: bool,
 }
 
@@ -59,8 +41,7 @@ impl Pipelines {
         // Whatever the first scan does not find of this is retired or solved.
         let mut recorded = Findings::default();
         for kept in kept.iter().filter(|kept| is_ours(&kept.path)) {
-            let good = Good { triggers: Vec::new(), kept: kept.clone() };
-            recorded.good.insert(kept.pipeline.clone(), Arc::new(good));
+            recorded.good.insert(kept.pipeline.clone(), Arc::new(kept.clone()));
         }
         for entry in store.pipelines().await?.into_iter().filter(|entry| is_ours(&entry.manifest_path)) {
             let name = entry.pipeline.and_then(|name| name.parse::<PipelineName>().ok());
@@ -79,7 +60,7 @@ impl Pipelines {
             store,
             by: by.to_owned(),
             root: root.clone(),
-            catalog: watch::channel(Arc::default()).0,
+            versions: watch::channel(Arc::default()).0,
             is_away: false,
         };
         let findings = pipelines.scan().await.map_err(refused)?;
@@ -88,9 +69,9 @@ impl Pipelines {
         Ok(pipelines)
     }
 
-    /// What is loaded, and its changes.
-    pub(super) fn catalog(&self) -> watch::Receiver<Arc<Catalog>> {
-        self.catalog.subscribe()
+    /// The last good versions of what is loaded, by the names of their pipelines, and their changes.
+    pub(super) fn versions(&self) -> watch::Receiver<Arc<Vec<Version>>> {
+        self.versions.subscribe()
     }
 
     /// Follows the folder for ever; looks at once when `reload` rings.
@@ -152,11 +133,11 @@ impl Pipelines {
             self.store.record_manifests(&changes, &self.by).await?;
             say(&changes);
         }
-        let catalog = Arc::new(catalog(&findings));
+        let versions = Arc::new(versions(&findings));
         self.recorded = findings;
-        self.catalog.send_if_modified(|known| {
-            let is_new = *known != catalog;
-            *known = catalog;
+        self.versions.send_if_modified(|known| {
+            let is_new = *known != versions;
+            *known = versions;
             is_new
         });
         Ok(())
@@ -208,13 +189,9 @@ fn lives(daemons: &[DaemonEntry], name: &str) -> bool {
     daemons.iter().any(|entry| entry.daemon == name && entry.state != "gone")
 }
 
-fn catalog(findings: &Findings) -> Catalog {
-    let pipelines = findings.good.iter().map(|(pipeline, good)| Loaded {
-        pipeline: pipeline.clone(),
-        path: PathBuf::from(&good.kept.path),
-        triggers: good.triggers.clone(),
-    });
-    Catalog { pipelines: pipelines.collect() }
+fn versions(findings: &Findings) -> Vec<Version> {
+    let good = findings.good.values();
+    good.map(|good| Version { path: good.path.clone(), text: good.text.clone() }).collect()
 }
 
 fn say(changes: &ManifestChanges) {

@@ -11,10 +11,12 @@ use tokio::task::JoinSet;
 use super::disk::DiskFloor;
 use super::health::{Health, Trouble};
 use super::lock::StateLock;
-use super::pipelines::{Catalog, Pipelines};
+use super::pipelines::Pipelines;
 use super::signals::Signals;
 use super::supervisor::{Supervisor, cancel_all};
+use super::triggers::look_after;
 use super::{DaemonError, hints, systemd, watch as watching};
+use crate::control::Version;
 use crate::engine::{Bell, Engine};
 use crate::fault;
 use crate::store::{Beat, Store, StoreUrl};
@@ -132,9 +134,9 @@ impl Daemon {
         self.ended.subscribe()
     }
 
-    /// The pipelines that are loaded, and their changes; none without a folder.
-    pub fn catalog(&self) -> Option<watch::Receiver<Arc<Catalog>>> {
-        self.pipelines.as_ref().map(Pipelines::catalog)
+    /// The last good versions of the pipelines that are loaded, and their changes; none without a folder.
+    pub fn versions(&self) -> Option<watch::Receiver<Arc<Vec<Version>>>> {
+        self.pipelines.as_ref().map(Pipelines::versions)
     }
 
     /// Works until a signal asks for the end. The first one leaves what runs to the next daemon, a second one ends it.
@@ -147,7 +149,12 @@ impl Daemon {
         loops.spawn(watching::disk(self.floor, Arc::clone(&health), bell.clone()));
         loops.spawn(watching::beat(store.clone(), self.beat, Arc::clone(&health), self.draining.subscribe()));
         loops.spawn(watching::watchdog(Arc::clone(&health)));
-        let count = pipelines.as_ref().map_or(0, |pipelines| pipelines.catalog().borrow().pipelines.len());
+        let versions = pipelines.as_ref().map(Pipelines::versions);
+        let count = versions.as_ref().map_or(0, |versions| versions.borrow().len());
+        let looking = versions.map(|versions| {
+            let draining = self.draining.subscribe();
+            tokio::spawn(look_after(store.clone(), bell.clone(), Arc::clone(&health), versions, draining))
+        });
         let following = pipelines.map(|pipelines| tokio::spawn(pipelines.follow(Arc::clone(&health), reload.clone())));
         let supervisor = Supervisor {
             store: store.clone(),
@@ -192,6 +199,11 @@ impl Daemon {
         }
         if is_insistent {
             cancel_all(&engine, &store, left).await;
+        }
+        if let Some(looking) = looking
+            && let Err(error) = looking.await
+        {
+            tracing::error!(%error, "the loop of the triggers did not end in order");
         }
         if let Err(error) = fault::point("daemon.drained") {
             tracing::error!(%error, "the daemon ends without a word to others");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use phaseline::control::{By, ErrorKind};
 use phaseline::control::{Version, WebhookRequest, fire_webhook, make_webhook_token};
 use phaseline::daemon::triggers::look_after;
-use phaseline::engine::{Happening, Outcome, RunLog};
+use phaseline::engine::{Bell, Happening, Outcome, RunLog};
 use phaseline::id::RunId;
 use phaseline::store::queries::TriggerSummary;
 use phaseline::store::{Store, StoreUrl, Tick, TickState};
@@ -114,7 +114,7 @@ async fn all_kinds_fire(url: StoreUrl) {
     let (shutdown, over) = watch::channel(false);
     let (_versions, pipelines) = watch::channel(Arc::new(vec![loaded.version.clone()]));
     let daemons = [open(&url).await, open(&url).await]
-        .map(|store| tokio::spawn(look_after(store, pipelines.clone(), over.clone())));
+        .map(|store| tokio::spawn(look_after(store, Bell::new(), Arc::default(), pipelines.clone(), over.clone())));
     until("the files trigger to know what was there", async || {
         let kept = store.kept_triggers("churn").await.unwrap().1;
         kept.iter().any(|kept| kept.name == "arrived" && kept.state["files"].is_string()).then_some(())
@@ -229,7 +229,7 @@ fn whoever_is_killed_between_commit_and_answer_finds_the_same_run_again() {
             let (shutdown, over) = watch::channel(false);
             let (_versions, pipelines) =
                 watch::channel(Arc::new(vec![Version { text: version.text.replace("1s", "7d"), ..version.clone() }]));
-            let daemon = tokio::spawn(look_after(store.clone(), pipelines, over));
+            let daemon = tokio::spawn(look_after(store.clone(), Bell::new(), Arc::default(), pipelines, over));
             until("the triggers to be taken up", async || summary(&store, "hook").await).await;
             shutdown.send_replace(true);
             daemon.await.unwrap();

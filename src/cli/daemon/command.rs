@@ -108,9 +108,9 @@ fn live_settings(settings: &Settings) -> ServeSettings {
 
 fn announce(address: &str, daemon: &Daemon, folder: Option<&Path>) -> anyhow::Result<()> {
     output::line(format!("listening on {address}"))?;
-    match (daemon.catalog(), folder) {
-        (Some(catalog), Some(folder)) => {
-            let count = catalog.borrow().pipelines.len();
+    match (daemon.versions(), folder) {
+        (Some(versions), Some(folder)) => {
+            let count = versions.borrow().len();
             let pipelines = if count == 1 { "pipeline" } else { "pipelines" };
             output::line(format!("{count} {pipelines} from `{}`", folder.display()))?;
         }

@@ -12,6 +12,8 @@ use tokio::time::{Instant, timeout};
 use super::circles::circles;
 use super::look::{Seen, Watched};
 use crate::control::{ControlError, Version, fire_waiting};
+use crate::daemon::Health;
+use crate::engine::Bell;
 use crate::manifest::{Manifest, TriggerKind};
 use crate::store::{DeclaredTrigger, Store, TriggerNote};
 
@@ -28,20 +30,32 @@ const AT_ONCE: usize = 8;
 /// How long looks that go on may take once the daemon is to end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How often the bell may lead to a look at the same trigger.
+const SOON: Duration = Duration::from_millis(250);
+/// How long a turn may take while the database is away.
+const TURN: Duration = Duration::from_secs(60);
+/// The name of the loop in [`Health`].
+const LOOP: &str = "triggers";
+
 type Name = (String, String);
 
 /// A trigger between two looks; while one goes on, `watched` is away.
 struct Post {
     watched: Option<Watched>,
     look_at: Instant,
+    /// Whether the end of a run may make it due, and the last look at it went well.
+    heeds_bell: bool,
     told: Option<TriggerNote>,
     /// What speaks against how it is declared.
     warning: Option<String>,
 }
 
-/// Looks after the triggers of `pipelines`, the last good versions of all manifests, until `shutdown` says so.
+/// Looks after the triggers of `pipelines`, the last good versions of all manifests, until `shutdown` says so. What waits
+/// for runs is looked at soon after the bell rings.
 pub async fn look_after(
     store: Store,
+    mut bell: Bell,
+    health: Arc<Health>,
     mut pipelines: watch::Receiver<Arc<Vec<Version>>>,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -63,14 +77,17 @@ pub async fn look_after(
                 pipelines.mark_changed();
             }
         }
+        health.turned(LOOP, TURN);
         upkeep.start_looks();
         tokio::select! {
             biased;
             () = over(&mut shutdown) => break,
+            () = bell.rung() => upkeep.look_soon(),
             Some(ended) = upkeep.looks.join_next_with_id(), if !upkeep.looks.is_empty() => upkeep.end_look(ended),
             () = tokio::time::sleep(BEAT) => {}
         }
     }
+    health.ended(LOOP);
     let rest = async { while upkeep.looks.join_next().await.is_some() {} };
     if timeout(FAREWELL, rest).await.is_err() {
         upkeep.looks.shutdown().await;
@@ -139,6 +156,7 @@ impl Upkeep {
                         .is_some_and(|watched| watched.version == *version && watched.trigger == trigger)
                 });
                 let post = before.unwrap_or_else(|| Post {
+                    heeds_bell: false,
                     watched: Some(Watched::new(version.clone(), pipeline.to_owned(), trigger)),
                     look_at: Instant::now(),
                     told: None,
@@ -150,6 +168,15 @@ impl Upkeep {
         self.posts = posts;
         self.versions = loaded.to_vec();
         Ok(())
+    }
+
+    /// A run may have ended, so what waits for runs is not left alone for long.
+    fn look_soon(&mut self) {
+        let soon = Instant::now() + SOON;
+        self.queue_at = self.queue_at.min(soon);
+        for post in self.posts.values_mut().filter(|post| post.heeds_bell) {
+            post.look_at = post.look_at.min(soon);
+        }
     }
 
     fn start_looks(&mut self) {
@@ -209,6 +236,9 @@ impl Upkeep {
         let Some(post) = self.posts.get_mut(&name) else { return };
         if post.watched.is_none() {
             post.watched = watched.or_else(|| again(&self.versions, &name));
+            let kind = post.watched.as_ref().map(|watched| &watched.trigger.kind);
+            post.heeds_bell = after.again < AFTER_FAILURE
+                && matches!(kind, Some(TriggerKind::After { .. } | TriggerKind::When { .. }));
             post.told = after.told;
         }
         post.look_at = Instant::now() + after.again;

@@ -3,7 +3,8 @@
 //! `PHASELINE_FAULT=append.before_commit:3:kill` ends the process by SIGKILL when the point is reached for the third
 //! time; `error` makes the point return an error instead, and `pause` stops the process by SIGSTOP, from which SIGCONT
 //! wakes it. Several faults are separated by commas. Each fault that fires appends `name:nth:action pid` to the file that
-//! `PHASELINE_FAULT_LOG` names, before it acts, so that a test can tell that it did.
+//! `PHASELINE_FAULT_LOG` names, before it acts, so that a test can tell that it did; what that file has does not fire
+//! again, in this or any other process.
 
 use std::io;
 
@@ -81,9 +82,12 @@ mod armed {
 
     fn fire(fault: &Fault) -> io::Result<()> {
         if let Some(path) = std::env::var_os("PHASELINE_FAULT_LOG") {
+            let told = format!("{}:{}:{:?} ", fault.name, fault.nth, fault.action).to_lowercase();
+            if std::fs::read_to_string(&path).unwrap_or_default().contains(&told) {
+                return Ok(());
+            }
             let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-            let action = format!("{:?}", fault.action).to_lowercase();
-            file.write_all(format!("{}:{}:{action} {}\n", fault.name, fault.nth, std::process::id()).as_bytes())?;
+            file.write_all(format!("{told}{}\n", std::process::id()).as_bytes())?;
         }
         let signal = match fault.action {
             Action::Error => return Err(io::Error::other(format!("the fault point `{}` was armed", fault.name))),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::remote::{self, Remote};
 use super::{ArtifactError, ArtifactKind, ArtifactRef, Digest};
+use crate::fault;
 
 /// Immutable artifacts on a local folder or in an object store. Cheap to clone; safe to use from several processes at once.
 #[derive(Debug, Clone)]
@@ -217,7 +218,15 @@ impl ArtifactStore {
         fs::set_permissions(path, permissions).map_err(failed("protect", path))?;
         let folder = target.parent().expect("a blob lies in a folder");
         fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        if target.is_dir() {
+            // Nothing of ours: whoever damaged the store may look at it there.
+            let aside = tempfile::Builder::new().prefix("damaged-").tempdir_in(self.root.join("staging"));
+            let aside = aside.map_err(failed("move aside", &target))?.keep();
+            fs::rename(&target, aside.join(digest.to_string())).map_err(failed("move aside", &target))?;
+        }
+        fault::point("artifact.before_rename").map_err(failed("publish", &target))?;
         fs::rename(path, &target).map_err(failed("publish", &target))?;
+        fault::point("artifact.after_rename").map_err(failed("publish", &target))?;
         // The new name is durable only once its folder is.
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))?;
         Ok((digest, bytes))

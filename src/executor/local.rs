@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::ending::{self, unreported};
 use super::leftovers::{self, ATTEMPT_VARIABLE};
 use super::{Ended, Executor, ExecutorError, Found};
+use crate::fault;
 use crate::id::{AttemptId, RunId, StepName};
 use crate::worker::{
     AttemptFolder, BASE_VARIABLE, Claim, ClaimError, DEFAULT_LOG_LIMIT, LOG_LIMIT_VARIABLE, MemoryEnforcement, Report,
@@ -139,7 +140,9 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> ExecutorError {
 impl Executor for LocalExecutor {
     async fn submit(&self, order: &WorkOrder) -> Result<(), ExecutorError> {
         let folder = self.folder(order.run, order.attempt);
+        fault::point("spawn.before").map_err(failed(format!("start a worker for step `{}`", order.step)))?;
         let child = self.spawn(order, &folder).map_err(failed(format!("start a worker for step `{}`", order.step)))?;
+        fault::point("spawn.after").unwrap_or_else(|error| tracing::error!(%error, "the worker was started anyway"));
         let process_group = group_of(child.id().unwrap_or_default());
         let (end_sender, end) = watch::channel(None);
         let messages = self.messages.clone();

@@ -22,6 +22,7 @@ use super::report::{Failure, Report, ReportedEnd};
 use super::reporter::PipeReporter;
 use super::secrets;
 use crate::artifact::ArtifactStore;
+use crate::fault;
 use crate::id::AttemptId;
 use crate::step::masking::Masker;
 use crate::step::{Fault, InputArtifact, StepContext, StepError, StepOutcome, StepRegistry, Surroundings};
@@ -60,7 +61,8 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
     };
     hand_over(folder, &order, registry);
     match Claim::take(folder) {
-        Ok(_) => {}
+        Ok(_) if fault::point("claimed").is_ok() => {}
+        Ok(_) => return ExitCode::FAILURE,
         Err(ClaimError::Taken) => return ExitCode::from(EXIT_CLAIMED),
         Err(error) => {
             eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
@@ -141,6 +143,9 @@ fn run(
         })
         .collect();
     let mut env = order.env.clone();
+    env.insert("PHASELINE_RUN".to_owned(), order.run.to_string());
+    env.insert("PHASELINE_STEP".to_owned(), order.step.to_string());
+    env.insert("PHASELINE_ATTEMPT".to_owned(), order.attempt.to_string());
     env.extend(secrets::resolve(&order.secrets, masker)?);
     let surroundings = Surroundings {
         inputs,
@@ -167,13 +172,15 @@ fn run(
 }
 
 fn leave_report(folder: &AttemptFolder, attempt: AttemptId, end: ReportedEnd, started: Instant) -> io::Result<()> {
+    fault::point("report.before")?;
     let report = Report {
         attempt,
         end,
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
     };
-    create_once(&folder.report(), &report)
+    create_once(&folder.report(), &report)?;
+    fault::point("report.after")
 }
 
 /// A panic is a bug of ours: it is reported as one before the process ends.

@@ -67,6 +67,7 @@ async fn a_command_gets_its_environment_and_hands_back_files_and_metrics() {
     let command = r#"
         echo "seen in the log"
         printf "$GREETING $PHASELINE_SEED" > "$PHASELINE_OUTPUT_GREETING"
+        [ "$PHASELINE_STEP" = work ] && [ -n "$PHASELINE_RUN" ] && [ "$PHASELINE_ATTEMPT" != "$PHASELINE_RUN" ] || exit 3
         echo '{"metric": {"name": "valid.roc_auc", "value": 0.84}}' >> "$PHASELINE_EVENTS"
         echo '{"metric": {"name": "undefined", "value": null}}' >> "$PHASELINE_EVENTS"
     "#;

@@ -18,6 +18,7 @@ mod outage;
 mod outbox;
 mod pages;
 mod querying;
+mod reliability;
 mod retention;
 mod routes;
 mod runs;

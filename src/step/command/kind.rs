@@ -151,11 +151,6 @@ impl Command {
             .env("PHASELINE_SCRATCH", &surroundings.scratch)
             .env("PHASELINE_CHECKPOINT", &surroundings.checkpoint)
             .env("PHASELINE_THREADS", surroundings.threads.to_string());
-        for (key, variable) in [("run", "PHASELINE_RUN"), ("step", "PHASELINE_STEP")] {
-            if let Some(value) = surroundings.record.get(key).and_then(serde_json::Value::as_str) {
-                command.env(variable, value);
-            }
-        }
         for (name, bound) in &surroundings.inputs {
             let paths: Vec<String> = bound
                 .iter()

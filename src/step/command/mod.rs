@@ -4,7 +4,7 @@
 //! inputs stand one per line), `PHASELINE_OUTPUT_<NAME>` the path where to write an output, `PHASELINE_EVENTS` a file
 //! to append JSON lines to (`{"progress": {"done": 3, "total": 10, "unit": "epochs"}}`,
 //! `{"metric": {"name": "valid.roc_auc", "value": 0.84}}`), `PHASELINE_SEED`, `PHASELINE_SCRATCH`,
-//! `PHASELINE_CHECKPOINT`, `PHASELINE_RUN` and `PHASELINE_STEP`. What it prints goes to the attempt's log.
+//! `PHASELINE_CHECKPOINT`, `PHASELINE_RUN`, `PHASELINE_STEP` and `PHASELINE_ATTEMPT`. What it prints goes to the attempt's log.
 
 mod descendants;
 mod ending;

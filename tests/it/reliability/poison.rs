@@ -1,0 +1,119 @@
+//! Stored rows that make no sense: one bad run stops, everything else goes on.
+
+use std::fs;
+use std::path::Path;
+
+use phaseline::store::StoreUrl;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, raw_sql};
+
+use super::fleet::Fleet;
+use super::{Chance, conclude, trials};
+
+/// What takes the place of a value.
+const JUNK: [&str; 6] = [
+    "null",
+    "'wrong'",
+    "'{\"broken\": '",
+    "cast(zeroblob(1048576) as text)",
+    "cast(x'C3FFFE' as text)",
+    "-9223372036854775808",
+];
+
+/// Tables whose junk is nobody's fault but a migration's.
+const SKIPPED: [&str; 2] = ["_sqlx_migrations", "sqlite_sequence"];
+
+async fn open(folder: &Path) -> SqliteConnection {
+    let StoreUrl::Sqlite(path) = StoreUrl::in_state_folder(folder) else { panic!("not SQLite") };
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+}
+
+/// Every column of every table that has a row.
+async fn columns(connection: &mut SqliteConnection) -> Vec<(String, String)> {
+    let sql =
+        "select m.name as t, p.name as c from sqlite_master m join pragma_table_info(m.name) p where m.type = 'table'";
+    let rows = sqlx::query(sql).fetch_all(&mut *connection).await.unwrap();
+    let mut columns: Vec<(String, String)> = Vec::new();
+    for row in rows {
+        let (table, column): (String, String) = (row.get("t"), row.get("c"));
+        if SKIPPED.contains(&table.as_str()) {
+            continue;
+        }
+        let sql = AssertSqlSafe(format!("select 1 from {table} limit 1"));
+        if sqlx::query(sql).fetch_optional(&mut *connection).await.unwrap().is_some() {
+            columns.push((table, column));
+        }
+    }
+    columns
+}
+
+/// Puts `junk` into one row, and tells whether the table took it.
+async fn poison(connection: &mut SqliteConnection, table: &str, column: &str, junk: &str) -> bool {
+    let sql = format!("select name from pragma_table_info('{table}') where pk > 0");
+    let keys = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
+    let keys: Vec<String> = keys.iter().map(|row| row.get("name")).collect();
+    let keys = if keys.is_empty() { "rowid".to_owned() } else { keys.join(", ") };
+    let sql = format!(
+        "pragma ignore_check_constraints = on;
+        update {table} set {column} = {junk} where ({keys}) in (select {keys} from {table} order by random() limit 1)"
+    );
+    raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_stored_value_that_makes_no_sense_stops_at_most_the_run_that_it_belongs_to() {
+    let mut fleet = Fleet::new(None).await;
+    let daemon = fleet.daemon(None, &[]);
+    fleet.submit("before").await;
+    fleet.until_done(|| false).await;
+    fleet.submit("unfinished").await;
+    daemon.kill();
+    let state = fleet.project.path().join(".phaseline");
+    let healthy = fleet.project.path().join("healthy");
+    copy(&state, &healthy);
+    let mut connection = open(&healthy).await;
+    let columns = columns(&mut connection).await;
+    connection.close().await.unwrap();
+    assert!(columns.len() > 60, "{columns:?}");
+
+    let mut chance = Chance::new("stored junk");
+    let mut taken = 0;
+    for trial in 0..trials(40) {
+        let (table, column) = &columns[usize::try_from(chance.below(columns.len() as u64)).unwrap()];
+        let junk = JUNK[trial % JUNK.len()];
+        fleet.store.close().await;
+        fs::remove_dir_all(&state).unwrap();
+        copy(&healthy, &state);
+        let mut connection = open(&state).await;
+        let is_taken = poison(&mut connection, table, column, junk).await;
+        connection.close().await.unwrap();
+        if !is_taken {
+            continue;
+        }
+        taken += 1;
+        fleet.reopen().await;
+        fleet.acknowledged.clear();
+        let mut daemon = fleet.daemon(None, &[]);
+        fleet.submit(&format!("after{trial}")).await;
+        fleet.until_done(|| daemon.is_gone()).await;
+        assert!(!daemon.is_gone(), "{junk} in {table}.{column} ended the daemon");
+        let mut wrong = fleet.violations().await;
+        // What the poisoned run left behind is for whoever mends it.
+        wrong.retain(|violation| !violation.starts_with("I4"));
+        assert_eq!(wrong, Vec::<String>::new(), "after {junk} in {table}.{column}");
+    }
+    conclude("stored_junk", "sqlite", taken, &[]);
+    assert!(taken > trials(40) / 3, "only {taken} values were taken by the tables");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

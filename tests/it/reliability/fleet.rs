@@ -149,8 +149,10 @@ impl Fleet {
     /// Waits until somebody drives the run that was submitted last.
     pub(super) async fn until_begun(&self) {
         let run = &self.acknowledged.last().unwrap().run;
-        let begun = format!("select case when started_at is null then 'no' else 'yes' end as state from lineage_runs
-            where run_id = '{run}'");
+        let begun = format!(
+            "select case when started_at is null then 'no' else 'yes' end as state from lineage_runs
+            where run_id = '{run}'"
+        );
         self.until_state(&begun, "yes").await;
     }
 

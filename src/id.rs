@@ -283,6 +283,12 @@ prefixed_uuid!(
     "req_",
     "request id"
 );
+prefixed_uuid!(
+    /// The id of a backfill, shown as `bf_…`.
+    BackfillId,
+    "bf_",
+    "backfill id"
+);
 
 #[cfg(test)]
 mod tests {

@@ -259,12 +259,14 @@ create table backfills (
     created_at text not null,
     state text not null
 ) without rowid;
+-- `state`: waiting, submitted (then the run tells), skipped, refused or cancelled; `because` tells why it has no run.
 create table backfill_items (
     backfill_id text not null,
     position bigint not null,
     value text not null,
     run_id text,
     state text not null,
+    because text,
     primary key (backfill_id, position)
 ) without rowid;
 

@@ -9,21 +9,30 @@ mod error;
 mod pipeline;
 
 mod approvals;
+mod backfill;
 mod cancel;
 pub mod gc;
 mod pools;
+mod pause;
+mod rerun;
 mod submit;
 mod ticks;
 mod triggers;
 mod webhook;
 
 pub use approvals::{Decision, DecisionKind, decide};
+pub use backfill::{
+    Advanced, Backfill, BackfillPlan, MOST_VALUES, Mode, PlannedValue, Started, advance_backfills, cancel_backfill,
+    pause_backfill, plan_backfill, resume_backfill, start_backfill, values,
+};
 pub use by::By;
 pub use cancel::cancel;
 pub use environment::{environment, host};
 pub use error::{ControlError, ErrorKind};
+pub use pause::{Target, pause, resume};
 pub use pipeline::Version;
 pub use pools::set_pool;
+pub use rerun::{Manifest, Rerun, prepare_rerun, rerun};
 pub use submit::{Params, Submission, Submitted, prepare, submit};
 pub use ticks::{DueTrigger, fire_due, fire_waiting, tick_fields};
 pub use triggers::{Firing, fire, make_webhook_token, pause_trigger, resume_trigger, triggers};

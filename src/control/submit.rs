@@ -59,8 +59,16 @@ impl Params {
         }
     }
 
+    /// Whether nothing is given.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Params::Settings(settings, _) => settings.is_empty(),
+            Params::Values(values) => values.is_empty(),
+        }
+    }
+
     /// The names that are given.
-    fn names(&self) -> Vec<&str> {
+    pub(super) fn names(&self) -> Vec<&str> {
         match self {
             Params::Settings(settings, _) => {
                 settings.iter().filter_map(|setting| Some(setting.split_once('=')?.0.trim())).collect()
@@ -92,13 +100,24 @@ pub async fn submit(
     let is_keyed = submission.idempotency_key.is_some();
     let given: Vec<String> = submission.params.names().into_iter().map(str::to_owned).collect();
     let new = prepare(submission, by, now)?;
-    if is_keyed && let Some(before) = earlier(store, &new, &given).await? {
+    record(store, new, is_keyed, &given).await
+}
+
+/// Records a run; one whose id comes from a key may be there, asked for in the same way: with the same values for the
+/// params that are `given`, and the same options.
+pub(super) async fn record(
+    store: &Store,
+    new: NewRun,
+    is_keyed: bool,
+    given: &[String],
+) -> Result<Submitted, ControlError> {
+    if is_keyed && let Some(before) = earlier(store, &new, given).await? {
         return Ok(before);
     }
     match store.submit(new.clone()).await {
         Ok(()) => Ok(Submitted { run: new.id, is_new: true }),
         // Somebody else was faster with the same key.
-        Err(error) if is_keyed => earlier(store, &new, &given).await?.ok_or_else(|| error.into()),
+        Err(error) if is_keyed => earlier(store, &new, given).await?.ok_or_else(|| error.into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -110,7 +129,7 @@ pub async fn submit(
 pub fn prepare(submission: Submission, by: &By, now: DateTime<Utc>) -> Result<NewRun, ControlError> {
     let plan = submission.version.plan(&submission.params.overrides()?)?;
     let id = match &submission.idempotency_key {
-        Some(key) => keyed(key, &plan)?,
+        Some(key) => keyed(plan.pipeline.as_str(), key)?,
         None => RunId::generate(),
     };
     new_run(id, plan, submission.version, &submission.options, submission.origin, by, now)
@@ -140,13 +159,13 @@ pub(super) fn new_run(
     })
 }
 
-/// The id that a key stands for within a pipeline.
-fn keyed(key: &str, plan: &Plan) -> Result<RunId, ControlError> {
+/// The id that a key stands for within a scope, such as a pipeline.
+pub(super) fn keyed(scope: &str, key: &str) -> Result<RunId, ControlError> {
     if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
         let message = format!("an idempotency key has 1 to {LONGEST_KEY} bytes and no control characters");
         return Err(ControlError::invalid("bad_idempotency_key", message));
     }
-    Ok(derived(&format!("submission\0{}\0{key}", plan.pipeline)))
+    Ok(derived(&format!("submission\0{scope}\0{key}")))
 }
 
 /// A run id that the same text always gives.

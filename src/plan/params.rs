@@ -75,6 +75,19 @@ impl Overrides {
         Overrides { folder: Some(folder.into()), ..self }
     }
 
+    /// The same values, and for params that are not among them `values`.
+    #[must_use]
+    pub fn or_values(mut self, values: impl IntoIterator<Item = (String, Value)>) -> Overrides {
+        let is_given = |name: &str, given: &[(Spanned<String>, _)]| given.iter().any(|(known, _)| known.value == name);
+        let values: Vec<_> = values.into_iter().filter(|(name, _)| !is_given(name, &self.given)).collect();
+        let mut text = self.source.text.clone();
+        if !text.is_empty() && !text.ends_with('\n') && !values.is_empty() {
+            text.push('\n');
+        }
+        append(values, &mut text, &mut self.given);
+        Overrides { source: Source::new(&self.source.name, text), ..self }
+    }
+
     /// A path as steps are to read it: relative to the manifest's folder where it lies in there.
     fn path(&self, given: &str, manifest_folder: &Path) -> Option<String> {
         let folder = self.folder.as_ref()?;
@@ -88,17 +101,26 @@ impl Overrides {
     /// Typed values, such as those of a request.
     pub fn from_values(values: impl IntoIterator<Item = (String, Value)>) -> Overrides {
         let (mut text, mut given) = (String::new(), Vec::new());
-        for (name, value) in values {
-            let start = text.len();
-            text.push_str(&name.replace('\n', " "));
-            let span = start..text.len();
-            text.push('=');
-            let value_start = text.len();
-            text.push_str(&value.to_string());
-            given.push((Spanned::new(name, span), Spanned::new(Given::Value(value), value_start..text.len())));
-            text.push('\n');
-        }
+        append(values, &mut text, &mut given);
         Overrides { source: Source::new("params", text), given, stand_ins: false, folder: None }
+    }
+}
+
+/// Writes typed values below a text of settings, and notes where.
+fn append(
+    values: impl IntoIterator<Item = (String, Value)>,
+    text: &mut String,
+    given: &mut Vec<(Spanned<String>, Spanned<Given>)>,
+) {
+    for (name, value) in values {
+        let start = text.len();
+        text.push_str(&name.replace('\n', " "));
+        let span = start..text.len();
+        text.push('=');
+        let value_start = text.len();
+        text.push_str(&value.to_string());
+        given.push((Spanned::new(name, span), Spanned::new(Given::Value(value), value_start..text.len())));
+        text.push('\n');
     }
 }
 
@@ -208,6 +230,24 @@ mod tests {
         assert_eq!(check(&["name=x"]).unwrap(), r#"{"epochs":4,"name":"x"}"#);
         assert_eq!(check(&["name=a=b", "epochs=9"]).unwrap(), r#"{"epochs":9,"name":"a=b"}"#);
         assert_eq!(check(&[]).unwrap_err(), "param `name` has no default and is not given");
+    }
+
+    #[test]
+    fn values_from_before_count_where_nothing_else_is_given() {
+        let manifest = crate::manifest::parse(Source::new(
+            "p.yaml",
+            "version: 1\npipeline: p\nparams:\n  epochs: {type: int, default: 4, min: 1}\n  name: {type: string}\n",
+        ))
+        .unwrap();
+        let check = |settings: &[&str], before: Value| {
+            let before = before.as_object().unwrap().clone();
+            let overrides = Overrides::from_settings(settings.iter().copied()).unwrap().or_values(before);
+            let (values, refused) = values(&manifest, &overrides, &mut Vec::new());
+            refused.map(|()| json!(values).to_string()).map_err(|rejected| rejected.to_string())
+        };
+        assert_eq!(check(&["epochs=9"], json!({"epochs": 5, "name": "x"})).unwrap(), r#"{"epochs":9,"name":"x"}"#);
+        let refused = check(&["name=x"], json!({"epochs": "many"})).unwrap_err();
+        assert!(refused.contains("2 | epochs=\"many\""), "{refused}");
     }
 
     #[test]

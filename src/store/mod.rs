@@ -5,6 +5,7 @@
 
 mod append;
 mod audit;
+mod backfills;
 mod cache;
 mod connection;
 mod daemons;
@@ -14,6 +15,7 @@ mod edges;
 mod error;
 mod hints;
 mod idempotency;
+mod holds;
 mod lease;
 mod migrate;
 mod models;
@@ -39,6 +41,7 @@ mod url;
 pub use audit::{Act, AuditPosition};
 pub use daemons::{Beat, DaemonEntry, SILENCE};
 pub use deliveries::{Delivery, NewDelivery, Tried};
+pub use backfills::{BackfillState, NewBackfill, NewItem, OpenBackfill, RunsOfValue, WaitingItem};
 pub use error::StoreError;
 pub use hints::{Hint, Hints};
 pub use idempotency::{KeptAnswer, KeyedRequest, KeyedTurn};

@@ -36,10 +36,12 @@ pub(in crate::cli) struct Args {
 /// Runs a manifest.
 pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
     let format = if args.json { Format::Json } else { Format::Text };
-    let plan = match load::plan(&args.file, &args.set) {
+    let mut plan = match load::plan(&args.file, &args.set) {
         Ok(plan) => plan,
         Err(rejected) => return load::refuse(rejected, args.json),
     };
+    // Whoever goes on with the run may do so in another folder.
+    plan.base_folder = std::path::absolute(&plan.base_folder).context("cannot tell the working folder")?;
     // Read again for the record; a plan holds the digest of its text only.
     let source = Source::read(&args.file)?;
     let options = RunOptions { from: args.from, only: args.only, refresh: args.refresh };

@@ -5,9 +5,10 @@ use chrono::{DateTime, Utc};
 use super::cancel::unfinished;
 use super::pipeline::unknown_pipeline;
 use super::{By, ControlError, pause_backfill, resume_backfill};
+use crate::engine::{Request, RequestKind};
 use crate::id::{BackfillId, RequestId, RunId, is_name};
 use crate::manifest::suggest;
-use crate::store::{Request, RequestKind, Store};
+use crate::store::Store;
 
 /// What can be held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +108,7 @@ async fn ask(
     reason: Option<&str>,
     by: &By,
 ) -> Result<RequestId, ControlError> {
-    Ok(store.ask(Request { reason: reason.map(str::to_owned), ..Request::new(run, kind, &by.who) }).await?)
+    Ok(store.ask(Request { reason: reason.map(str::to_owned), ..Request::new(run, kind, by.who.as_str()) }).await?)
 }
 
 /// Pauses triggers, or with `None` lets them go on.

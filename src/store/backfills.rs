@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
 use super::connection::Value;
+use super::retry::written;
 use super::rows::insert;
 use super::time::text;
 use super::{Store, StoreError};
@@ -105,7 +106,7 @@ pub struct RunsOfValue {
 impl Store {
     /// Records a backfill with all its values.
     pub async fn record_backfill(&self, new: &NewBackfill) -> Result<(), StoreError> {
-        self.write("record a backfill", async |session| {
+        written!(self, "record a backfill", session => {
             let sql =
                 "insert into backfills (backfill_id, pipeline, param, definition, requested_by, created_at, state)
                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (backfill_id) do nothing";
@@ -131,9 +132,8 @@ impl Store {
                 values
             });
             let into = "insert into backfill_items (backfill_id, position, value, state, because)";
-            insert(session, into, "on conflict (backfill_id, position) do nothing", items.collect()).await
+            insert(&mut session, into, "on conflict (backfill_id, position) do nothing", items.collect()).await?;
         })
-        .await
     }
 
     /// The backfills that hand out runs, the oldest first.
@@ -184,31 +184,30 @@ impl Store {
 
     /// Notes the run of a value, and tells whether the backfill was cancelled meanwhile.
     pub async fn item_submitted(&self, backfill: BackfillId, position: i64, run: RunId) -> Result<bool, StoreError> {
-        self.write("note the run of a backfill", async |session| {
+        written!(self, "note the run of a backfill", session => {
             let sql = "update backfill_items set state = 'submitted', run_id = $3, because = null
                 where backfill_id = $1 and position = $2 and state in ('waiting', 'cancelled')";
             let values = vec![backfill.to_string().into(), position.into(), run.to_string().into()];
             session.execute(sql, values).await?;
             let sql = "select state from backfills where backfill_id = $1 and state = 'cancelled'";
-            Ok(!session.fetch(sql, vec![backfill.to_string().into()]).await?.is_empty())
+            !session.fetch(sql, vec![backfill.to_string().into()]).await?.is_empty()
         })
-        .await
     }
 
     /// Notes why a value gets no run.
     pub async fn item_refused(&self, backfill: BackfillId, position: i64, because: &str) -> Result<(), StoreError> {
-        self.write("note a refused run of a backfill", async |session| {
+        written!(self, "note a refused run of a backfill", session => {
             let sql = "update backfill_items set state = 'refused', because = $3
                 where backfill_id = $1 and position = $2 and state = 'waiting'";
             let values = vec![backfill.to_string().into(), position.into(), because.into()];
-            session.execute(sql, values).await.map(drop)
+            session.execute(sql, values).await?;
         })
-        .await
     }
 
     /// Ends a backfill that still hands out runs.
     pub async fn end_backfill(&self, backfill: BackfillId, state: BackfillState) -> Result<(), StoreError> {
-        self.change_backfill(backfill, &[BackfillState::Running], state).await.map(drop)
+        self.change_backfill(backfill, &[BackfillState::Running], state).await?;
+        Ok(())
     }
 
     /// Puts a backfill into another state if it is in one of `from`, and tells the state that it was in; none if there
@@ -219,7 +218,7 @@ impl Store {
         from: &[BackfillState],
         to: BackfillState,
     ) -> Result<Option<BackfillState>, StoreError> {
-        self.write("change a backfill", async |session| {
+        written!(self, "change a backfill", session => {
             let sql = "update backfills set state = state where backfill_id = $1";
             if session.execute(sql, vec![backfill.to_string().into()]).await? == 0 {
                 return Ok(None);
@@ -238,9 +237,8 @@ impl Store {
                     session.execute(sql, vec![backfill.to_string().into()]).await?;
                 }
             }
-            Ok(Some(before))
+            Some(before)
         })
-        .await
     }
 
     /// What is known of the runs of a pipeline, by the value that a param had in them.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::connection::Value;
+use super::retry::written;
 use super::time::text;
 use super::{Store, StoreError};
 
@@ -13,7 +14,7 @@ impl Store {
     /// Holds all triggers of a pipeline back, or lets them go on, and tells whether they were held back before; none if
     /// there is no such pipeline.
     pub async fn hold_pipeline(&self, pipeline: &str, hold: Hold<'_>) -> Result<Option<bool>, StoreError> {
-        self.write("pause or resume a pipeline", async |session| {
+        written!(self, "pause or resume a pipeline", session => {
             // Written first, so that Postgres locks the row before it is judged.
             let sql = "update pipelines set paused_at = paused_at where pipeline = $1";
             if session.execute(sql, vec![pipeline.into()]).await? == 0 {
@@ -33,9 +34,8 @@ impl Store {
                 ];
                 session.execute(sql, values).await?;
             }
-            Ok(Some(was_paused))
+            Some(was_paused)
         })
-        .await
     }
 
     /// The same for one trigger.
@@ -45,7 +45,7 @@ impl Store {
         trigger: &str,
         hold: Hold<'_>,
     ) -> Result<Option<bool>, StoreError> {
-        self.write("pause or resume a trigger", async |session| {
+        written!(self, "pause or resume a trigger", session => {
             let key = || vec![Value::from(pipeline), trigger.into()];
             let sql = "update triggers set paused_at = paused_at where pipeline = $1 and trigger_name = $2";
             if session.execute(sql, key()).await? == 0 {
@@ -60,9 +60,8 @@ impl Store {
                 values.extend([hold.map(|(.., at)| text(at)).into(), hold.map(|(by, ..)| by).into()]);
                 session.execute(sql, values).await?;
             }
-            Ok(Some(was_paused))
+            Some(was_paused)
         })
-        .await
     }
 
     /// The names of the triggers of a pipeline.

@@ -129,28 +129,6 @@ impl Store {
         }
     }
 
-    /// One transaction that writes, done again when somebody else was in the way. `work` must bear being repeated.
-    pub(super) async fn write<T>(
-        &self,
-        doing: &'static str,
-        work: impl AsyncFn(&mut Session<'_>) -> Result<T, sqlx::Error>,
-    ) -> Result<T, StoreError> {
-        let mut retry = self.retry();
-        loop {
-            let attempt = async {
-                let mut session = self.database.begin(Access::Write).await?;
-                let done = work(&mut session).await?;
-                session.commit().await?;
-                Ok(done)
-            };
-            match attempt.await {
-                Ok(done) => return Ok(done),
-                Err(error) if retry.again_after(&error).await => {}
-                Err(error) => return Err(self.error(doing, error)),
-            }
-        }
-    }
-
     pub(super) fn error(&self, doing: &'static str, source: sqlx::Error) -> StoreError {
         if is_connection_lost(&source) && matches!(self.url, StoreUrl::Postgres(_)) {
             StoreError::Unreachable { doing, url: self.url.to_string(), source }

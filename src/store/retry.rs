@@ -26,6 +26,20 @@ macro_rules! repeated {
 }
 pub(super) use repeated;
 
+/// Does `$work` in a transaction that writes, repeated like the above; `$session` is in scope in it. An early `return` of
+/// a value leaves everything as it was.
+macro_rules! written {
+    ($store:expr, $doing:literal, $session:ident => $work:block) => {
+        super::retry::repeated!($store, $doing, async {
+            let mut $session = $store.database.begin(super::connection::Access::Write).await?;
+            let done = $work;
+            $session.commit().await?;
+            Ok(done)
+        })
+    };
+}
+pub(super) use written;
+
 /// Counts the tries of one piece of work.
 #[derive(Debug)]
 pub(super) struct Retry {

@@ -6,6 +6,7 @@ mod attempts;
 mod bad_data;
 mod bad_luck;
 mod bad_requests;
+mod control;
 mod deployment;
 mod generated;
 mod harness;

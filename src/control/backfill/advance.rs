@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::start::Definition;
 use crate::control::submit::{derived, new_run};
 use crate::control::{By, ControlError, ErrorKind, Version};
-use crate::engine::{EngineError, NewRun, Origin, RunLog, RunOptions};
+use crate::engine::{EngineError, NewRun, Origin, Request, RequestKind, RunLog, RunOptions};
 use crate::fault;
 use crate::id::{BackfillId, RunId};
 use crate::plan::Overrides;
-use crate::store::{BackfillState, OpenBackfill, Request, RequestKind, Store, StoreError, WaitingItem};
+use crate::store::{BackfillState, OpenBackfill, Store, StoreError, WaitingItem};
 
 /// What one look at the backfills has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,7 +63,7 @@ async fn advance(
                     ControlError::new(ErrorKind::Failed, "fault", format!("a fault point failed: {error}"))
                 })?;
                 if store.item_submitted(backfill.id, item.position, run).await? {
-                    let request = Request::new(run, RequestKind::Cancel, &backfill.requested_by);
+                    let request = Request::new(run, RequestKind::Cancel, backfill.requested_by.as_str());
                     let reason = Some("its backfill was cancelled".to_owned());
                     store.ask(Request { reason, ..request }).await?;
                 }

@@ -1,0 +1,3 @@
+//! Operations on runs and pipelines: the store's side of them on both databases, and all of them by the program itself.
+
+mod operations;

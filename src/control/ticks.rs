@@ -176,7 +176,7 @@ mod tests {
             "version: 1\npipeline: p\nparams:\n  data: {{type: path, default: x.csv}}\n  n: {{type: int, default: 3}}\n\
              triggers:\n  hook: {{webhook: token, set: {{{set}}}}}\nunderstanding:\n  steps: {{a: {{run: \"true\"}}}}\n"
         );
-        let version = Version { path: "/p/p.yaml".to_owned(), text };
+        let version = Version::new("/p/p.yaml".to_owned(), text);
         let manifest = version.manifest().unwrap();
         assert!(manifest.mistakes().is_empty(), "{:?}", manifest.mistakes());
         let trigger = manifest.triggers[0].clone();

@@ -1,12 +1,16 @@
 //! Who asks, and the answer to what is asked of a run.
 
+use std::convert::Infallible;
+
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::{ApiError, Caller};
+use crate::api::{Caller, EffectKey};
 use crate::control::By;
 use crate::id::RequestId;
 
@@ -45,9 +49,14 @@ impl IntoResponse for Asked {
     }
 }
 
-/// The key under which a request counts once, however often it is sent.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let refused = |_| ApiError::bad_request("bad_idempotency_key", "`Idempotency-Key` is not text");
-    key.to_str().map(|key| Some(key.to_owned())).map_err(refused)
+/// The key under which a request counts once, however often it is sent: the caller's own, apart from everybody else's.
+#[derive(Debug)]
+pub(in crate::api) struct OnceKey(pub(super) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for OnceKey {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<OnceKey, Infallible> {
+        Ok(OnceKey(parts.extensions.get::<EffectKey>().map(|key| key.0.clone())))
+    }
 }

@@ -13,7 +13,7 @@ use super::query::{list_query, page};
 use crate::api::extract::{Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Page, Route};
-use crate::id::RunId;
+use crate::id::{PipelineName, RunId};
 use crate::store::queries::{Direction, LineageGraph, MetricFilter, MetricValue, ModelSummary, ModelVersion};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -67,13 +67,11 @@ list_query! {
     /// Which measured values.
     MetricsQuery {
         /// Those of this pipeline.
-        #[param(pattern = "^[a-z][a-z0-9_]{0,62}$")]
-        pipeline: Option<String>,
+        #[param(value_type = Option<String>, pattern = "^[a-z][a-z0-9_]{0,62}$")]
+        pipeline: Option<PipelineName>,
         /// Those of this name.
-        #[param(max_length = 200)]
         metric: Option<String>,
         /// Those of this step.
-        #[param(max_length = 300)]
         step: Option<String>,
         /// Those of this run.
         #[param(value_type = Option<String>, pattern = "^run_[0-9a-f]{32}$")]
@@ -131,7 +129,7 @@ async fn metrics(
 ) -> Result<Json<Page<MetricValue>>, ApiError> {
     let request = query.page()?;
     let filter = MetricFilter {
-        pipeline: query.pipeline,
+        pipeline: query.pipeline.map(String::from),
         metric: query.metric,
         step: query.step,
         run: query.run.map(|run| run.to_string()),

@@ -37,7 +37,6 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct DownloadQuery {
     /// A file of a model or transform, as `files` lists them; needed there and only there.
-    #[param(max_length = 300)]
     file: Option<String>,
 }
 
@@ -62,7 +61,7 @@ async fn download(
             (false, None) => return Ok((path, format!("{short}.{}", extension(artifact.kind)))),
             (false, Some(_)) => {
                 let message = format!("{short} is one file: leave `file` out");
-                return Err(ApiError::bad_request("one_file", message));
+                return Err(ApiError::conflict("one_file", message));
             }
             (true, None) => {
                 let message = format!("{short} is a {} of several files: say which by `file`", artifact.kind);

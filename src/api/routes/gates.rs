@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -65,15 +65,50 @@ pub(in crate::api) struct RejectionBody {
     reason: String,
 }
 
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::api) enum ApprovalStateName {
+    /// Somebody has to decide.
+    #[default]
+    Awaited,
+    /// Somebody let the run go on.
+    Approved,
+    /// Somebody ended the run.
+    Rejected,
+    /// Somebody took the gate out.
+    Waived,
+    /// Nobody decided in time.
+    Expired,
+    /// The run ended before anybody decided.
+    Withdrawn,
+    /// Any of these.
+    All,
+}
+
+impl ApprovalStateName {
+    fn as_str(self) -> Option<&'static str> {
+        match self {
+            ApprovalStateName::Awaited => Some("awaited"),
+            ApprovalStateName::Approved => Some("approved"),
+            ApprovalStateName::Rejected => Some("rejected"),
+            ApprovalStateName::Waived => Some("waived"),
+            ApprovalStateName::Expired => Some("expired"),
+            ApprovalStateName::Withdrawn => Some("withdrawn"),
+            ApprovalStateName::All => None,
+        }
+    }
+}
+
 list_query! {
     /// Which approvals.
     ApprovalsQuery {
         /// Those of this run.
         #[param(value_type = Option<String>, pattern = "^run_[0-9a-f]{32}$")]
         run: Option<RunId>,
-        /// Those in this state; those that wait unless told; `all` for all.
-        #[param(pattern = "^[a-z_]{1,30}$")]
-        state: Option<String>,
+        /// Those in this state; `awaited` unless told.
+        #[param(inline)]
+        state: Option<ApprovalStateName>,
     }
 }
 
@@ -169,11 +204,7 @@ async fn approvals(
     Query(query): Query<ApprovalsQuery>,
 ) -> Result<Json<Page<ApprovalSummary>>, ApiError> {
     let request = query.page()?;
-    let wanted = match query.state.as_deref() {
-        None => Some("waiting"),
-        Some("all") => None,
-        other => other,
-    };
+    let wanted = query.state.unwrap_or_default().as_str();
     let run = query.run.map(|run| run.to_string());
     Ok(page(state.store.approvals_page(run.as_deref(), wanted, &request).await?))
 }

@@ -36,6 +36,8 @@ pub(super) const ROUTES: &[Route] = &[
 /// Bytes of a log in one answer unless the client says another number, and at most.
 const BYTES: u64 = 256 * 1024;
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// The last byte that a number in JSON can name in every language.
+const LAST_OFFSET: u64 = (1 << 53) - 1;
 /// The same for one event of a stream.
 const EVENT_BYTES: u64 = 64 * 1024;
 
@@ -121,9 +123,12 @@ async fn read(
         let message = format!("`limit` must be from 4 to {MOST_BYTES}, not {limit}");
         return Err(ApiError::bad_request("bad_limit", message));
     }
+    let offset = query.offset.unwrap_or(0);
+    if offset > LAST_OFFSET {
+        return Err(ApiError::bad_request("bad_offset", format!("`offset` must be at most {LAST_OFFSET}")));
+    }
     let attempt = attempt(&state, run, step.as_str(), query.attempt).await?;
     let log = Log::find(&state, run, &attempt)?;
-    let offset = query.offset.unwrap_or(0);
     let part = log.part(offset, limit).await.map_err(|error| ApiError::internal(&error))?;
     if query.format.unwrap_or_default() == LogFormat::Text {
         let mut answer = part.bytes.into_response();

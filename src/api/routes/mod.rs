@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod asked;
+mod backfills;
 mod catalog;
 mod download;
 mod events;
@@ -56,6 +57,7 @@ pub(super) fn all() -> OpenApiRouter<ApiState> {
         .merge(artifacts::router())
         .merge(download::router())
         .merge(catalog::router())
+        .merge(backfills::router())
         .merge(triggers::router())
         .merge(operations::router())
 }
@@ -75,6 +77,7 @@ pub(super) fn table() -> Vec<Route> {
         artifacts::ROUTES,
         download::ROUTES,
         catalog::ROUTES,
+        backfills::ROUTES,
         triggers::ROUTES,
         operations::ROUTES,
         MODELS,

@@ -1,4 +1,4 @@
-//! What an operator looks at: pools, daemons, backfills, tokens and the audit log.
+//! What an operator looks at: pools, daemons, tokens and the audit log.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,25 +9,20 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::asked::by;
-use super::paths::{BackfillPath, PoolPath};
+use super::paths::PoolPath;
 use super::query::{list_query, page};
 use super::{ADMIN, VIEWER};
 use crate::api::extract::{Json as Body, Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Page, Route};
 use crate::control;
-use crate::store::queries::{
-    AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary,
-};
+use crate::store::queries::{AuditEntry, DaemonSummary, PoolHolder, PoolSummary, TokenSummary};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/pools", VIEWER),
     Route::get("/api/v1/pools/{pool}", VIEWER),
     Route::put("/api/v1/pools/{pool}", ADMIN),
     Route::get("/api/v1/daemons", VIEWER),
-    Route::get("/api/v1/backfills", VIEWER),
-    Route::get("/api/v1/backfills/{backfill}", VIEWER),
-    Route::get("/api/v1/backfills/{backfill}/items", VIEWER),
     Route::get("/api/v1/tokens", ADMIN),
     Route::get("/api/v1/audit", ADMIN),
 ];
@@ -37,9 +32,6 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(pools))
         .routes(routes!(pool, set_pool))
         .routes(routes!(daemons))
-        .routes(routes!(backfills))
-        .routes(routes!(backfill))
-        .routes(routes!(backfill_items))
         .routes(routes!(tokens))
         .routes(routes!(audit))
 }
@@ -89,6 +81,9 @@ async fn pool(
 }
 
 async fn pool_answer(state: &ApiState, pool: &str) -> Result<PoolAnswer, ApiError> {
+    if !crate::id::is_name(pool) {
+        return Err(ApiError::bad_request("bad_path", "this is not the name of a pool"));
+    }
     let unused = || PoolSummary { pool: pool.to_owned(), slots: 1, used: 0, waiting: 0, set_by: None, set_at: None };
     let summary = state.store.pool_summary(pool).await?.unwrap_or_else(unused);
     Ok(PoolAnswer { summary, holders: state.store.pool_holders(pool).await? })
@@ -115,44 +110,6 @@ async fn daemons(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<DaemonSummary>>, ApiError> {
     Ok(page(state.store.daemons_page(&query.page()?).await?))
-}
-
-/// The backfills, newest first.
-#[utoipa::path(get, path = "/api/v1/backfills", tag = "backfills", params(ListQuery),
-    responses((status = 200, body = Page<BackfillSummary>, description = "A page of backfills."), Errors))]
-async fn backfills(
-    State(state): State<ApiState>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Page<BackfillSummary>>, ApiError> {
-    Ok(page(state.store.backfills_page(&query.page()?).await?))
-}
-
-/// A backfill.
-#[utoipa::path(get, path = "/api/v1/backfills/{backfill}", tag = "backfills", params(BackfillPath),
-    responses((status = 200, body = BackfillSummary, description = "The backfill."), Errors))]
-async fn backfill(
-    State(state): State<ApiState>,
-    Path(BackfillPath { backfill }): Path<BackfillPath>,
-) -> Result<Json<BackfillSummary>, ApiError> {
-    found_backfill(&state, &backfill).await.map(Json)
-}
-
-/// The values of a backfill, in order.
-#[utoipa::path(get, path = "/api/v1/backfills/{backfill}/items", tag = "backfills", params(BackfillPath, ListQuery),
-    responses((status = 200, body = Page<BackfillItem>, description = "A page of values."), Errors))]
-async fn backfill_items(
-    State(state): State<ApiState>,
-    Path(BackfillPath { backfill }): Path<BackfillPath>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Page<BackfillItem>>, ApiError> {
-    let request = query.page()?;
-    found_backfill(&state, &backfill).await?;
-    Ok(page(state.store.backfill_items_page(&backfill, &request).await?))
-}
-
-async fn found_backfill(state: &ApiState, backfill: &str) -> Result<BackfillSummary, ApiError> {
-    let found = state.store.backfill_summary(backfill).await?;
-    found.ok_or_else(|| ApiError::not_found("no_such_backfill", format!("there is no backfill `{backfill}`")))
 }
 
 /// The tokens, without their values.

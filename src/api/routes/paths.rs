@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::id::{EndpointName, GateName, PipelineName, RunId, StepName};
+use crate::id::{BackfillId, EndpointName, GateName, PipelineName, RunId, StepName};
 
 /// A pipeline.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -92,6 +92,6 @@ pub(in crate::api) struct PoolPath {
 #[into_params(parameter_in = Path)]
 pub(in crate::api) struct BackfillPath {
     /// The backfill's id.
-    #[param(pattern = "^[a-z0-9_]{1,63}$")]
-    pub(super) backfill: String,
+    #[param(value_type = String, pattern = "^bf_[0-9a-f]{32}$")]
+    pub(super) backfill: BackfillId,
 }

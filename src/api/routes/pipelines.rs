@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,14 +12,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::asked::{by, idempotency_key};
+use super::asked::{OnceKey, ReasonBody, by};
 use super::paths::PipelinePath;
 use super::query::{list_query, page};
 use super::{OPERATOR, VIEWER};
 use crate::api::extract::{Json as Body, Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Page, Route};
-use crate::control::{self, Params, Submission, Submitted, Version};
+use crate::control::{self, Params, Submission, Submitted, Target, Version};
 use crate::engine::{Origin, RunOptions};
 use crate::id::{PipelineName, StepName};
 use crate::plan::{Overrides, Plan};
@@ -29,10 +29,17 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/pipelines", VIEWER),
     Route::get("/api/v1/pipelines/{pipeline}", VIEWER),
     Route::post("/api/v1/pipelines/{pipeline}/runs", OPERATOR),
+    Route::post("/api/v1/pipelines/{pipeline}/pause", OPERATOR),
+    Route::post("/api/v1/pipelines/{pipeline}/resume", OPERATOR),
 ];
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(submit))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(submit))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
 }
 
 list_query! {
@@ -207,7 +214,7 @@ async fn submit(
     State(state): State<ApiState>,
     caller: Caller,
     Path(PipelinePath { pipeline }): Path<PipelinePath>,
-    headers: HeaderMap,
+    OnceKey(key): OnceKey,
     Body(body): Body<SubmitBody>,
 ) -> Result<(StatusCode, Json<SubmittedAnswer>), ApiError> {
     let submission = Submission {
@@ -215,8 +222,38 @@ async fn submit(
         params: Params::Values(body.params.into_iter().collect()),
         options: RunOptions { from: body.from, only: body.only, refresh: body.refresh },
         origin: Origin { priority: body.priority, ..Origin::default() },
-        idempotency_key: idempotency_key(&headers)?,
+        idempotency_key: key,
     };
     let submitted = control::submit(&state.store, submission, &by(&caller), Utc::now()).await?;
     Ok(SubmittedAnswer::answer(submitted))
+}
+
+/// Pauses all triggers of a pipeline: only by hand it gets runs.
+#[utoipa::path(post, path = "/api/v1/pipelines/{pipeline}/pause", tag = "pipelines", params(PipelinePath),
+    request_body = ReasonBody,
+    responses((status = 200, body = PipelineSummary, description = "The pipeline as it is now."), Errors))]
+async fn pause(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(PipelinePath { pipeline }): Path<PipelinePath>,
+    Body(body): Body<ReasonBody>,
+) -> Result<Json<PipelineSummary>, ApiError> {
+    let target = Target::Pipeline(pipeline.to_string());
+    control::pause(&state.store, &target, body.reason.as_deref(), &by(&caller), Utc::now()).await?;
+    Ok(Json(found(&state, &pipeline).await?.0))
+}
+
+/// Lets the triggers of a paused pipeline fire again.
+#[utoipa::path(post, path = "/api/v1/pipelines/{pipeline}/resume", tag = "pipelines", params(PipelinePath),
+    request_body = ReasonBody,
+    responses((status = 200, body = PipelineSummary, description = "The pipeline as it is now."), Errors))]
+async fn resume(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(PipelinePath { pipeline }): Path<PipelinePath>,
+    Body(body): Body<ReasonBody>,
+) -> Result<Json<PipelineSummary>, ApiError> {
+    let target = Target::Pipeline(pipeline.to_string());
+    control::resume(&state.store, &target, body.reason.as_deref(), &by(&caller)).await?;
+    Ok(Json(found(&state, &pipeline).await?.0))
 }

@@ -1,6 +1,7 @@
 //! What lists take after `?`, and pages as they are answered.
 
-use crate::api::{ApiError, Cursor, Page, PageQuery};
+use crate::api::page::{InvalidCursor, checked_limit};
+use crate::api::{ApiError, Cursor, Page};
 use crate::store::queries::{self, PageRequest};
 
 /// Declares what a list takes after `?`: filters, and always `limit` and `cursor`.
@@ -16,13 +17,13 @@ macro_rules! list_query {
             #[param(minimum = 1, maximum = 500)]
             limit: Option<u32>,
             /// The `next` of the page before.
-            #[param(value_type = Option<String>, pattern = "^([0-9a-f]{2}){1,256}$")]
-            cursor: Option<$crate::api::Cursor>,
+            #[param(pattern = "^([0-9a-f]{2}){1,256}$")]
+            cursor: Option<String>,
         }
 
         impl $name {
             fn page(&self) -> Result<$crate::store::queries::PageRequest, $crate::api::ApiError> {
-                $crate::api::routes::query::request(self.limit, self.cursor.as_ref())
+                $crate::api::routes::query::request(self.limit, self.cursor.as_deref())
             }
         }
     };
@@ -30,8 +31,13 @@ macro_rules! list_query {
 pub(super) use list_query;
 
 /// The part of a list that a client asks for.
-pub(super) fn request(limit: Option<u32>, cursor: Option<&Cursor>) -> Result<PageRequest, ApiError> {
-    Ok(PageRequest { after: cursor.map(Cursor::all), limit: PageQuery { limit, cursor: None }.limit()? })
+pub(super) fn request(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, ApiError> {
+    let limit = checked_limit(limit)?;
+    let Some(cursor) = cursor else { return Ok(PageRequest { after: None, limit }) };
+    let cursor: Cursor = cursor.parse().map_err(|error: InvalidCursor| {
+        ApiError::invalid("bad_cursor", error.to_string()).help("leave it out for the first page".to_owned())
+    })?;
+    Ok(PageRequest { after: Some(cursor.all()), limit })
 }
 
 /// The page as it is answered.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,20 +10,25 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::asked::{Asked, ReasonBody, by};
+use super::asked::{Asked, OnceKey, ReasonBody, by};
 use super::paths::RunPath;
+use super::pipelines::SubmittedAnswer;
 use super::query::{list_query, page, request};
 use super::{OPERATOR, VIEWER};
 use crate::api::extract::{Json as Body, Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Page, Route};
-use crate::control;
+use crate::control::{self, Manifest, Params, Rerun, Target};
+use crate::id::{PipelineName, StepName};
 use crate::store::queries::{ApprovalSummary, GateDetail, Progress, RunFilter, RunLease, RunSummary, StepDetail};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/runs", VIEWER),
     Route::get("/api/v1/runs/{run}", VIEWER),
     Route::post("/api/v1/runs/{run}/cancel", OPERATOR),
+    Route::post("/api/v1/runs/{run}/pause", OPERATOR),
+    Route::post("/api/v1/runs/{run}/resume", OPERATOR),
+    Route::post("/api/v1/runs/{run}/rerun", OPERATOR),
 ];
 
 /// Steps in the answer about one run; the list of steps has them all.
@@ -31,7 +37,13 @@ const STEPS: u32 = 200;
 const APPROVALS: u32 = 500;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(cancel))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(cancel))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(rerun))
 }
 
 /// The states that a run can be shown in.
@@ -62,18 +74,16 @@ list_query! {
     /// Which runs.
     RunsQuery {
         /// Those of this pipeline.
-        #[param(pattern = "^[a-z][a-z0-9_]{0,62}$")]
-        pipeline: Option<String>,
+        #[param(value_type = Option<String>, pattern = "^[a-z][a-z0-9_]{0,62}$")]
+        pipeline: Option<PipelineName>,
         /// Those in this state.
         #[param(inline)]
         state: Option<RunStateName>,
         /// Those asked for at this time or later, as in `2026-03-02T08:00:00Z`.
         since: Option<DateTime<Utc>>,
         /// Those fired by this trigger.
-        #[param(max_length = 200)]
         trigger: Option<String>,
         /// Those of this backfill.
-        #[param(max_length = 200)]
         backfill: Option<String>,
     }
 }
@@ -91,13 +101,31 @@ pub(in crate::api) struct RunAnswer {
     /// The values of the pipeline's params.
     params: std::collections::BTreeMap<String, String>,
     /// The first 200 steps in the order of the plan, without outputs and metrics.
-    steps: Vec<StepDetail>,
+    first_steps: Vec<StepDetail>,
     /// The gates, in the order of the plan.
     gates: Vec<GateDetail>,
     /// What somebody had to decide about or has to.
     approvals: Vec<ApprovalSummary>,
     /// What was asked with the run.
     options: Value,
+}
+
+/// How a run is to be repeated.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::api) struct RerunBody {
+    /// Values of params that differ from those of the earlier run.
+    params: std::collections::BTreeMap<String, Value>,
+    /// These steps and everything after them run anew.
+    #[schema(value_type = Vec<String>)]
+    from: Vec<StepName>,
+    /// These steps run anew.
+    #[schema(value_type = Vec<String>)]
+    refresh: Vec<StepName>,
+    /// Whether the manifest counts as it is now, and not as it was for the earlier run.
+    latest: bool,
+    /// Runs with a higher number get slots first; as for the earlier run unless told.
+    priority: Option<i32>,
 }
 
 /// The runs, newest first.
@@ -109,7 +137,7 @@ async fn list(
 ) -> Result<Json<Page<RunSummary>>, ApiError> {
     let request = query.page()?;
     let filter = RunFilter {
-        pipeline: query.pipeline,
+        pipeline: query.pipeline.map(String::from),
         state: query.state.map(|state| {
             serde_json::to_value(state).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
         }),
@@ -135,7 +163,7 @@ async fn show(
         progress: store.progress(run).await?,
         lease: store.run_lease(run).await?,
         params: store.run_params(run).await?.into_iter().collect(),
-        steps: store
+        first_steps: store
             .steps_page(run, None, &crate::store::queries::PageRequest { after: None, limit: STEPS })
             .await?
             .items,
@@ -155,4 +183,60 @@ async fn cancel(
     Body(body): Body<ReasonBody>,
 ) -> Result<Asked, ApiError> {
     Ok(Asked::new(control::cancel(&state.store, run, body.reason.as_deref(), &by(&caller)).await?))
+}
+
+/// Asks that a run start no more attempts until it is resumed.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/pause", tag = "runs", params(RunPath), request_body = ReasonBody,
+    responses((status = 202, body = Asked, description = "Whoever drives the run halts it."), Errors))]
+async fn pause(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(RunPath { run }): Path<RunPath>,
+    Body(body): Body<ReasonBody>,
+) -> Result<Asked, ApiError> {
+    let (target, reason) = (Target::Run(run), body.reason.as_deref());
+    asked(control::pause(&state.store, &target, reason, &by(&caller), Utc::now()).await?)
+}
+
+/// Asks that a paused run go on, or one that has ended badly.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/resume", tag = "runs", params(RunPath), request_body = ReasonBody,
+    responses((status = 202, body = Asked, description = "Whoever drives the run goes on with it."), Errors))]
+async fn resume(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(RunPath { run }): Path<RunPath>,
+    Body(body): Body<ReasonBody>,
+) -> Result<Asked, ApiError> {
+    asked(control::resume(&state.store, &Target::Run(run), body.reason.as_deref(), &by(&caller)).await?)
+}
+
+fn asked(request: Option<crate::id::RequestId>) -> Result<Asked, ApiError> {
+    let missing = || ApiError::internal(&std::io::Error::other("nothing was asked of the run"));
+    request.map(Asked::new).ok_or_else(missing)
+}
+
+/// Records a run that repeats an earlier one, with its manifest and params unless told otherwise.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/rerun", tag = "runs", params(RunPath), request_body = RerunBody,
+    responses(
+        (status = 201, body = SubmittedAnswer, description = "The new run."),
+        (status = 200, body = SubmittedAnswer, description = "The run that was recorded under the same key before."),
+        Errors))]
+async fn rerun(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(RunPath { run }): Path<RunPath>,
+    OnceKey(key): OnceKey,
+    Body(body): Body<RerunBody>,
+) -> Result<(StatusCode, Json<SubmittedAnswer>), ApiError> {
+    let rerun = Rerun {
+        from: body.from,
+        refresh: body.refresh,
+        params: Params::Values(body.params.into_iter().collect()),
+        manifest: if body.latest { Manifest::Latest } else { Manifest::Own },
+        priority: body.priority,
+        idempotency_key: key,
+        ..Rerun::of(run)
+    };
+    let submitted = control::rerun(&state.store, rerun, &by(&caller), Utc::now()).await?;
+    Ok(SubmittedAnswer::answer(submitted))
 }

@@ -8,7 +8,7 @@ use chrono::Utc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::asked::{by, idempotency_key};
+use super::asked::{OnceKey, by};
 use super::paths::{PipelinePath, TriggerPath};
 use super::query::{list_query, page};
 use super::{OPERATOR, VIEWER};
@@ -96,9 +96,8 @@ async fn fire(
     State(state): State<ApiState>,
     caller: Caller,
     Path(TriggerPath { pipeline, trigger }): Path<TriggerPath>,
-    headers: HeaderMap,
+    OnceKey(key): OnceKey,
 ) -> Result<(StatusCode, Json<Firing>), ApiError> {
-    let key = idempotency_key(&headers)?;
     let by = by(&caller);
     let fired = control::fire(&state.store, pipeline.as_str(), &trigger, key.as_deref(), &by, Utc::now()).await?;
     Ok((StatusCode::ACCEPTED, Json(fired)))

@@ -60,6 +60,7 @@ async fn a_run_is_read_whole_and_in_parts() {
     assert_eq!((next["items"][0]["run"].as_str(), next["next"].as_str()), (Some(&*run.to_string()), None));
     let answer = server.get(&format!("/api/v1/runs/{run}")).await;
     assert_eq!((&answer["state"], &answer["progress"]["succeeded"]), (&json!("succeeded"), &json!(1)));
+    assert_eq!((&answer["steps"], &answer["first_steps"][0]["step"]), (&json!(1), &json!("load")));
     assert_eq!((&answer["params"]["epochs"], &answer["gates"][0]["gate"]), (&json!("40"), &json!("contract")));
     let step = server.get(&format!("/api/v1/runs/{run}/steps/load")).await;
     assert_eq!(step["metrics"][0]["value"], 3.0);
@@ -78,7 +79,7 @@ async fn a_run_is_read_whole_and_in_parts() {
     assert_eq!(server.refused(400, "/api/v1/runs?stat=failed").await["code"], "bad_query");
     assert_eq!(server.refused(400, "/api/v1/runs?limit=0").await["code"], "bad_limit");
     assert_eq!(server.refused(400, "/api/v1/runs?limit=501").await["code"], "bad_limit");
-    assert_eq!(server.refused(400, "/api/v1/runs?cursor=12zz").await["code"], "bad_query");
+    assert_eq!(server.refused(422, "/api/v1/runs?cursor=12zz").await["code"], "bad_cursor");
     let refused = server.refused(422, &format!("/api/v1/audit?cursor={cursor}")).await;
     assert_eq!(refused["message"], "the cursor does not belong to this list");
 }
@@ -112,7 +113,7 @@ async fn a_table_is_shown_by_columns_rows_and_statistics_and_can_be_downloaded()
     assert_eq!(part.bytes().await.unwrap(), "rows");
     let outside = server.request(Method::GET, &path).header("range", "bytes=11-").send().await.unwrap();
     assert_eq!((outside.status().as_u16(), &outside.headers()["content-range"]), (416, &"bytes */11".parse().unwrap()));
-    assert_eq!(server.refused(400, &format!("{path}?file=../../state.db")).await["code"], "one_file");
+    assert_eq!(server.refused(409, &format!("{path}?file=../../state.db")).await["code"], "one_file");
     assert_eq!(server.refused(404, "/api/v1/artifacts/0000").await["code"], "not_found");
     let down = server.get(&format!("/api/v1/lineage/{digest}?direction=down")).await;
     assert_eq!(down["root"], digest);

@@ -191,7 +191,7 @@ fn lives(daemons: &[DaemonEntry], name: &str) -> bool {
 
 fn versions(findings: &Findings) -> Vec<Version> {
     let good = findings.good.values();
-    good.map(|good| Version { path: good.path.clone(), text: good.text.clone() }).collect()
+    good.map(|good| Version::new(good.path.clone(), good.text.clone())).collect()
 }
 
 fn say(changes: &ManifestChanges) {

@@ -196,19 +196,6 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// Path and text of the manifest that a run was made from.
-    ///
-    /// # Errors
-    /// When there is no such run or the database does not answer.
-    pub async fn manifest_of_run(&self, run: &str) -> Result<(String, String), StoreError> {
-        let mut session = self.read("read the manifest of a run").await?;
-        let sql = "select r.manifest_path, d.manifest_text from runs r
-            join run_definitions d on d.run_id = r.run_id where r.run_id = $1";
-        let rows = session.fetch(sql, vec![run.into()]).await?;
-        let row = rows.first().ok_or(StoreError::NotFound { message: format!("there is no run {run}"), help: None })?;
-        Ok((row.get("manifest_path")?, row.get("manifest_text")?))
-    }
-
     /// How the run of this pipeline ended that ended last before `run` did; none if there is none.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! The ways to tell that a run's manifest names.
 
+use crate::id::RunId;
 use crate::manifest::{Channel, NotifyRule, Source, WebhookUrl, parse};
 use crate::store::{Store, StoreError};
 
 /// The entries of `notify` in the manifest that a run was made from. A text that no longer reads, since another version
 /// wrote it, has none.
-pub(super) async fn rules(store: &Store, run: &str) -> Result<Vec<NotifyRule>, StoreError> {
+pub(super) async fn rules(store: &Store, run: RunId) -> Result<Vec<NotifyRule>, StoreError> {
     let (path, text) = store.manifest_of_run(run).await?;
     if !text.contains("notify") {
         return Ok(Vec::new());

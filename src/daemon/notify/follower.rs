@@ -29,7 +29,7 @@ pub(super) async fn follow(notifier: &Notifier) -> Result<usize, StoreError> {
 async fn deliveries(notifier: &Notifier, event: &PublishedEvent) -> Result<Vec<NewDelivery>, StoreError> {
     let Some(mut occasions) = occasions(&event.what) else { return Ok(Vec::new()) };
     let store = &notifier.store;
-    let rules = rules(store, &event.run.to_string()).await?;
+    let rules = rules(store, event.run).await?;
     if rules.is_empty() {
         return Ok(Vec::new());
     }

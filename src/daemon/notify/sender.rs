@@ -47,7 +47,10 @@ pub(super) async fn send_due(notifier: &Notifier) -> Result<usize, StoreError> {
 
 async fn attempt(notifier: &Notifier, delivery: &Delivery) -> Result<Tried, StoreError> {
     let settings = &notifier.settings;
-    let rules = channel::rules(&notifier.store, &delivery.run).await?;
+    let Ok(run) = delivery.run.parse() else {
+        return Ok(Tried::GivenUp(format!("`{}` is no run", delivery.run)));
+    };
+    let rules = channel::rules(&notifier.store, run).await?;
     let Some(rule) = rules.get(delivery.channel as usize) else {
         return Ok(Tried::GivenUp("the run's manifest no longer reads".to_owned()));
     };

@@ -116,7 +116,7 @@ pub fn admit(now_ms: i64, limits: &Limits, taken: &[Slot], waiting: &[Waiting], 
                 Answer::Wait(Wait { short: Short::Turn, because })
             }
             (Err(short), _) => {
-                if now_ms - it.since_ms >= i64::try_from(PASSED_FOR.as_millis()).unwrap_or(i64::MAX) {
+                if now_ms.saturating_sub(it.since_ms) >= i64::try_from(PASSED_FOR.as_millis()).unwrap_or(i64::MAX) {
                     kept.keep_for(&it.take, short);
                     keepers.push(it);
                 }
@@ -133,7 +133,8 @@ impl Waiting {
     /// Keeps what a step of another run is about to take, or has waited for too long. Tells whether it keeps anything.
     fn keeps_its_place(&self, now_ms: i64, limits: &Limits, room: &Room, kept: &mut Room) -> bool {
         let Some(asked) = self.asked else { return false };
-        let is_overdue = now_ms - self.since_ms >= i64::try_from(PASSED_FOR.as_millis()).unwrap_or(i64::MAX);
+        let is_overdue =
+            now_ms.saturating_sub(self.since_ms) >= i64::try_from(PASSED_FOR.as_millis()).unwrap_or(i64::MAX);
         if asked.short == Short::Result {
             return false;
         }

@@ -3,19 +3,12 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use tokio::sync::watch;
 
-use super::testing::{Act, Bench, diamond, name, new_run, plan, step};
-use super::{
-    Control, Driven, GateState, Happening, Outcome, Request, RequestKind, Ruling, Run, RunLog, RunOptions, Verdict,
-};
+use super::testing::{Act, Bench, diamond, driven, name, plan, step, submitted};
+use super::{GateState, Happening, Outcome, Request, RequestKind, Ruling, Run, RunLog, RunOptions, Verdict};
 use crate::id::RunId;
 use crate::phase::Phase;
 use crate::plan::{ApprovalTerms, OnFail, Plan};
-
-fn never() -> Control {
-    Control::cancelled_by(watch::channel(None).1)
-}
 
 /// The diamond, whose gate asks somebody when there are no rows.
 fn asking() -> Plan {
@@ -33,26 +26,6 @@ fn manual(expires: Option<Duration>) -> Plan {
     let mut after = step("after", Phase::Understanding, &["load"]);
     after.needs.insert(name("approve"));
     plan(vec![step("load", Phase::Understanding, &[]), approve, after], vec![])
-}
-
-async fn submitted(bench: &Bench, number: u128, plan: Plan) -> RunId {
-    let new = new_run(plan, number, &RunOptions::default());
-    let id = new.id;
-    bench.log.submit(new).await.unwrap();
-    id
-}
-
-/// Drives the run as far as it goes, by an engine of its own, as after a restart.
-async fn driven(bench: &Bench, id: RunId) -> Run {
-    let run = match bench.restarted("daemon").drive(id, "daemon", never()).await.unwrap() {
-        Driven::Ended(run) | Driven::Parked { run, .. } => *run,
-        Driven::Detached => panic!("the run was left"),
-    };
-    // What is in memory is what the log says.
-    let events = bench.log.events(id).await.unwrap();
-    let stored = bench.log.run(id).await.unwrap();
-    assert_eq!(Run::load(stored, &events).unwrap(), run);
-    run
 }
 
 fn request(id: RunId, kind: RequestKind, subject: &str) -> Request {

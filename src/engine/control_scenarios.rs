@@ -4,24 +4,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::testing::{Act, Bench, diamond, name, new_run};
+use super::testing::{Act, Bench, diamond, ended, name, never, new_run};
 use super::{Control, Driven, Happening, Outcome, Request, RequestKind, Run, RunLog, RunOptions};
 use crate::id::RunId;
-
-fn never() -> Control {
-    Control::cancelled_by(watch::channel(None).1)
-}
 
 async fn submitted(bench: &Bench) -> RunId {
     let new = new_run(diamond(), 1, &RunOptions::default());
     let id = new.id;
     bench.log.submit(new).await.unwrap();
     id
-}
-
-fn ended(driven: Driven) -> Run {
-    let Driven::Ended(run) = driven else { panic!("the run has not ended: {driven:?}") };
-    *run
 }
 
 fn parked(driven: Driven) -> Run {

@@ -42,15 +42,16 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
         }
         records.extend(expired(run, now));
     } else {
-        records.extend(
-            skips(run)
-                .into_iter()
-                .map(|(index, because)| Happening::StepSkipped { step: run.planned(index).name.clone(), because }),
-        );
+        let skips = skips(run);
+        let goes_on = |index: &usize| !skips.contains_key(index);
+        records.extend(skips.iter().map(|(index, because)| Happening::StepSkipped {
+            step: run.planned(*index).name.clone(),
+            because: because.clone(),
+        }));
         records.extend((0..run.gates.len()).filter(|gate| run.is_due(*gate)).map(|gate| gate::evaluate(run, gate)));
-        records.extend(asked(run, now));
+        records.extend(asked(run, now, goes_on));
         records.extend(expired(run, now));
-        records.extend(timed_out(run, now));
+        records.extend(timed_out(run, now, goes_on));
         records.extend(seal(run));
     }
     if records.is_empty() {
@@ -97,7 +98,7 @@ pub fn decide(run: &Run, now: DateTime<Utc>) -> Vec<Action> {
 }
 
 /// Questions to be asked: about gates that did not pass, and by approvals whose turn it is.
-fn asked(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
+fn asked(run: &Run, now: DateTime<Utc>, goes_on: impl Fn(&usize) -> bool) -> Vec<Happening> {
     let request = |subject: Subject, terms: &ApprovalTerms| Happening::ApprovalRequested {
         subject,
         message: terms.message.clone(),
@@ -111,7 +112,10 @@ fn asked(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
     }
     let is_sealed = |phase: Phase| phase < Phase::ModelEngineering || run.sealed.is_some();
     for phase in Phase::ALL.into_iter().filter(|phase| run.board.is_reached(*phase) && is_sealed(*phase)) {
-        for index in run.board.ready[phase as usize].iter().filter(|index| run.selection.steps[**index]) {
+        for index in &run.board.ready[phase as usize] {
+            if !run.selection.steps[*index] || !goes_on(index) {
+                continue;
+            }
             let planned = run.planned(*index);
             requests.extend(planned.approval.as_ref().map(|terms| request(Subject::Step(planned.name.clone()), terms)));
         }
@@ -125,8 +129,8 @@ fn expired(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
     over.map(|(subject, _)| Happening::ApprovalExpired { subject }).collect()
 }
 
-/// Steps whose time is up before an attempt could start.
-fn timed_out(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
+/// Steps whose time is up before an attempt could start. An approval has a time of its own.
+fn timed_out(run: &Run, now: DateTime<Utc>, goes_on: impl Fn(&usize) -> bool) -> Vec<Happening> {
     if !run.has_deadlines || run.paused.is_some() {
         return Vec::new();
     }
@@ -136,7 +140,8 @@ fn timed_out(run: &Run, now: DateTime<Utc>) -> Vec<Happening> {
         .flat_map(|phase| &run.board.ready[*phase as usize]);
     ready
         .chain(&run.board.backing_off)
-        .filter(|index| run.selection.steps[**index] && run.deadline(**index).is_some_and(|deadline| deadline <= now))
+        .filter(|index| run.selection.steps[**index] && goes_on(index) && run.planned(**index).approval.is_none())
+        .filter(|index| run.deadline(**index).is_some_and(|deadline| deadline <= now))
         .map(|index| {
             let step = run.planned(*index);
             let last = run.steps[*index].last_failure.as_ref();

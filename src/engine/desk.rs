@@ -7,15 +7,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Request, RunLog};
+use super::{Bell, Request, RunLog};
 use crate::id::RunId;
 
-/// How often the database is asked.
+/// How often the database is asked, even if no bell rings.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How soon it is asked after a ring: a bell that rings all the time must not keep the database busy.
+const LOOK_AFTER_A_RING: Duration = Duration::from_millis(50);
 
 /// Hands requests to those who drive the runs.
 pub(super) struct Desk {
     log: Arc<dyn RunLog>,
+    bell: Bell,
+    look_every: Duration,
     inboxes: Arc<Mutex<Inboxes>>,
 }
 
@@ -27,8 +31,8 @@ struct Inboxes {
 }
 
 impl Desk {
-    pub(super) fn new(log: Arc<dyn RunLog>) -> Desk {
-        Desk { log, inboxes: Arc::default() }
+    pub(super) fn new(log: Arc<dyn RunLog>, bell: Bell) -> Desk {
+        Desk { log, bell, look_every: LOOK_EVERY, inboxes: Arc::default() }
     }
 
     /// An inbox for the requests of `run`, until it is dropped.
@@ -37,7 +41,8 @@ impl Desk {
         let mut inboxes = lock(&self.inboxes);
         inboxes.senders.insert(run, sender);
         if inboxes.poller.is_none() {
-            inboxes.poller = Some(tokio::spawn(poll(self.log.clone(), Arc::clone(&self.inboxes))));
+            let (bell, inboxes_too) = (self.bell.clone(), Arc::clone(&self.inboxes));
+            inboxes.poller = Some(tokio::spawn(poll(self.log.clone(), bell, self.look_every, inboxes_too)));
         }
         Inbox { run, requests, inboxes: Arc::clone(&self.inboxes) }
     }
@@ -78,10 +83,13 @@ impl Drop for Inbox {
     }
 }
 
-async fn poll(log: Arc<dyn RunLog>, inboxes: Arc<Mutex<Inboxes>>) {
+async fn poll(log: Arc<dyn RunLog>, mut bell: Bell, look_every: Duration, inboxes: Arc<Mutex<Inboxes>>) {
     let mut is_away = false;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(look_every) => {}
+            () = bell.rung() => tokio::time::sleep(LOOK_AFTER_A_RING).await,
+        }
         let runs: Vec<RunId> = {
             let mut inboxes = lock(&inboxes);
             if inboxes.senders.is_empty() {
@@ -115,4 +123,28 @@ async fn poll(log: Arc<dyn RunLog>, inboxes: Arc<Mutex<Inboxes>>) {
 
 fn lock(inboxes: &Mutex<Inboxes>) -> MutexGuard<'_, Inboxes> {
     inboxes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MemoryLog, RequestKind};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_is_seen_after_a_ring_and_without_one_at_the_next_look() {
+        // Whoever looked only by the clock would see nothing for an hour, and whoever only listened nothing at all.
+        for (rings, look_every) in [(true, Duration::from_hours(1)), (false, Duration::from_millis(1))] {
+            let (log, bell) = (Arc::new(MemoryLog::new()), Bell::new());
+            let mut desk = Desk::new(log.clone(), bell.clone());
+            desk.look_every = look_every;
+            let run = RunId::from_u128(1);
+            let mut inbox = desk.inbox(run);
+            let asked = log.ask(Request::new(run, RequestKind::Cancel, "ada"));
+            if rings {
+                bell.ring();
+            }
+            tokio::time::timeout(Duration::from_secs(60), inbox.changed()).await.expect("nobody looks");
+            assert_eq!(inbox.open().iter().map(|request| request.id).collect::<Vec<_>>(), [asked]);
+        }
+    }
 }

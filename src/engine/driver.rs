@@ -132,7 +132,7 @@ impl Engine {
     ) -> Engine {
         let files = FileDigests::kept_in(settings.state_folder.join(FileDigests::FILE));
         Engine {
-            desk: Desk::new(log.clone()),
+            desk: Desk::new(log.clone(), settings.bell.clone()),
             log,
             cache,
             slots,

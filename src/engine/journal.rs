@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -43,7 +43,8 @@ impl Journal {
 
     /// Applies an event and keeps it for the next [`Journal::flush`].
     pub(super) fn record(&mut self, what: Happening) -> Result<(), IllegalEvent> {
-        let event = RunEvent { seq: self.run.next_seq(), at: Utc::now(), what };
+        // As fine as times are kept: the run in memory is the one that the log tells of, to the last digit.
+        let event = RunEvent { seq: self.run.next_seq(), at: Utc::now().trunc_subsecs(6), what };
         self.run.apply(&event)?;
         self.pending.push(event);
         Ok(())

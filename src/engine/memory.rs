@@ -306,7 +306,8 @@ impl CacheIndex for MemoryLog {
 impl Slots for MemoryLog {
     async fn claim_slots(&self, lease: &Lease, wants: &[Want], limits: &Limits) -> Result<Vec<Answer>, EngineError> {
         let mut state = self.state();
-        let priority = i64::from(state.held(lease)?.new.origin.priority);
+        let new = &state.held(lease)?.new;
+        let priority = i64::from(new.plan.priority) + i64::from(new.origin.priority);
         let now_ms = state.now_ms;
         let is_driven = |run: &RunId| state.runs.get(run).is_some_and(|kept| kept.is_driven(now_ms));
         let counts = |run: &RunId| state.runs.get(run).is_some_and(|kept| kept.is_shared || kept.is_driven(now_ms));

@@ -38,6 +38,7 @@ mod ruling;
 mod run;
 mod run_loop;
 mod scope;
+mod sound;
 mod state;
 mod wait_limits;
 
@@ -46,7 +47,15 @@ mod approval_scenarios;
 #[cfg(test)]
 mod control_scenarios;
 #[cfg(test)]
+mod junk_laws;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod pair_scenarios;
+#[cfg(test)]
+mod people_laws;
+#[cfg(test)]
+mod retry_scenarios;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]

@@ -38,7 +38,8 @@ fn memory_for(run: &Run, step: usize, settings: &EngineSettings) -> Option<u64> 
     if Some(bytes) == planned.resources.memory_bytes {
         return Some(bytes);
     }
-    let capped = settings.limits.memory_bytes.map_or(bytes, |limit| bytes.min(limit));
+    let planned_bytes = planned.resources.memory_bytes.unwrap_or(0);
+    let capped = settings.limits.memory_bytes.map_or(bytes, |limit| bytes.min(limit).max(planned_bytes));
     let note = if capped < bytes { ", which is all that the machine has" } else { "" };
     tracing::info!(run.id = %run.id(), step = %planned.name, "the next attempt gets {capped} bytes of memory{note}");
     Some(capped)

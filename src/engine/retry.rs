@@ -12,6 +12,9 @@ use crate::worker::Failure;
 /// step whose worker vanishes each time must come to an end as well.
 pub(crate) const MAX_LOSSES: u32 = 5;
 
+/// The longest wait, whatever a stored policy says: the sum of a time and a wait has to be a time.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
+
 /// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -44,8 +47,8 @@ fn covers(step: &PlannedStep, failure: &Failure) -> bool {
 fn wait(policy: &RetryPolicy, nth: u32, chance: f64) -> Duration {
     let exponent = i32::try_from(nth.saturating_sub(1)).unwrap_or(i32::MAX);
     let full = policy.initial.as_secs_f64() * policy.factor.max(1.0).powi(exponent);
-    let full = full.min(policy.max.as_secs_f64());
-    Duration::try_from_secs_f64(full * (1.0 - policy.jitter.clamp(0.0, 1.0) * chance)).unwrap_or(policy.max)
+    let full = full.min(policy.max.min(LONGEST_WAIT).as_secs_f64());
+    Duration::try_from_secs_f64(full * (1.0 - policy.jitter.clamp(0.0, 1.0) * chance)).unwrap_or(LONGEST_WAIT)
 }
 
 /// A number in [0, 1) that is the same in live and replayed runs, and differs between runs that failed together.

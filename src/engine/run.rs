@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::board::{Board, Graph, PerPhase};
 use super::options::{RunOptions, Selection};
 use super::ruling::{Effect, effect};
+use super::sound::flaw;
 use super::state::{GateState, StepEnd, StepRecord, StepState};
 use super::{
     EngineError, IllegalEvent, InputBinding, Outcome, Parked, Question, Ruling, RunEvent, SkipReason, StoredRun,
@@ -109,6 +110,9 @@ impl Run {
         let run = stored.id;
         let corrupt = |reason: String| EngineError::Corrupt { run, reason };
         let options = RunOptions::from_value(&stored.options).map_err(|error| corrupt(error.to_string()))?;
+        if let Some(flaw) = flaw(&stored.plan) {
+            return Err(corrupt(flaw));
+        }
         Run::replay(Arc::new(stored.plan), run, &options, events).map_err(|error| corrupt(error.to_string()))
     }
 

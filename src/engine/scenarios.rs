@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::testing::{Act, Bench, at, diamond, name, new_run};
-use crate::engine::{Happening, Outcome, Run, RunEvent, RunLog, RunOptions};
+use crate::engine::testing::{Act, Bench, at, diamond, name, new_run, states};
+use crate::engine::{Happening, Outcome, RunEvent, RunLog, RunOptions};
 use crate::step::Fault;
 
 fn never() -> watch::Receiver<Option<String>> {
     watch::channel(None).1
-}
-
-fn states(run: &Run) -> Vec<String> {
-    run.steps().map(|(step, record)| format!("{} {}", step.name, record.state().as_str())).collect()
 }
 
 #[tokio::test]

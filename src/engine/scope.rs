@@ -41,11 +41,11 @@ fn outcome_fields(outcome: &StepOutcome) -> Map<String, Value> {
     let mut slices = Map::new();
     for metric in &outcome.metrics {
         match &metric.slice {
-            None => insert_nested(&mut metrics, &metric.name, metric.value.into()),
+            None => insert_nested(&mut metrics, &metric.name, metric.value.into(), MAX_NESTING),
             Some(slice) => {
                 let of_slice = slices.entry(slice.clone()).or_insert_with(|| json!({}));
                 if let Value::Object(of_slice) = of_slice {
-                    insert_nested(of_slice, &metric.name, metric.value.into());
+                    insert_nested(of_slice, &metric.name, metric.value.into(), MAX_NESTING);
                 }
             }
         }
@@ -62,16 +62,19 @@ fn outcome_fields(outcome: &StepOutcome) -> Map<String, Value> {
     fields
 }
 
+/// How deep the names of metrics nest; what is left of a longer name is kept whole.
+const MAX_NESTING: usize = 16;
+
 /// Inserts `valid.roc_auc` as `{"valid": {"roc_auc": …}}`. Where a value already stands in the way, the name is kept
 /// whole.
-fn insert_nested(fields: &mut Map<String, Value>, name: &str, value: Value) {
-    let nested = name.split_once('.').filter(|(head, _)| fields.get(*head).is_none_or(Value::is_object));
+fn insert_nested(fields: &mut Map<String, Value>, name: &str, value: Value, depth: usize) {
+    let nested = name.split_once('.').filter(|(head, _)| depth > 0 && fields.get(*head).is_none_or(Value::is_object));
     let Some((head, rest)) = nested else {
         fields.insert(name.to_owned(), value);
         return;
     };
     if let Value::Object(inner) = fields.entry(head).or_insert_with(|| json!({})) {
-        insert_nested(inner, rest, value);
+        insert_nested(inner, rest, value, depth - 1);
     }
 }
 

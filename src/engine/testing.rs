@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Engine, EngineSettings, MemoryLog, NewRun, Origin, RunOptions};
+use super::{Control, Driven, Engine, EngineSettings, MemoryLog, NewRun, Origin, Run, RunLog, RunOptions};
 use crate::artifact::{ArtifactKind, ArtifactRef, ArtifactStore, Digest};
 use crate::executor::{Ended, Executor, ExecutorError, Found};
 use crate::id::{AttemptId, RunId, StepName};
@@ -276,4 +276,41 @@ pub(crate) fn new_run(plan: Plan, number: u128, options: &RunOptions) -> NewRun 
         options: options.to_value(),
         origin: Origin::default(),
     }
+}
+
+/// Control by nobody.
+pub(crate) fn never() -> Control {
+    Control::cancelled_by(watch::channel(None).1)
+}
+
+/// The id of a new run that any daemon may drive.
+pub(crate) async fn submitted(bench: &Bench, number: u128, plan: Plan) -> RunId {
+    let new = new_run(plan, number, &RunOptions::default());
+    let id = new.id;
+    bench.log.submit(new).await.unwrap();
+    id
+}
+
+/// Drives the run as far as it goes, by an engine of its own, as after a restart.
+pub(crate) async fn driven(bench: &Bench, id: RunId) -> Run {
+    let run = match bench.restarted("daemon").drive(id, "daemon", never()).await.unwrap() {
+        Driven::Ended(run) | Driven::Parked { run, .. } => *run,
+        Driven::Detached => panic!("the run was left"),
+    };
+    // What is in memory is what the log says.
+    let events = bench.log.events(id).await.unwrap();
+    let stored = bench.log.run(id).await.unwrap();
+    assert_eq!(Run::load(stored, &events).unwrap(), run);
+    run
+}
+
+/// The run, which must have ended.
+pub(crate) fn ended(driven: Driven) -> Run {
+    let Driven::Ended(run) = driven else { panic!("the run has not ended: {driven:?}") };
+    *run
+}
+
+/// The steps with where they stand.
+pub(crate) fn states(run: &Run) -> Vec<String> {
+    run.steps().map(|(step, record)| format!("{} {}", step.name, record.state().as_str())).collect()
 }

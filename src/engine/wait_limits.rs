@@ -19,7 +19,7 @@ impl Drive<'_> {
     /// When the first step has waited for room for as long as it may.
     pub(super) fn wait_over(&self) -> Option<Instant> {
         let run = &self.journal.run;
-        self.short_since.iter().filter_map(|(step, since)| Some(*since + run.planned(*step).queue_timeout?)).min()
+        self.short_since.iter().filter_map(|(step, since)| since.checked_add(run.planned(*step).queue_timeout?)).min()
     }
 
     /// Gives up the steps that have waited for room for as long as they may. Tells whether there were any.

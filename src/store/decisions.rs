@@ -53,10 +53,22 @@ pub(super) async fn write(session: &mut Session<'_>, run: RunId, projection: &Pr
 }
 
 /// Forgets what does not count any more when a run is resumed; its gates are asked again.
-pub(super) async fn forget(session: &mut Session<'_>, run: RunId, at: DateTime<Utc>) -> Result<(), sqlx::Error> {
+pub(super) async fn forget(
+    session: &mut Session<'_>,
+    run: RunId,
+    at: DateTime<Utc>,
+    projection: &Projection,
+) -> Result<(), sqlx::Error> {
+    // An approval step whose time is over waits again, like one that was refused.
+    let sql = "update steps set state = 'waiting', because = null, finished_at = null
+        where run_id = $1 and state = 'succeeded' and step in (select a.subject from approvals a
+            where a.run_id = $1 and a.kind = 'step' and a.state = 'approved' and a.expires_at <= $2)";
+    session.execute(sql, vec![run.to_string().into(), text(at).into()]).await?;
     let sql = "delete from approvals where run_id = $1
         and not (state in ('approved', 'waived') and (expires_at is null or expires_at > $2))";
     session.execute(sql, vec![run.to_string().into(), text(at).into()]).await?;
+    // The word that lets the run go on may be new: the gate that it is about is not asked again.
+    write(session, run, projection).await?;
     let sql = "update gates set verdict = null, evidence = null, evaluated_at = null
         where run_id = $1 and blocking and verdict <> 'passed' and not exists (select 1 from approvals a
             where a.run_id = gates.run_id and a.kind = 'gate' and a.subject = gates.gate)";

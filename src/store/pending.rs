@@ -119,8 +119,9 @@ impl Store {
     pub async fn quarantine(&self, run: RunId, owner: &str, why: &str) -> Result<(), StoreError> {
         let work = async {
             let mut session = self.database.begin(Access::Write).await?;
+            // A run that has ended can be one too: somebody asked something of it.
             let sql = "update runs set parked = $3, wake_ms = null, lease_owner = null, lease_expires_ms = 0
-                where run_id = $1 and finished_at is null and (lease_owner is null or lease_owner = $2)";
+                where run_id = $1 and (lease_owner is null or lease_owner = $2)";
             let parked = format!("{QUARANTINED}{why}");
             session.execute(sql, vec![run.to_string().into(), owner.into(), parked.into()]).await?;
             fault::point("quarantine.before_commit").map_err(sqlx::Error::Io)?;
@@ -133,7 +134,7 @@ impl Store {
     pub async fn end_quarantine(&self) -> Result<u64, StoreError> {
         let work = async {
             let mut session = self.database.begin(Access::Write).await?;
-            let sql = "update runs set parked = null where finished_at is null and parked like $1";
+            let sql = "update runs set parked = null where parked like $1";
             let count = session.execute(sql, vec![format!("{QUARANTINED}%").into()]).await?;
             session.commit().await?;
             Ok(count)

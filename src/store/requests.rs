@@ -12,7 +12,7 @@ use crate::fault;
 use crate::id::{RequestId, RunId};
 
 /// A request and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RequestDetail {
     /// Its id.
     pub request: String,
@@ -51,13 +51,12 @@ impl Store {
             let message = format!("to {} needs a reason", request.kind.as_str());
             return Err(StoreError::Refused { message, help: Some("say why: it is kept with the run".to_owned()) });
         }
-        let kept: Result<(), EngineError> =
-            retried!(self, "keep a request", retry => self.ask_once(&request, retry.is_repeated()));
+        let kept: Result<(), EngineError> = retried!(self, "keep a request", retry => self.ask_once(&request));
         kept.map_err(StoreError::from)?;
         Ok(request.id)
     }
 
-    async fn ask_once(&self, request: &Request, is_repeated: bool) -> Result<(), AppendError> {
+    async fn ask_once(&self, request: &Request) -> Result<(), AppendError> {
         let mut session = self.database.begin(Access::Write).await?;
         let sql = "insert into requests (request_id, run_id, kind, subject, asked_by, reason, expires_at, created_at)
             select $1, r.run_id, $3, $4, $5, $6, $7, $8 from runs r where r.run_id = $2
@@ -72,8 +71,12 @@ impl Store {
             request.expires_at.map(text).into(),
             text(request.created_at).into(),
         ];
-        if session.execute(sql, values).await? == 0 && !is_repeated {
-            return Err(EngineError::NoRun(request.run).into());
+        if session.execute(sql, values).await? == 0 {
+            // One that is asked a second time, as after a lost answer, is on record already.
+            let sql = "select run_id from runs where run_id = $1";
+            if session.fetch(sql, vec![request.run.to_string().into()]).await?.is_empty() {
+                return Err(EngineError::NoRun(request.run).into());
+            }
         }
         session.hint(Hint::Request).await?;
         fault::point("ask.before_commit").map_err(sqlx::Error::Io)?;
@@ -108,11 +111,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn requests_of(&self, run: RunId) -> Result<Vec<RequestDetail>, StoreError> {
         let mut session = self.read("read requests").await?;
-        let sql = "select request_id, run_id, kind, subject, asked_by, reason, expires_at, created_at, handled_at,
-                outcome
-            from requests where run_id = $1 order by created_at, request_id";
-        let rows = session.fetch(sql, vec![run.to_string().into()]).await?;
-        Ok(rows.iter().map(detail).collect::<Result<_, _>>()?)
+        Ok(of_run(&mut session, run).await?)
     }
 
     /// One try of [`crate::engine::RunLog::requests`].
@@ -173,6 +172,13 @@ fn detail(row: &Row) -> Result<RequestDetail, sqlx::Error> {
         handled_at: row.get("handled_at")?,
         outcome: row.get("outcome")?,
     })
+}
+
+/// Everything that was asked of a run, oldest first.
+pub(super) async fn of_run(session: &mut Session<'_>, run: RunId) -> Result<Vec<RequestDetail>, sqlx::Error> {
+    let sql = "select request_id, run_id, kind, subject, asked_by, reason, expires_at, created_at, handled_at, outcome
+        from requests where run_id = $1 order by created_at, request_id";
+    session.fetch(sql, vec![run.to_string().into()]).await?.iter().map(detail).collect()
 }
 
 /// Marks requests as handled.

@@ -34,7 +34,7 @@ async fn write_steps(session: &mut Session<'_>, run: RunId, projection: &Project
                 and coalesce(because, '') not in ($2, $3)";
         let [unselected, unwanted] = crate::lineage::LEFT_OUT;
         session.execute(sql, vec![run.to_string().into(), unselected.into(), unwanted.into()]).await?;
-        decisions::forget(session, run, at).await?;
+        decisions::forget(session, run, at, projection).await?;
     }
     let rows = projection.steps.iter().map(|(step, change)| {
         vec![

@@ -22,6 +22,7 @@ mod pages;
 mod querying;
 mod reliability;
 mod retention;
+mod requests;
 mod routes;
 mod runs;
 mod schedules;

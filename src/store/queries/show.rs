@@ -4,12 +4,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::connection::{Row, Session};
+use super::super::requests::{RequestDetail, of_run};
 use super::super::{Store, StoreError};
 use super::page::{KeyKind, Listing, Order, Page, PageRequest};
-use super::{RunSummary, json};
+use super::{AskedDecision, RunSummary, decisions, json};
 use crate::id::RunId;
 
-/// A run with its params, steps and gates.
+/// A run with its params, steps and gates, and what people have said about them.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RunDetail {
     /// What the list of runs says.
@@ -29,6 +30,10 @@ pub struct RunDetail {
     pub steps: Vec<StepDetail>,
     /// The gates, in the order of the plan.
     pub gates: Vec<GateDetail>,
+    /// What somebody had to decide about, or has to: for each gate and step the last word.
+    pub approvals: Vec<AskedDecision>,
+    /// What was asked of the run, oldest first, and what came of it.
+    pub requests: Vec<RequestDetail>,
 }
 
 /// A step of a run.
@@ -40,9 +45,9 @@ pub struct StepDetail {
     pub phase: String,
     /// Its kind.
     pub kind: String,
-    /// `waiting`, `running`, `succeeded`, `reused`, `failed`, `skipped` or `cancelled`.
+    /// `waiting`, `running`, `awaiting_approval`, `succeeded`, `reused`, `failed`, `skipped` or `cancelled`.
     pub state: String,
-    /// Why it was skipped.
+    /// Why it was skipped, or what was said about an approval.
     pub because: Option<String>,
     /// Why it ran.
     pub why: Option<String>,
@@ -151,6 +156,8 @@ impl Store {
             params,
             steps: steps(&mut session, run).await?,
             gates,
+            approvals: decisions::decisions(&mut session, run).await?,
+            requests: of_run(&mut session, run).await?,
         })
     }
 

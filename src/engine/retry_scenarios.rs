@@ -114,6 +114,19 @@ async fn a_phase_begins_again_once_its_other_attempts_have_ended_whose_results_a
 }
 
 #[tokio::test]
+async fn a_result_that_came_together_with_the_failure_of_its_phase_is_kept_too() {
+    let bench = Bench::new(|order| match (order.step.as_str(), order.number) {
+        ("left", 1) => Act::Fail(Fault::Input, "diverged"),
+        _ => Act::Make("table", 1.0),
+    });
+    let mut plan = diamond();
+    plan.phase_retries.insert(Phase::Understanding, 1);
+    let id = submitted(&bench, 1, plan).await;
+    assert_eq!(driven(&bench, id).await.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(bench.executor.started(), ["load", "left", "right", "left", "join"]);
+}
+
+#[tokio::test]
 async fn a_log_with_a_phase_that_began_again_may_be_cut_anywhere() {
     let whole = failing(1);
     let id = submitted(&whole, 1, phased(2)).await;

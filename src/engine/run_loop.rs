@@ -72,6 +72,8 @@ struct Options {
     considered: BTreeSet<usize>,
     wake_at: Option<chrono::DateTime<Utc>>,
     cancels: bool,
+    /// Whether a phase has just begun again.
+    restarts: bool,
 }
 
 impl<'engine> Drive<'engine> {
@@ -120,6 +122,10 @@ impl<'engine> Drive<'engine> {
             if *self.control.detach.borrow() {
                 self.journal.flush().await?;
                 return Ok(End::Detached);
+            }
+            if options.restarts {
+                // What its other attempts have made is in the cache only once it is durable.
+                self.journal.flush().await?;
             }
             self.queued.retain(|step, _| options.considered.contains(step));
             self.queued_since.retain(|step, _| options.considered.contains(step));
@@ -176,12 +182,14 @@ impl<'engine> Drive<'engine> {
 
     /// Records everything that follows from the state.
     fn settle(&mut self) -> Result<Options, DriveError> {
+        let mut restarts = false;
         loop {
-            let mut options = Options::default();
+            let mut options = Options { restarts, ..Options::default() };
             let mut has_recorded = false;
             for action in decide(&self.journal.run, Utc::now()) {
                 match action {
                     Action::Record(what) => {
+                        restarts |= matches!(*what, Happening::PhaseRestarted { .. });
                         self.journal.record(*what)?;
                         has_recorded = true;
                     }

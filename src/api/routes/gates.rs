@@ -74,8 +74,8 @@ pub(in crate::api) enum ApprovalStateName {
     Awaited,
     /// Somebody let the run go on.
     Approved,
-    /// Somebody ended the run.
-    Rejected,
+    /// Somebody said no, which ended the run.
+    Refused,
     /// Somebody took the gate out.
     Waived,
     /// Nobody decided in time.
@@ -91,7 +91,7 @@ impl ApprovalStateName {
         match self {
             ApprovalStateName::Awaited => Some("awaited"),
             ApprovalStateName::Approved => Some("approved"),
-            ApprovalStateName::Rejected => Some("rejected"),
+            ApprovalStateName::Refused => Some("refused"),
             ApprovalStateName::Waived => Some("waived"),
             ApprovalStateName::Expired => Some("expired"),
             ApprovalStateName::Withdrawn => Some("withdrawn"),

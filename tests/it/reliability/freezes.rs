@@ -9,7 +9,7 @@ use super::{Chance, conclude, trials};
 use crate::harness::postgres::Cluster;
 
 /// Short, so that it runs out often.
-const LEASE: Duration = Duration::from_secs(2);
+const LEASE: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn a_daemon_that_wakes_after_its_lease_was_taken_changes_nothing() {
@@ -25,7 +25,7 @@ async fn a_daemon_that_wakes_after_its_lease_was_taken_changes_nothing() {
         let frozen = &daemons[usize::try_from(chance.below(2)).unwrap()];
         frozen.signal(Signal::STOP);
         // From half a lease to three.
-        tokio::time::sleep(LEASE / 2 + Duration::from_millis(chance.below(5000))).await;
+        tokio::time::sleep(LEASE / 2 + Duration::from_millis(chance.below(6000))).await;
         frozen.signal(Signal::CONT);
     }
     fleet.until_done(|| false).await;

@@ -167,7 +167,7 @@ impl From<ControlError> for ApiError {
             ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Failed => return failed(error),
         };
-        ApiError::new(status, error.code, error.message).help(error.help).details(error.details)
+        ApiError::new(status, error.code, error.message).help(error.help).details(*error.details)
     }
 }
 

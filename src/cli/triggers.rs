@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::database::{time, url};
 use super::{Exit, Settings, UsageError, output};
-use crate::control::{self, By, ControlError, ErrorKind, Firing, Version};
+use crate::control::{self, By, ControlError, ErrorKind, Firing, Target, Version};
 use crate::daemon::triggers::schedule::Times;
 use crate::manifest::{Manifest, Rejected, TriggerKind};
 use crate::store::queries::TriggerSummary;
@@ -60,14 +60,14 @@ enum Action {
         /// PIPELINE.TRIGGER
         trigger: String,
     },
-    /// Let nothing but a hand fire a trigger.
+    /// Let nothing but a hand fire a trigger, or any trigger of a pipeline.
     Pause {
-        /// PIPELINE.TRIGGER
+        /// PIPELINE.TRIGGER, or PIPELINE for all of its triggers.
         trigger: String,
     },
-    /// Let a paused trigger fire again.
+    /// Let a paused trigger, or the triggers of a paused pipeline, fire again.
     Resume {
-        /// PIPELINE.TRIGGER
+        /// PIPELINE.TRIGGER, or PIPELINE.
         trigger: String,
     },
 }
@@ -92,14 +92,20 @@ pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
             Ok(Exit::Succeeded)
         }
         Some(Action::Pause { trigger }) => {
-            let (pipeline, name) = named(&trigger)?;
-            control(settings, async |store| control::pause_trigger(store, pipeline, name, &By::local()).await)?;
+            control(settings, async |store| match trigger.split_once('.') {
+                Some((pipeline, name)) => control::pause_trigger(store, pipeline, name, &By::local()).await,
+                None => control::pause(store, &Target::Pipeline(trigger.clone()), None, &By::local(), Utc::now())
+                    .await
+                    .map(drop),
+            })?;
             output::line(format!("{trigger} is paused"))?;
             Ok(Exit::Succeeded)
         }
         Some(Action::Resume { trigger }) => {
-            let (pipeline, name) = named(&trigger)?;
-            control(settings, async |store| control::resume_trigger(store, pipeline, name).await)?;
+            control(settings, async |store| match trigger.split_once('.') {
+                Some((pipeline, name)) => control::resume_trigger(store, pipeline, name).await,
+                None => control::resume(store, &Target::Pipeline(trigger.clone()), None, &By::local()).await.map(drop),
+            })?;
             output::line(format!("{trigger} fires again"))?;
             Ok(Exit::Succeeded)
         }

@@ -19,7 +19,7 @@ pub struct ControlError {
     /// What to do instead.
     pub help: Option<String>,
     /// More of it, for programs; null if there is none. A refused manifest has `errors` and the `report` for people.
-    pub details: Value,
+    pub details: Box<Value>,
     /// What lies beneath.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -41,7 +41,7 @@ pub enum ErrorKind {
 impl ControlError {
     /// An error without help and details.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> ControlError {
-        ControlError { kind, code, message: message.into(), help: None, details: Value::Null, source: None }
+        ControlError { kind, code, message: message.into(), help: None, details: Box::default(), source: None }
     }
 
     /// What was named is not there.
@@ -120,7 +120,8 @@ impl From<Rejected> for ControlError {
         let help = mistakes.first().and_then(|mistake| mistake.help.clone());
         let code = mistakes.first().map_or("manifest", |mistake| mistake.code);
         let details = json!({"errors": rejected.to_json(), "report": rejected.render(Colour::Never)});
-        let error = ControlError { details, ..ControlError::invalid(code, message).maybe_help(help) };
+        let error =
+            ControlError { details: Box::new(details), ..ControlError::invalid(code, message).maybe_help(help) };
         ControlError { source: Some(Box::new(rejected)), ..error }
     }
 }

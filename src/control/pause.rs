@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::cancel::unfinished;
 use super::pipeline::unknown_pipeline;
+use super::triggers::pass_by;
 use super::{By, ControlError, pause_backfill, resume_backfill};
 use crate::engine::{Request, RequestKind};
 use crate::id::{BackfillId, RequestId, RunId, is_name};
@@ -97,7 +98,14 @@ pub async fn resume(
             Ok(Some(ask(store, *run, RequestKind::Resume, reason, by).await?))
         }
         Target::Backfill(backfill) => resume_backfill(store, *backfill).await.map(|()| None),
-        Target::Pipeline(_) | Target::Trigger { .. } => hold(store, target, None).await,
+        Target::Pipeline(pipeline) => {
+            pass_by(store, pipeline, None).await?;
+            hold(store, target, None).await
+        }
+        Target::Trigger { pipeline, trigger } => {
+            pass_by(store, pipeline, Some(trigger)).await?;
+            hold(store, target, None).await
+        }
     }
 }
 

@@ -101,6 +101,21 @@ pub async fn pause_trigger(store: &Store, pipeline: &str, trigger: &str, by: &By
     kept(store.pause_trigger(pipeline, &trigger.name.value, Some(&by.who), false).await?)
 }
 
+/// Passes by what the triggers of a paused pipeline, or only one of them, missed if their `missed` says so.
+pub(super) async fn pass_by(store: &Store, pipeline: &str, only: Option<&str>) -> Result<(), ControlError> {
+    // Without a version that was loaded there is nothing to resume, which whoever asks is told elsewhere.
+    let Some((path, text)) = store.manifest_of(pipeline).await? else { return Ok(()) };
+    let manifest = Version::new(path, text).manifest()?;
+    let names = manifest.triggers.iter().filter(|trigger| begins_anew(trigger)).map(|trigger| &trigger.name.value);
+    let names: Vec<String> = names.filter(|name| only.is_none_or(|only| only == *name)).cloned().collect();
+    Ok(store.pass_by(pipeline, &names).await?)
+}
+
+/// Whether what came to pass during a pause is passed by.
+fn begins_anew(trigger: &Trigger) -> bool {
+    trigger.missed == Missed::Skip || !trigger.kind.is_timed()
+}
+
 /// Lets a paused trigger fire again. Times that it missed meanwhile are dealt with as its `missed` says; runs that ended
 /// meanwhile are passed by.
 ///
@@ -108,8 +123,7 @@ pub async fn pause_trigger(store: &Store, pipeline: &str, trigger: &str, by: &By
 /// There is no such trigger.
 pub async fn resume_trigger(store: &Store, pipeline: &str, trigger: &str) -> Result<(), ControlError> {
     let (_, trigger) = declared(store, pipeline, trigger).await?;
-    let from_now = trigger.missed == Missed::Skip || !trigger.kind.is_timed();
-    kept(store.pause_trigger(pipeline, &trigger.name.value, None, from_now).await?)
+    kept(store.pause_trigger(pipeline, &trigger.name.value, None, begins_anew(&trigger)).await?)
 }
 
 /// Makes the token of a webhook: told once, and only its SHA-256 is kept. Older ones of the same trigger end.

@@ -287,11 +287,14 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// Whether an attempt has ended, and with it its slot.
-    pub fn ends_an_attempt(&self) -> bool {
+    /// Whether an attempt or a run has ended: somebody may wait for its slot, or for its end.
+    pub fn is_an_end(&self) -> bool {
         matches!(
             self,
-            Happening::AttemptSucceeded { .. } | Happening::AttemptFailed { .. } | Happening::AttemptLost { .. }
+            Happening::AttemptSucceeded { .. }
+                | Happening::AttemptFailed { .. }
+                | Happening::AttemptLost { .. }
+                | Happening::RunFinished { .. }
         )
     }
 }

@@ -4,10 +4,11 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::{Bell, EngineError, Handled, Happening, IllegalEvent, Lease, Run, RunEvent, RunLog, measure};
 
 /// The first wait before a failed write is tried again.
@@ -19,6 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Journal {
     pub(super) run: Run,
     pub(super) lease: Lease,
+    pub(super) clock: Clock,
     log: Arc<dyn RunLog>,
     pending: Vec<RunEvent>,
     /// Requests that the pending events answer, or that came to nothing.
@@ -38,13 +40,28 @@ impl Journal {
         bell: Bell,
         patience: Duration,
     ) -> Journal {
-        Journal { run, lease, log, pending: Vec::new(), handled: Vec::new(), committed, bell, patience }
+        Journal {
+            run,
+            lease,
+            clock: Clock::new(),
+            log,
+            pending: Vec::new(),
+            handled: Vec::new(),
+            committed,
+            bell,
+            patience,
+        }
+    }
+
+    /// The time as this driver of the run sees it.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Applies an event and keeps it for the next [`Journal::flush`].
     pub(super) fn record(&mut self, what: Happening) -> Result<(), IllegalEvent> {
         // As fine as times are kept: the run in memory is the one that the log tells of, to the last digit.
-        let event = RunEvent { seq: self.run.next_seq(), at: Utc::now().trunc_subsecs(6), what };
+        let event = RunEvent { seq: self.run.next_seq(), at: self.now().trunc_subsecs(6), what };
         self.run.apply(&event)?;
         self.pending.push(event);
         Ok(())
@@ -76,7 +93,7 @@ impl Journal {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
         self.handled.clear();
-        if self.pending.iter().any(|event| event.what.ends_an_attempt()) {
+        if self.pending.iter().any(|event| event.what.is_an_end()) {
             self.bell.ring();
         }
         for event in self.pending.drain(..) {

@@ -15,6 +15,7 @@ mod bell;
 mod board;
 mod cache_key;
 mod claims;
+mod clock;
 mod decide;
 mod desk;
 mod driver;

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
-
 use super::attempts::{Finished, Watch};
 use super::run_loop::Drive;
 use super::state::StepState;
@@ -71,8 +69,8 @@ impl Drive<'_> {
             let run = &self.journal.run;
             let StepState::Running(running) = &run.steps[step].state else { continue };
             let (id, attempt) = (run.id(), running.attempt);
-            let taken = (Utc::now() - running.since).to_std().unwrap_or_default();
-            let left = run.deadline(step).map(|deadline| (deadline - Utc::now()).to_std().unwrap_or_default());
+            let taken = (self.journal.now() - running.since).to_std().unwrap_or_default();
+            let left = run.deadline(step).map(|deadline| (deadline - self.journal.now()).to_std().unwrap_or_default());
             let timeout =
                 run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken)).into_iter().chain(left).min();
             let ended = match self.engine.executor.find(id, attempt).await? {

@@ -163,7 +163,7 @@ impl<'engine> Drive<'engine> {
             }
             is_any_new = true;
             let had_ended = self.journal.run.outcome().is_some();
-            let answer = answer(&self.journal.run, &request, Utc::now());
+            let answer = answer(&self.journal.run, &request, self.journal.now());
             if had_ended && !answer.events.is_empty() {
                 self.engine.claimed(&mut self.journal)?;
             }
@@ -186,7 +186,7 @@ impl<'engine> Drive<'engine> {
         loop {
             let mut options = Options { restarts, ..Options::default() };
             let mut has_recorded = false;
-            for action in decide(&self.journal.run, Utc::now()) {
+            for action in decide(&self.journal.run, self.journal.now()) {
                 match action {
                     Action::Record(what) => {
                         restarts |= matches!(*what, Happening::PhaseRestarted { .. });
@@ -297,8 +297,11 @@ impl<'engine> Drive<'engine> {
         for (index, order) in started {
             let planned = self.journal.run.planned(index);
             let needs_gpu = planned.resources.gpu_required == Some(true) && limits.gpus.is_empty();
-            let left =
-                self.journal.run.deadline(index).map(|deadline| (deadline - Utc::now()).to_std().unwrap_or_default());
+            let left = self
+                .journal
+                .run
+                .deadline(index)
+                .map(|deadline| (deadline - self.journal.now()).to_std().unwrap_or_default());
             let timeout = planned.timeout.into_iter().chain(left).min();
             let refused = if needs_gpu {
                 Some(no_gpu())
@@ -385,7 +388,7 @@ impl<'engine> Drive<'engine> {
 
     async fn wait(&mut self, wake_at: Option<chrono::DateTime<Utc>>) -> Result<(), DriveError> {
         let run = self.journal.run.id();
-        let wake = wake_at.map(|time| Instant::now() + (time - Utc::now()).to_std().unwrap_or_default());
+        let wake = wake_at.map(|time| self.journal.clock.instant(time));
         let look = (!self.waits.is_empty()).then(|| Instant::now() + self.look_after);
         let wake = wake.into_iter().chain(look).chain(self.question_over()).chain(self.wait_over()).min();
         let can_cancel = !self.journal.run.is_cancelling();
@@ -425,7 +428,7 @@ impl<'engine> Drive<'engine> {
         let index = finished.step;
         let run = &self.journal.run;
         let StepState::Running(running) = &run.steps[index].state else { return Ok(()) };
-        let seconds = (Utc::now() - running.since).as_seconds_f64().max(0.0);
+        let seconds = (self.journal.now() - running.since).as_seconds_f64().max(0.0);
         let planned = run.planned(index);
         let required = self.engine.required_outputs(planned);
         let what = meaning(&planned.name, finished, seconds, planned.timeout, &required);

@@ -1,6 +1,5 @@
 //! Waits that have an end: for room, and for somebody's word.
 
-use chrono::Utc;
 use tokio::time::Instant;
 
 use super::run_loop::Drive;
@@ -13,7 +12,7 @@ impl Drive<'_> {
     /// When the first question runs out.
     pub(super) fn question_over(&self) -> Option<Instant> {
         let first = self.journal.run.questions().filter_map(|(_, question)| question.expires_at).min()?;
-        Some(Instant::now() + (first - Utc::now()).to_std().unwrap_or_default())
+        Some(self.journal.clock.instant(first))
     }
 
     /// When the first step has waited for room for as long as it may.

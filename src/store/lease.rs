@@ -101,19 +101,18 @@ impl Store {
         let mut session = self.database.begin(Access::Write).await?;
         let now_ms = session.now_ms().await?;
         let sql = "update runs set lease_owner = $1, lease_expires_ms = $2
-            where run_id = $3 and lease_owner = $4 and lease_epoch = $5 and lease_expires_ms > $6";
+            where run_id = $3 and lease_owner = $4 and lease_epoch = $5";
         let values: Vec<Value> = vec![
             lease_for.map(|_| lease.owner.as_str()).into(),
             (now_ms + lease_for.map_or(0, milliseconds)).into(),
             lease.run.to_string().into(),
             lease.owner.as_str().into(),
             lease.epoch.into(),
-            now_ms.into(),
         ];
         let is_changed = session.execute(sql, values).await? == 1;
         // To give back what is already lost is no mistake.
         if !is_changed && lease_for.is_some() {
-            let reason = "it has run out or another process has taken it".to_owned();
+            let reason = "it was given back or another process has taken it".to_owned();
             return Err(EngineError::LeaseLost { run: lease.run, reason }.into());
         }
         if is_changed && lease_for.is_none() {

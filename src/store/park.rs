@@ -10,9 +10,8 @@ impl Store {
     /// One try of [`crate::engine::RunLog::park`].
     pub(super) async fn park_once(&self, lease: &Lease, parked: &Parked, is_repeated: bool) -> Result<(), AppendError> {
         let mut session = self.database.begin(Access::Write).await?;
-        let now_ms = session.now_ms().await?;
         let sql = "update runs set state = $1, parked = $2, wake_ms = $3, lease_owner = null, lease_expires_ms = 0
-            where run_id = $4 and lease_owner = $5 and lease_epoch = $6 and lease_expires_ms > $7";
+            where run_id = $4 and lease_owner = $5 and lease_epoch = $6";
         let values: Vec<Value> = vec![
             parked.state.into(),
             parked.because.as_str().into(),
@@ -20,11 +19,10 @@ impl Store {
             lease.run.to_string().into(),
             lease.owner.as_str().into(),
             lease.epoch.into(),
-            now_ms.into(),
         ];
         // A repeated one may have worked before: then the lease is free, as it should be.
         if session.execute(sql, values).await? == 0 && !is_repeated {
-            let reason = "it has run out or another process has taken it".to_owned();
+            let reason = "it was given back or another process has taken it".to_owned();
             return Err(EngineError::LeaseLost { run: lease.run, reason }.into());
         }
         slots::forget_unstarted(&mut session, lease.run).await?;

@@ -92,6 +92,19 @@ impl Store {
         session.commit().await
     }
 
+    /// Lets a trigger begin now whose beginning is ahead, since the clock was set back.
+    pub async fn begin_trigger_now(&self, pipeline: &str, name: &str) -> Result<(), StoreError> {
+        repeated!(self, "begin a trigger", self.begin_trigger_now_once(pipeline, name))
+    }
+
+    async fn begin_trigger_now_once(&self, pipeline: &str, name: &str) -> Result<(), sqlx::Error> {
+        let mut session = self.database.begin(Access::Write).await?;
+        let now_ms = session.now_ms().await?;
+        let sql = "update triggers set since_ms = $3 where pipeline = $1 and trigger_name = $2 and since_ms > $4";
+        session.execute(sql, vec![pipeline.into(), name.into(), now_ms.into(), (now_ms + AHEAD_MS).into()]).await?;
+        session.commit().await
+    }
+
     /// The kept triggers of a pipeline, and the time by the clock that all users of the database share.
     pub async fn kept_triggers(&self, pipeline: &str) -> Result<(DateTime<Utc>, Vec<KeptTrigger>), StoreError> {
         let mut session = self.read("read triggers").await?;
@@ -160,6 +173,25 @@ impl Store {
         let is_there = session.execute(sql, values).await? == 1;
         session.commit().await?;
         Ok(is_there)
+    }
+}
+
+impl Store {
+    /// Passes by what the named triggers of a pipeline have missed while they are paused, or their pipeline is.
+    pub async fn pass_by(&self, pipeline: &str, names: &[String]) -> Result<(), StoreError> {
+        repeated!(self, "pass by what was missed", self.pass_by_once(pipeline, names))
+    }
+
+    async fn pass_by_once(&self, pipeline: &str, names: &[String]) -> Result<(), sqlx::Error> {
+        let mut session = self.database.begin(Access::Write).await?;
+        let now_ms = session.now_ms().await?;
+        for name in names {
+            let sql =
+                "update triggers set since_ms = $3 where pipeline = $1 and trigger_name = $2 and (paused_at is not null
+                or exists (select 1 from pipelines p where p.pipeline = $1 and p.paused_at is not null))";
+            session.execute(sql, vec![pipeline.into(), name.as_str().into(), now_ms.into()]).await?;
+        }
+        session.commit().await
     }
 }
 

@@ -8,6 +8,7 @@ mod bad_data;
 mod bad_luck;
 mod bad_requests;
 mod control;
+mod daemon_triggers;
 mod deployment;
 mod generated;
 mod harness;

@@ -75,7 +75,7 @@ impl Watched {
     /// The database refuses, or what the trigger looks at cannot be looked at.
     pub(super) async fn look(&mut self, store: &Store) -> Result<Seen, ControlError> {
         let (now, kept) = store.kept_triggers(&self.pipeline).await?;
-        let Some(kept) = kept.into_iter().find(|kept| kept.name == self.name()) else {
+        let Some(mut kept) = kept.into_iter().find(|kept| kept.name == self.name()) else {
             return Ok(Seen { again: EVENTS, ..Seen::default() });
         };
         if kept.is_paused {
@@ -83,6 +83,11 @@ impl Watched {
             self.memory = Memory::default();
             let note = TriggerNote { because: Some("it is paused".to_owned()), ..TriggerNote::default() };
             return Ok(Seen { note, again: EVENTS });
+        }
+        if kept.since > now {
+            store.begin_trigger_now(&self.pipeline, self.name()).await?;
+            kept.since = now;
+            self.memory = Memory::default();
         }
         match self.trigger.kind.clone() {
             TriggerKind::Cron { .. } | TriggerKind::Every(_) => self.by_the_clock(store, &kept, now).await,

@@ -15,7 +15,7 @@ pub enum Times {
     Cron(Box<CronLine>, Tz),
     /// Whole steps from an anchor.
     Every {
-        /// Where the steps start; not a time itself.
+        /// Where the steps are counted from, in both directions: a clock that is set back must stop nothing.
         anchor: DateTime<Utc>,
         /// From one to the next.
         step: TimeDelta,
@@ -72,11 +72,8 @@ impl Times {
                 }
             }
             Times::Every { anchor, step } => {
-                if after < *anchor {
-                    return anchor.checked_add_signed(*step);
-                }
                 let (since, step) = ((after - *anchor).num_milliseconds(), step.num_milliseconds());
-                let steps = since / step + 1;
+                let steps = since.div_euclid(step) + 1;
                 anchor.checked_add_signed(TimeDelta::try_milliseconds(steps.checked_mul(step)?)?)
             }
         }
@@ -191,7 +188,7 @@ mod tests {
         let times = Times::of(&kind, at("2026-03-02T08:07:00Z")).unwrap().unwrap();
         assert_eq!(times.next(at("2026-03-02T08:07:00Z")), Some(at("2026-03-02T08:22:00Z")));
         assert_eq!(times.next(at("2026-03-02T08:21:59Z")), Some(at("2026-03-02T08:22:00Z")));
-        assert_eq!(times.next(at("1970-01-01T00:00:00Z")), Some(at("2026-03-02T08:22:00Z")));
+        assert_eq!(times.next(at("1970-01-01T00:00:00Z")), Some(at("1970-01-01T00:07:00Z")));
         assert_eq!(times.next(at("2038-01-19T03:14:08Z")), Some(at("2038-01-19T03:22:00Z")));
     }
 

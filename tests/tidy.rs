@@ -42,7 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("petgraph", &["src/plan/"]),
     ("datafusion", &["src/bin/phaseline-sql.rs", "src/step/data_engineering/sql"]),
     ("reqwest", &["src/step/understanding/", "src/cli/", "src/daemon/"]),
-    ("utoipa", &["src/api/", "src/store/queries/", "src/control/"]),
+    ("utoipa", &["src/api/", "src/store/queries/", "src/store/requests.rs", "src/control/"]),
     ("croner", &["src/daemon/", "src/manifest/"]),
     ("lettre", &["src/daemon/"]),
     ("prometheus_client", &["src/telemetry/"]),

@@ -51,7 +51,7 @@ pub(super) fn open<T>(
     })
 }
 
-fn explained(error: StoreError) -> anyhow::Error {
+pub(super) fn explained(error: StoreError) -> anyhow::Error {
     match error {
         StoreError::NotFound { message, help } | StoreError::Refused { message, help } => {
             UsageError { message, help }.into()

@@ -64,6 +64,24 @@ impl UsageError {
     }
 }
 
+/// A failure of a machine, with a remedy: ends the program with exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Failure {
+    /// What does not work.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) help: String,
+    /// What lies beneath.
+    #[source]
+    pub(super) source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The report of a daemon that refuses a manifest or the values of its params: ends the program with exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RefusedManifest(pub(super) String);
+
 /// Shows an error with its causes and remedy on standard error.
 #[expect(clippy::print_stderr, reason = "this is where errors reach the user")]
 pub(super) fn report(error: &anyhow::Error) -> Exit {
@@ -78,6 +96,10 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
         super::output::report(rejected);
         return Exit::Usage;
     }
+    if let Some(RefusedManifest(report)) = error.downcast_ref() {
+        eprintln!("{report}\n");
+        return Exit::Usage;
+    }
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
@@ -89,6 +111,11 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
             }
             Exit::Usage
         }
-        None => Exit::Failed,
+        None => {
+            if let Some(failure) = error.downcast_ref::<Failure>() {
+                eprintln!("  help: {}", failure.help);
+            }
+            Exit::Failed
+        }
     }
 }

@@ -3,25 +3,35 @@
 //! Exit codes: 0 succeeded, 1 a step failed or the machine did, 2 the manifest or the command is wrong, 3 a gate
 //! rejected, 4 the run waits for somebody, 130 cancelled.
 
+mod approvals;
 mod artifacts;
 mod audit;
 mod check;
+mod client;
 mod completions;
 mod daemon;
 mod database;
+mod decide;
 mod diff;
 mod exit;
+mod follow;
 mod gc;
 mod init;
 mod lineage;
 mod load;
+mod local;
 mod logs;
 mod models;
 mod notify;
 mod output;
 mod parts;
+mod pause;
+mod pipelines;
 mod plan;
 mod pools;
+mod remote;
+mod request;
+mod rerun;
 mod resume;
 mod retention;
 mod run;
@@ -31,6 +41,7 @@ mod serve;
 mod settings;
 mod show;
 mod sql;
+mod submit;
 mod table_facts;
 mod token;
 mod triggers;
@@ -64,8 +75,26 @@ enum Command {
     Plan(plan::Args),
     /// Run a pipeline.
     Run(run::Args),
-    /// Go on with a run that was cancelled, rejected, failed or interrupted.
+    /// Record a run, which a daemon drives.
+    Submit(submit::Args),
+    /// Ask for the end of a run.
+    Cancel(request::Args),
+    /// Let a run go on that waits at a gate or step.
+    Approve(decide::Expiring),
+    /// End a run that waits at a gate or step.
+    Reject(decide::Args),
+    /// Let a gate not count, whatever it says.
+    Waive(decide::Expiring),
+    /// Record a new run of what an earlier run was.
+    Rerun(rerun::Args),
+    /// Hold back a run, a backfill, a pipeline's triggers, or one of them.
+    Pause(pause::Args),
+    /// Go on with a run that was cancelled, rejected, failed, interrupted or paused, or with what else is paused.
     Resume(resume::Args),
+    /// List the pipelines that daemons have loaded.
+    Pipelines(pipelines::Args),
+    /// List what somebody has to decide about.
+    Approvals(approvals::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show one run: its steps, gates and metrics.
@@ -118,7 +147,16 @@ pub fn main() -> ExitCode {
             Command::Check(args) => check::run(&args),
             Command::Plan(args) => plan::run(&settings, &args),
             Command::Run(args) => run::run(&settings, args),
+            Command::Submit(args) => submit::run(&settings, args),
+            Command::Cancel(args) => request::cancel(&settings, &args),
+            Command::Approve(args) => decide::approve(&settings, &args),
+            Command::Reject(args) => decide::reject(&settings, &args),
+            Command::Waive(args) => decide::waive(&settings, &args),
+            Command::Rerun(args) => rerun::run(&settings, args),
+            Command::Pause(args) => pause::run(&settings, &args),
             Command::Resume(args) => resume::run(&settings, &args),
+            Command::Pipelines(args) => pipelines::run(&settings, &args),
+            Command::Approvals(args) => approvals::run(&settings, &args),
             Command::Runs(args) => runs::run(&settings, &args),
             Command::Show(args) => show::run(&settings, &args),
             Command::Logs(args) => logs::run(&settings, &args),

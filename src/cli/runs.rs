@@ -1,6 +1,7 @@
 //! `phaseline runs`.
 
-use super::database::{ask, time};
+use super::client::ask;
+use super::database::time;
 use super::{Exit, Settings, output};
 use crate::store::queries::RunSummary;
 
@@ -19,7 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
-    let runs = ask(settings, async |store| store.runs(args.pipeline.as_deref(), args.limit).await)?;
+    let runs = ask(settings, async |client| client.runs(args.pipeline.as_deref(), args.limit).await)?;
     if args.json {
         output::json(&runs)?;
     } else if runs.is_empty() {

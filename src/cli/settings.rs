@@ -36,6 +36,16 @@ pub(super) struct SettingsArgs {
     /// How much of the log of an attempt is kept, such as `64MiB` [default: 64MiB].
     #[arg(long, global = true, value_name = "SIZE", env = "PHASELINE_LOG_LIMIT", hide = true)]
     log_limit: Option<String>,
+    /// Ask the daemon at this URL instead of the state of this machine; its token is in PHASELINE_TOKEN, in the file that
+    /// --token-file names, or, for a daemon of this machine, in its state folder.
+    #[arg(long, global = true, value_name = "URL", env = "PHASELINE_SERVER")]
+    server: Option<String>,
+    /// The file with the token for --server.
+    #[arg(long, global = true, value_name = "FILE", env = "PHASELINE_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificates, in PEM, that vouch for --server besides those of the system.
+    #[arg(long, global = true, value_name = "FILE", env = "PHASELINE_CA")]
+    ca: Option<PathBuf>,
     /// Say more on standard error; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -53,6 +63,17 @@ struct SettingsFile {
     log_limit: Option<String>,
     retention: Option<RetentionFile>,
     notify: Option<NotifyFile>,
+}
+
+/// A daemon that is asked over HTTP.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    /// Its URL, as given.
+    pub(super) url: String,
+    /// The file with the token.
+    pub(super) token_file: Option<PathBuf>,
+    /// Certificates that vouch for it.
+    pub(super) ca: Option<PathBuf>,
 }
 
 /// The settings of this invocation.
@@ -74,6 +95,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// How a daemon sends notifications.
     pub notify: NotifySettings,
+    /// The daemon to ask; none for the state of this machine.
+    pub(super) server: Option<Server>,
     /// 0 for warnings, 1 for progress of the program itself, 2 for everything.
     pub verbosity: u8,
 }
@@ -103,6 +126,11 @@ impl Settings {
                     UsageError::new(format!("`log_limit` must be a size such as `64MiB`, not `{text}`"))
                 })?,
             };
+        let server = args.server.filter(|url| !url.is_empty()).map(|url| Server {
+            url,
+            token_file: args.token_file,
+            ca: args.ca,
+        });
         let notify = file.notify.unwrap_or_default().resolve()?;
         let retention = file.retention.unwrap_or_default().resolve()?;
         Ok(Settings {
@@ -114,6 +142,7 @@ impl Settings {
             daemon: file.daemon,
             retention,
             notify,
+            server,
             verbosity: args.verbose,
         })
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::database::{ask, short, time, value};
+use super::client::ask;
+use super::database::{short, time, value};
 use super::{Exit, Settings, output};
 use crate::store::RequestDetail;
 use crate::store::queries::{AskedDecision, RunDetail, StepDetail};
@@ -18,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
-    let detail = ask(settings, async |store| store.run_detail(store.find_run(&args.run).await?).await)?;
+    let detail = ask(settings, async |client| client.detail(client.find_run(&args.run).await?).await)?;
     if args.json {
         output::json(&detail)?;
     } else {
@@ -27,7 +28,7 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Succeeded)
 }
 
-fn text(detail: &RunDetail) -> String {
+pub(super) fn text(detail: &RunDetail) -> String {
     let mut text = String::new();
     let run = &detail.summary;
     let took = run.seconds.map_or_else(String::new, |seconds| format!(" in {}", output::seconds(seconds)));

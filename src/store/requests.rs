@@ -1,6 +1,6 @@
 //! What people ask of runs: kept until whoever drives the run has handled it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::append::AppendError;
 use super::connection::{Access, Row, Session, Value};
@@ -12,7 +12,7 @@ use crate::fault;
 use crate::id::{RequestId, RunId};
 
 /// A request and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RequestDetail {
     /// Its id.
     pub request: String,

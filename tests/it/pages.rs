@@ -118,11 +118,11 @@ async fn a_run_is_told_with_all_that_happened(url: StoreUrl) {
 
     let steps = whole(2, |request| {
         let store = &store;
-        async move { store.steps_page(id, None, &request).await }
+        async move { store.steps_page(id, None, false, &request).await }
     })
     .await;
     assert_eq!(steps.iter().map(|step| step.step.as_str()).collect::<Vec<_>>(), ["load", "checked", "train"]);
-    let waiting = store.steps_page(id, Some("waiting"), &first(9)).await.unwrap().items;
+    let waiting = store.steps_page(id, Some("waiting"), false, &first(9)).await.unwrap().items;
     assert_eq!(waiting.iter().map(|step| step.step.as_str()).collect::<Vec<_>>(), ["train"]);
     let checked = store.step_detail(id, "checked").await.unwrap().unwrap();
     assert_eq!((checked.outputs.len(), checked.metrics.len(), checked.state.as_str()), (2, 5, "succeeded"));

@@ -104,6 +104,8 @@ pub(in crate::api) struct PlanGate {
 pub(in crate::api) struct SubmitBody {
     /// Values of params, by name; the others have their defaults.
     params: BTreeMap<String, Value>,
+    /// The same as texts such as `epochs=50`, which take the declared types; instead of `params`.
+    set: Vec<String>,
     /// These steps and everything after them run anew.
     #[schema(value_type = Vec<String>)]
     from: Vec<StepName>,
@@ -133,6 +135,17 @@ impl SubmittedAnswer {
         let status = if submitted.is_new { StatusCode::CREATED } else { StatusCode::OK };
         (status, Json(SubmittedAnswer { run: submitted.run.to_string(), is_new: submitted.is_new }))
     }
+}
+
+/// Values of params, of which one form may be given.
+pub(super) fn params(values: BTreeMap<String, Value>, set: Vec<String>) -> Result<Params, ApiError> {
+    if set.is_empty() {
+        return Ok(Params::Values(values.into_iter().collect()));
+    }
+    if values.is_empty() {
+        return Ok(Params::Settings(set, None));
+    }
+    Err(ApiError::invalid("params_twice", "both `params` and `set` are given").help("take one of them".to_owned()))
 }
 
 /// The pipelines that daemons have loaded.
@@ -219,7 +232,7 @@ async fn submit(
 ) -> Result<(StatusCode, Json<SubmittedAnswer>), ApiError> {
     let submission = Submission {
         version: Version::of_pipeline(&state.store, pipeline.as_str()).await?,
-        params: Params::Values(body.params.into_iter().collect()),
+        params: params(body.params, body.set)?,
         options: RunOptions { from: body.from, only: body.only, refresh: body.refresh },
         origin: Origin { priority: body.priority, ..Origin::default() },
         idempotency_key: key,

@@ -12,14 +12,15 @@ use utoipa_axum::routes;
 
 use super::asked::{Asked, OnceKey, ReasonBody, by};
 use super::paths::RunPath;
-use super::pipelines::SubmittedAnswer;
+use super::pipelines::{SubmittedAnswer, params};
 use super::query::{list_query, page, request};
 use super::{OPERATOR, VIEWER};
 use crate::api::extract::{Json as Body, Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Page, Route};
-use crate::control::{self, Manifest, Params, Rerun, Target};
+use crate::control::{self, Manifest, Rerun, Target};
 use crate::id::{PipelineName, StepName};
+use crate::store::RequestDetail;
 use crate::store::queries::{ApprovalSummary, GateDetail, Progress, RunFilter, RunLease, RunSummary, StepDetail};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -29,6 +30,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/api/v1/runs/{run}/pause", OPERATOR),
     Route::post("/api/v1/runs/{run}/resume", OPERATOR),
     Route::post("/api/v1/runs/{run}/rerun", OPERATOR),
+    Route::get("/api/v1/runs/{run}/requests", VIEWER),
 ];
 
 /// Steps in the answer about one run; the list of steps has them all.
@@ -44,6 +46,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(pause))
         .routes(routes!(resume))
         .routes(routes!(rerun))
+        .routes(routes!(requests))
 }
 
 /// The states that a run can be shown in.
@@ -98,6 +101,12 @@ pub(in crate::api) struct RunAnswer {
     progress: Progress,
     /// Who drives it.
     lease: RunLease,
+    /// The digest of the manifest's text.
+    manifest_digest: String,
+    /// The digest of the sealed success criteria.
+    criteria_digest: Option<String>,
+    /// Git commit, program version, host and the like.
+    environment: Value,
     /// The values of the pipeline's params.
     params: std::collections::BTreeMap<String, String>,
     /// The first 200 steps in the order of the plan, without outputs and metrics.
@@ -116,6 +125,8 @@ pub(in crate::api) struct RunAnswer {
 pub(in crate::api) struct RerunBody {
     /// Values of params that differ from those of the earlier run.
     params: std::collections::BTreeMap<String, Value>,
+    /// The same as texts such as `epochs=50`, which take the declared types; instead of `params`.
+    set: Vec<String>,
     /// These steps and everything after them run anew.
     #[schema(value_type = Vec<String>)]
     from: Vec<StepName>,
@@ -158,13 +169,17 @@ async fn show(
     let store = &state.store;
     let summary = store.run_summary(run).await?;
     let id = run.to_string();
+    let facts = store.run_facts(run).await?;
     Ok(Json(RunAnswer {
         summary,
+        manifest_digest: facts.manifest_digest,
+        criteria_digest: facts.criteria_digest,
+        environment: facts.environment,
         progress: store.progress(run).await?,
         lease: store.run_lease(run).await?,
         params: store.run_params(run).await?.into_iter().collect(),
         first_steps: store
-            .steps_page(run, None, &crate::store::queries::PageRequest { after: None, limit: STEPS })
+            .steps_page(run, None, false, &crate::store::queries::PageRequest { after: None, limit: STEPS })
             .await?
             .items,
         gates: store.run_gates(run).await?,
@@ -231,7 +246,7 @@ async fn rerun(
     let rerun = Rerun {
         from: body.from,
         refresh: body.refresh,
-        params: Params::Values(body.params.into_iter().collect()),
+        params: params(body.params, body.set)?,
         manifest: if body.latest { Manifest::Latest } else { Manifest::Own },
         priority: body.priority,
         idempotency_key: key,
@@ -239,4 +254,15 @@ async fn rerun(
     };
     let submitted = control::rerun(&state.store, rerun, &by(&caller), Utc::now()).await?;
     Ok(SubmittedAnswer::answer(submitted))
+}
+
+/// What was asked of a run, oldest first, and what came of it.
+#[utoipa::path(get, path = "/api/v1/runs/{run}/requests", tag = "runs", params(RunPath),
+    responses((status = 200, body = Page<RequestDetail>, description = "The requests."), Errors))]
+async fn requests(
+    State(state): State<ApiState>,
+    Path(RunPath { run }): Path<RunPath>,
+) -> Result<Json<Page<RequestDetail>>, ApiError> {
+    state.store.run_summary(run).await?;
+    Ok(Json(Page::whole(state.store.requests_of(run).await?)))
 }

@@ -71,6 +71,8 @@ list_query! {
         /// Those in this state.
         #[param(inline)]
         state: Option<StepStateName>,
+        /// Whether outputs, metrics and failures are told too; not unless told.
+        details: Option<bool>,
     }
 }
 
@@ -79,7 +81,7 @@ list_query! {
     AttemptsQuery {}
 }
 
-/// The steps of a run in the order of the plan, without outputs and metrics.
+/// The steps of a run in the order of the plan; without outputs, metrics and failures unless these are asked for.
 #[utoipa::path(get, path = "/api/v1/runs/{run}/steps", tag = "steps", params(RunPath, StepsQuery),
     responses((status = 200, body = Page<StepDetail>, description = "A page of steps."), Errors))]
 async fn list(
@@ -89,7 +91,8 @@ async fn list(
 ) -> Result<Json<Page<StepDetail>>, ApiError> {
     let request = query.page()?;
     state.store.run_summary(run).await?;
-    Ok(page(state.store.steps_page(run, query.state.map(StepStateName::as_str), &request).await?))
+    let (wanted, has_details) = (query.state.map(StepStateName::as_str), query.details.unwrap_or_default());
+    Ok(page(state.store.steps_page(run, wanted, has_details, &request).await?))
 }
 
 /// A step of a run with what it made and measured.

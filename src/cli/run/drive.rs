@@ -24,6 +24,8 @@ pub(in crate::cli) enum Format {
     Text,
     /// As one JSON document on standard output.
     Json,
+    /// Not at all: the caller tells it.
+    Nothing,
 }
 
 /// An engine with everything that watches it.
@@ -91,6 +93,7 @@ async fn watched(
 fn tell(run: &Run, artifacts: &ArtifactStore, settings: &Settings, format: Format) -> anyhow::Result<()> {
     let reports = reports::lay_out(run, artifacts, &settings.state);
     match format {
+        Format::Nothing => Ok(()),
         Format::Json => output::json(&document(run)),
         Format::Text => Ok(output::write(summary::summary(run, &reports, &settings.state_hint()).as_bytes())?),
     }

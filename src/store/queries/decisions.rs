@@ -1,13 +1,13 @@
 //! What of a run somebody has to decide about, or has.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::connection::Session;
 use super::super::{Store, StoreError};
 use crate::id::RunId;
 
 /// A gate or step that somebody has to decide about, or has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AskedDecision {
     /// `gate` or `step`.
     pub kind: String,

@@ -32,8 +32,8 @@ pub use operations::{
 };
 pub use page::{Page, PageRequest};
 pub use pipelines::{PipelineSummary, TriggerSummary};
-pub use progress::{LoggedEvent, Progress, RunLease};
-pub use runs::{RunFilter, RunSummary};
+pub use progress::{LoggedEvent, Progress, RunFacts, RunLease};
+pub use runs::{RunFilter, RunSummary, run_among};
 pub use show::{AttemptError, GateDetail, MeasuredValue, OutputDetail, RunDetail, StepDetail};
 pub use sql::QueryResult;
 

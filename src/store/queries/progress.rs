@@ -39,7 +39,20 @@ row! {
         pub expires_ms: i64,
         /// Whether that time has not come yet.
         pub is_held: bool,
+        /// Whether daemons drive it; a run that somebody started in the foreground goes on there.
+        pub is_shared: bool,
     }
+}
+
+/// Under what a run was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFacts {
+    /// The digest of the manifest's text.
+    pub manifest_digest: String,
+    /// The digest of the sealed success criteria.
+    pub criteria_digest: Option<String>,
+    /// Git commit, program version, host and the like.
+    pub environment: Value,
 }
 
 /// One event of a run's log as it is stored.
@@ -69,12 +82,26 @@ impl Store {
         Progress::read(rows.first().ok_or(sqlx::Error::RowNotFound)?)
     }
 
+    /// Under what the run was made.
+    pub async fn run_facts(&self, run: RunId) -> Result<RunFacts, StoreError> {
+        let mut session = self.read("read a run").await?;
+        let sql = "select manifest_digest, criteria_digest, environment from lineage_runs where run_id = $1";
+        let rows = session.fetch(sql, vec![run.to_string().into()]).await?;
+        let row = rows.first().ok_or(crate::engine::EngineError::NoRun(run))?;
+        Ok(RunFacts {
+            manifest_digest: row.get("manifest_digest")?,
+            criteria_digest: row.get("criteria_digest")?,
+            environment: super::json("environment of a run", &row.get::<String>("environment")?)?,
+        })
+    }
+
     /// Who drives the run.
     pub async fn run_lease(&self, run: RunId) -> Result<RunLease, StoreError> {
         let mut session = self.read("read a run").await?;
         let now_ms = session.now_ms().await?;
         let sql = "select lease_owner as owner, lease_epoch as epoch, lease_expires_ms as expires_ms,
-                case when lease_owner is not null and lease_expires_ms > $2 then true else false end as is_held
+                case when lease_owner is not null and lease_expires_ms > $2 then true else false end as is_held,
+                shared as is_shared
             from runs where run_id = $1";
         let rows = session.fetch(sql, vec![run.to_string().into(), now_ms.into()]).await?;
         RunLease::read(rows.first().ok_or(crate::engine::EngineError::NoRun(run))?)

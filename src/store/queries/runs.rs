@@ -1,7 +1,7 @@
 //! The list of runs, and finding one by what a user types.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::connection::{Row, Session, Value};
 use super::super::{Store, StoreError, time};
@@ -10,7 +10,7 @@ use super::{not_found, parsed};
 use crate::id::RunId;
 
 /// One run in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunSummary {
     /// Its id.
     #[schema(value_type = String, example = "run_0196b2c8f5e07a3b9c1d2e3f4a5b6c7d")]
@@ -138,30 +138,38 @@ impl Store {
         let sql = "select run_id from runs order by created_at desc, run_id desc limit 200000";
         let rows = session.fetch(sql, vec![]).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.get("run_id")).collect::<Result<_, _>>()?;
-        if ids.is_empty() {
-            let help = "start one with `phaseline run MANIFEST`".to_owned();
-            return Err(not_found("there are no runs yet".to_owned(), help));
+        run_among(text, &ids)
+    }
+}
+
+/// The run that `text` means among those with the given ids, newest first.
+///
+/// # Errors
+/// [`StoreError::NotFound`] with the latest runs as help.
+pub fn run_among(text: &str, ids: &[String]) -> Result<RunId, StoreError> {
+    if ids.is_empty() {
+        let help = "start one with `phaseline run MANIFEST`".to_owned();
+        return Err(not_found("there are no runs yet".to_owned(), help));
+    }
+    if text == "latest" {
+        return parsed("run id", &ids[0]);
+    }
+    let wanted = if text.starts_with("run_") { text.to_owned() } else { format!("run_{text}") };
+    let mut fitting = ids.iter().filter(|id| id.starts_with(&wanted) && !text.is_empty());
+    match (fitting.next(), fitting.next()) {
+        (Some(only), None) => parsed("run id", only),
+        (Some(_), Some(_)) => {
+            let count = fitting.count() + 2;
+            let help = "write more of its id, or `latest`".to_owned();
+            Err(not_found(format!("{count} runs begin with `{text}`"), help))
         }
-        if text == "latest" {
-            return parsed("run id", &ids[0]);
-        }
-        let wanted = if text.starts_with("run_") { text.to_owned() } else { format!("run_{text}") };
-        let mut fitting = ids.iter().filter(|id| id.starts_with(&wanted) && !text.is_empty());
-        match (fitting.next(), fitting.next()) {
-            (Some(only), None) => parsed("run id", only),
-            (Some(_), Some(_)) => {
-                let count = fitting.count() + 2;
-                let help = "write more of its id, or `latest`".to_owned();
-                Err(not_found(format!("{count} runs begin with `{text}`"), help))
-            }
-            (None, _) => {
-                let latest: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
-                let help = match latest.as_slice() {
-                    [only] => format!("there is only {only}"),
-                    several => format!("the latest are {}", several.join(", ")),
-                };
-                Err(not_found(format!("there is no run `{text}`"), help))
-            }
+        (None, _) => {
+            let latest: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
+            let help = match latest.as_slice() {
+                [only] => format!("there is only {only}"),
+                several => format!("the latest are {}", several.join(", ")),
+            };
+            Err(not_found(format!("there is no run `{text}`"), help))
         }
     }
 }

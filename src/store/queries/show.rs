@@ -1,6 +1,6 @@
 //! One run with everything that happened in it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::connection::{Row, Session};
@@ -11,7 +11,7 @@ use super::{AskedDecision, RunSummary, decisions, json};
 use crate::id::RunId;
 
 /// A run with its params, steps and gates, and what people have said about them.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunDetail {
     /// What the list of runs says.
     #[serde(flatten)]
@@ -37,7 +37,7 @@ pub struct RunDetail {
 }
 
 /// A step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepDetail {
     /// Its name.
     pub step: String,
@@ -72,7 +72,7 @@ pub struct StepDetail {
 }
 
 /// An output of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutputDetail {
     /// Its name.
     pub output: String,
@@ -87,7 +87,7 @@ pub struct OutputDetail {
 }
 
 /// A measured value.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MeasuredValue {
     /// The metric.
     pub metric: String,
@@ -102,7 +102,7 @@ pub struct MeasuredValue {
 }
 
 /// Why an attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttemptError {
     /// `input`, `environment` or `bug`.
     pub fault: String,
@@ -115,7 +115,7 @@ pub struct AttemptError {
 }
 
 /// A gate of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct GateDetail {
     /// Its name.
     pub gate: String,
@@ -176,19 +176,25 @@ const STEPS: &str = "select step, phase, kind, state, because, why, attempts, at
     from lineage_steps where run_id = $1";
 
 impl Store {
-    /// The steps of a run in the order of the plan, in pages, without outputs and metrics; `state` narrows them down.
+    /// The steps of a run in the order of the plan, in pages; `state` narrows them down. Outputs, metrics and failures are
+    /// there only if asked for.
     pub async fn steps_page(
         &self,
         run: RunId,
         state: Option<&str>,
+        has_details: bool,
         request: &PageRequest,
     ) -> Result<Page<StepDetail>, StoreError> {
         let mut session = self.read("list steps").await?;
         let order = Order { columns: &[("position", KeyKind::Int)], is_descending: false };
         let values = vec![run.to_string().into(), state.unwrap_or_default().into()];
-        Listing { sql: format!("{STEPS} and ($2 = '' or state = $2)"), values, order }
+        let mut page = Listing { sql: format!("{STEPS} and ($2 = '' or state = $2)"), values, order }
             .page(&mut session, request, |row| Ok(step(row)?))
-            .await
+            .await?;
+        if has_details {
+            details(&mut session, &mut page.items, "", vec![run.to_string().into()]).await?;
+        }
+        Ok(page)
     }
 
     /// One step of a run with its outputs and metrics; none if the run has no such step.

@@ -189,12 +189,13 @@ async fn what_an_operator_sets_is_listed(url: StoreUrl) {
     }
     let statements = [
         format!(
-            "insert into slots (attempt_id, run_id, step, host, pool, cpus, memory_bytes, gpus, gpu_memory_bytes, since_ms)
-            values ('att_1', '{id}', 'load', 'alpha', 'gpu', 1, 0, 0, 0, 7)"
+            "insert into slots (attempt_id, run_id, step, host, pool, pool_slots, cpus, memory_bytes, gpus, gpu_memory_bytes,
+                since_ms)
+            values ('att_1', '{id}', 'load', 'alpha', 'gpu', 2, 1, 0, 0, 0, 7)"
         ),
         format!(
             "insert into approvals (run_id, kind, subject, state, requested_at)
-            values ('{id}', 'gate', 'contract', 'waiting', '2026-03-02T08:00:00Z'),
+            values ('{id}', 'gate', 'contract', 'awaited', '2026-03-02T08:00:00Z'),
                 ('{id}', 'step', 'load', 'approved', '2026-03-02T08:00:00Z')"
         ),
         "insert into daemons (daemon, host, version, started_at, beat_ms) values ('d1', 'alpha', '1', 'then', 0)".to_owned(),
@@ -216,10 +217,10 @@ async fn what_an_operator_sets_is_listed(url: StoreUrl) {
     })
     .await;
     let pools: Vec<_> = pools.iter().map(|pool| (pool.pool.as_str(), pool.slots, pool.used)).collect();
-    assert_eq!(pools, [("db", 5, 0), ("gpu", 3, 1)]);
+    assert_eq!(pools, [("db", 5, 0), ("gpu", 3, 2)]);
     assert_eq!(store.pool_holders("gpu").await.unwrap()[0].step, "load");
     assert_eq!(store.pool_summary("other").await.unwrap(), None);
-    let open = store.approvals_page(None, Some("waiting"), &first(9)).await.unwrap().items;
+    let open = store.approvals_page(None, Some("awaited"), &first(9)).await.unwrap().items;
     assert_eq!(open.iter().map(|one| one.subject.as_str()).collect::<Vec<_>>(), ["contract"]);
     assert_eq!(
         whole(1, |request| {

@@ -33,6 +33,13 @@ pub struct Limits {
     pub streams_per_caller: usize,
 }
 
+impl Limits {
+    /// Limits of a server of models alone: all its clients may stand behind one proxy.
+    pub fn of_models() -> Limits {
+        Limits { connections: 4096, connections_per_peer: 4096, ..Limits::default() }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -13,8 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{ApiState, Need, Route, routes as handlers};
+use crate::store::Role;
 
-pub(super) const ROUTES: &[Route] = &[Route::get("/api/v1/openapi.json", Need::Nothing)];
+pub(super) const ROUTES: &[Route] = &[Route::get("/api/v1/openapi.json", Need::Role(Role::Viewer))];
 
 const ABOUT: &str = "Everything that `phaseline` does with runs, for other machines and programs.\n\n\
     Every request needs a token (`Authorization: Bearer ...`, made by `phaseline token create`) of at least the role that \

@@ -62,7 +62,7 @@ async fn answer(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
         ServeSettings { state_folder: settings.state.clone(), poll: POLL, log: LogSettings::default() };
     let source: Arc<dyn Deployments> = deployments.clone();
     let live = LiveModels::start(serve_settings, source, Arc::new(models)).await?;
-    api::serve(listener, live.router(guard), &api::Limits::default(), None, stop).await?;
+    api::serve(listener, live.router(guard), &api::Limits::of_models(), None, stop).await?;
     live.stop().await;
     if let Some(store) = deployments.store.get() {
         store.close().await;

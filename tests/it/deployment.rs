@@ -152,7 +152,7 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
         let live = LiveModels::start(settings, deployments, models).await.unwrap();
         let router = live.router(Guard::loopback(None));
         let stop = async { stopped.await.unwrap() };
-        api::serve(listener, router, &api::Limits::default(), None, stop).await.unwrap();
+        api::serve(listener, router, &api::Limits::of_models(), None, stop).await.unwrap();
         live.stop().await;
     });
 

@@ -10,6 +10,7 @@ use phaseline::engine::RunLog;
 use phaseline::id::RunId;
 use phaseline::store::queries::PageRequest;
 use phaseline::store::{Act, KeptAnswer, KeyedRequest, KeyedTurn, Role, StoreUrl};
+use phaseline::telemetry::metrics;
 use serde_json::{Value, json};
 
 use super::server::{Answer, Served};
@@ -149,10 +150,19 @@ async fn metrics_keep_the_rules_of_prometheus_and_have_bounded_labels() {
     let server = Served::start(Limits::default()).await;
     let viewer = server.role(Role::Viewer).await;
     server.store.submit(new_run(RunId::generate(), small_plan(&["load"]), dawn())).await.unwrap();
+    server.store.set_pool("gpu", 2, "test", Utc::now()).await.unwrap();
     for number in 0..5 {
         server.ask("GET", &format!("/api/v1/pipelines/made_up_{number}"), &viewer).await;
         server.ask("GET", &format!("/nothing/{number}"), &viewer).await;
     }
+    // What nothing has happened of yet is not listed.
+    metrics::run_ended("succeeded");
+    metrics::attempt_started("train.mlp");
+    metrics::attempt_ended("train.mlp", "lost", None);
+    metrics::attempt_ended("train.mlp", "succeeded", Some(1.5));
+    metrics::queue_waited("train.mlp", Duration::from_millis(20));
+    metrics::step_reused("train.mlp");
+    metrics::database_error("away");
     let answer = server.ask("GET", "/metrics", &viewer).await;
     assert_eq!(answer.status, 200);
     let types = check_metrics(&answer.body);
@@ -167,7 +177,6 @@ async fn metrics_keep_the_rules_of_prometheus_and_have_bounded_labels() {
         "phaseline_database_errors_total",
         "phaseline_database_up",
         "phaseline_build_info",
-        "phaseline_slots_used",
         "phaseline_slots_limit",
         "phaseline_leases",
         "process_cpu_seconds_total",

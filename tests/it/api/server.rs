@@ -143,7 +143,7 @@ impl Answer {
                 Ok(count) => bytes.extend_from_slice(&more[..count]),
             }
         };
-        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut answer = Answer { status, head, body: String::new() };
         let length: usize = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
@@ -159,7 +159,8 @@ impl Answer {
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// The code of an error answer.

@@ -168,7 +168,7 @@ impl Server {
             let stopped = async { stopped.await.unwrap() };
             let live = LiveModels::start(settings, deployments, models).await.unwrap();
             let router = live.router(guard);
-            api::serve(listener, router, &api::Limits::default(), None, stopped).await.unwrap();
+            api::serve(listener, router, &api::Limits::of_models(), None, stopped).await.unwrap();
             live.stop().await;
         });
         let server = Server { running, address, client: reqwest::Client::new(), state, stop, task };

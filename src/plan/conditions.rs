@@ -57,15 +57,9 @@ impl Conditions<'_> {
         Some((fill_in(&parsed, &scope), reads))
     }
 
-    /// The instances that `steps.NAME` means.
-    fn steps_named(&self, name: &str) -> Vec<usize> {
-        let base = name.split('[').next().unwrap_or(name);
-        self.instances
-            .of(base)
-            .iter()
-            .copied()
-            .filter(|index| self.instances.all[*index].name.as_str() == name)
-            .collect()
+    /// The instance that `steps.NAME` means.
+    fn steps_named(&self, name: &str) -> Option<usize> {
+        self.instances.named(name)
     }
 
     fn check(&self, path: &[String], span: &Span, phase: Phase, scope: &Scope<'_>) -> Option<Mistake> {
@@ -88,7 +82,7 @@ impl Conditions<'_> {
             let message = format!("step `{base}` belongs to `{}`, which comes after `{phase}`", declared.phase);
             return Some(Mistake::new("later_phase", span.clone(), message).help("it has measured nothing by then"));
         }
-        if self.steps_named(name).is_empty() && !self.instances.of(base).is_empty() {
+        if self.steps_named(name).is_none() && !self.instances.of(base).is_empty() {
             let instances = self.instances.of(base).iter().map(|index| &self.instances.all[*index].name);
             let first = instances.clone().next().map_or(String::new(), ToString::to_string);
             let message = format!("step `{base}` has {} instances, and `{name}` is none of them", instances.count());

@@ -1,6 +1,6 @@
 //! Declared steps to instances: one each, or one for each combination of a matrix.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use super::scope::Scope;
 use crate::id::StepName;
 use crate::manifest::{Manifest, Mistake, Reference, StepDecl, Yaml};
 
-/// How many instances a step may have.
-const MAX_INSTANCES: usize = 10_000;
+/// How many steps a pipeline may have with all instances of their matrices.
+const MAX_INSTANCES: usize = 200_000;
 
 /// One step of the plan to be.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl<'manifest> Instance<'manifest> {
 pub(super) struct Instances<'manifest> {
     pub(super) all: Vec<Instance<'manifest>>,
     by_step: BTreeMap<&'manifest str, Vec<usize>>,
+    by_name: BTreeMap<StepName, usize>,
 }
 
 /// Makes the instances of all steps.
@@ -55,22 +56,22 @@ pub(super) fn expand<'manifest>(
     scope: &Scope<'manifest>,
     mistakes: &mut Vec<Mistake>,
 ) -> Instances<'manifest> {
-    let mut instances = Instances { all: Vec::new(), by_step: BTreeMap::new() };
+    let mut instances = Instances { all: Vec::new(), by_step: BTreeMap::new(), by_name: BTreeMap::new() };
     for declared in &manifest.steps {
-        let combinations = combinations(declared, scope, mistakes);
-        let mut names = BTreeSet::new();
+        let combinations = combinations(declared, scope, MAX_INSTANCES.saturating_sub(instances.all.len()), mistakes);
         for keys in combinations {
             let name = &declared.name.value;
             let name = match keys.as_slice() {
                 [] => name.clone(),
                 keys => name.instance(keys.iter().map(|(key, _, text)| (*key, text.clone()))),
             };
-            if !names.insert(name.clone()) {
+            if instances.by_name.contains_key(&name) && !keys.is_empty() {
                 let place = declared.matrix.first().map_or(&declared.name.span, |axis| &axis.values.span);
                 let mistake = Mistake::new("duplicate_value", place.clone(), format!("`{name}` would be there twice"));
                 mistakes.push(mistake.help("list each value once"));
                 continue;
             }
+            instances.by_name.insert(name.clone(), instances.all.len());
             instances.by_step.entry(declared.name.value.as_str()).or_default().push(instances.all.len());
             instances.all.push(Instance { name, declared, keys });
         }
@@ -83,6 +84,7 @@ type Keys<'manifest> = Vec<(&'manifest str, Value, String)>;
 fn combinations<'manifest>(
     declared: &'manifest StepDecl,
     scope: &Scope<'manifest>,
+    room: usize,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Keys<'manifest>> {
     let mut combinations: Vec<Keys<'manifest>> = vec![Vec::new()];
@@ -104,8 +106,11 @@ fn combinations<'manifest>(
             ));
             continue;
         }
-        if combinations.len() * items.len() > MAX_INSTANCES {
-            let message = format!("step `{}` would have more than {MAX_INSTANCES} instances", declared.name.value);
+        if combinations.len().saturating_mul(items.len()) > room {
+            let message = format!(
+                "with the instances of `{}`, the pipeline would have more than {MAX_INSTANCES} steps",
+                declared.name.value
+            );
             mistakes.push(Mistake::new("too_many_instances", axis.key.span.clone(), message));
             return Vec::new();
         }
@@ -140,13 +145,35 @@ impl Instances<'_> {
     /// A reference without keys means the instance with the same values, where both steps share a matrix, and all
     /// instances otherwise.
     pub(super) fn select(&self, reference: &Reference, consumer: &Instance<'_>) -> Vec<usize> {
-        let fits = |source: &Instance<'_>| {
-            if !reference.keys.is_empty() {
-                return reference.keys.iter().all(|(key, value)| source.key(key) == Some(value));
-            }
-            let is_shared = source.keys.iter().all(|(key, ..)| consumer.key(key).is_some());
-            !is_shared || source.keys.iter().all(|(key, _, text)| consumer.key(key) == Some(text))
+        let all = self.of(&reference.step);
+        // All instances of a step have the same keys.
+        let Some(sample) = all.first().map(|first| &self.all[*first]) else { return Vec::new() };
+        let wanted = |key: &str| match reference.keys.as_slice() {
+            [] => consumer.key(key),
+            keys => keys.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str()),
         };
-        self.of(&reference.step).iter().copied().filter(|index| fits(&self.all[*index])).collect()
+        if reference.keys.iter().any(|(key, _)| sample.key(key).is_none()) {
+            return Vec::new();
+        }
+        let texts: Option<Vec<(&str, String)>> =
+            sample.keys.iter().map(|(key, ..)| Some((*key, wanted(key)?.to_owned()))).collect();
+        match texts {
+            // One instance among a hundred thousand is not searched for.
+            Some(texts) if !texts.is_empty() => {
+                let name = sample.declared.name.value.instance(texts);
+                self.by_name.get(&name).copied().into_iter().collect()
+            }
+            _ => {
+                let fits = |source: &Instance<'_>| {
+                    reference.keys.iter().all(|(key, value)| source.key(key) == Some(value.as_str()))
+                };
+                all.iter().copied().filter(|index| fits(&self.all[*index])).collect()
+            }
+        }
+    }
+
+    /// The instance with this full name.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.by_name.get(&name.parse::<StepName>().ok()?).copied()
     }
 }

@@ -1,5 +1,7 @@
 //! What expressions see while a plan is made: params, the matrix of the instance and the pipeline itself.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::expr::Expr;
@@ -9,7 +11,10 @@ use crate::manifest::{Entry, Mistake, Node, Part, Source, Span, Spanned, Yaml, s
 #[derive(Debug, Clone)]
 pub(super) struct Scope<'manifest> {
     source: &'manifest Source,
-    values: Value,
+    /// Shared by the scopes of all instances: a list of a hundred thousand values is there once.
+    values: Arc<Map<String, Value>>,
+    /// What one instance has of its own.
+    own: Map<String, Value>,
 }
 
 impl<'manifest> Scope<'manifest> {
@@ -18,22 +23,44 @@ impl<'manifest> Scope<'manifest> {
         roots: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Scope<'manifest> {
         let values: Map<String, Value> = roots.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Scope { source, values: Value::Object(values) }
+        Scope { source, values: Arc::new(values), own: Map::new() }
     }
 
     /// The same scope with one more root.
     pub(super) fn with(&self, root: &str, value: Value) -> Scope<'manifest> {
         let mut scope = self.clone();
-        scope.values[root] = value;
+        scope.own.insert(root.to_owned(), value);
         scope
     }
 
     /// The value that a path leads to.
     pub(super) fn get(&self, path: &[String]) -> Option<&Value> {
-        path.iter().try_fold(&self.values, |value, part| match value {
+        let (root, path) = path.split_first()?;
+        let value = self.own.get(root).or_else(|| self.values.get(root))?;
+        path.iter().try_fold(value, |value, part| match value {
             Value::Array(items) => items.get(part.parse::<usize>().ok()?),
             _ => value.get(part),
         })
+    }
+
+    /// The values at these paths, and nothing else.
+    fn read<'path>(&self, paths: impl Iterator<Item = &'path [String]>) -> Value {
+        let mut read = Value::Object(Map::new());
+        for path in paths {
+            let mut place = &mut read;
+            for length in 1..=path.len() {
+                let Some(value) = self.get(&path[..length]) else { break };
+                place = &mut place[path[length - 1].as_str()];
+                if length == path.len() || !value.is_object() {
+                    *place = value.clone();
+                    break;
+                }
+                if place.is_null() {
+                    *place = Value::Object(Map::new());
+                }
+            }
+        }
+        read
     }
 
     /// The tree with all its expressions replaced by their values.
@@ -100,7 +127,7 @@ impl<'manifest> Scope<'manifest> {
             return Ok(self.get(path).cloned().unwrap_or(Value::Null));
         }
         parsed
-            .eval_scalar(&self.values)
+            .eval_scalar(&self.read(paths.iter().map(|(path, _)| path.as_slice())))
             .map_err(|error| vec![mistake(expression, &error.span, error.message).maybe_help(error.help)])
     }
 
@@ -119,12 +146,12 @@ impl<'manifest> Scope<'manifest> {
                 continue;
             }
             let name = &path[length - 1];
-            let (of, known) = match self.get(&path[..length - 1]) {
-                Some(Value::Object(known)) => {
-                    (path[..length - 1].join("."), known.keys().map(String::as_str).collect())
-                }
-                _ => (path[..length - 1].join("."), Vec::new()),
+            let known: Vec<&str> = match self.get(&path[..length - 1]) {
+                Some(Value::Object(known)) => known.keys().map(String::as_str).collect(),
+                None if length == 1 => self.values.keys().chain(self.own.keys()).map(String::as_str).collect(),
+                _ => Vec::new(),
             };
+            let of = path[..length - 1].join(".");
             let message =
                 if of.is_empty() { format!("there is no `{name}` here") } else { format!("`{of}` has no `{name}`") };
             return Some(Mistake::new("unknown_name", span.clone(), message).maybe_help(suggest(name, known)));
@@ -169,6 +196,7 @@ mod tests {
     fn a_whole_expression_keeps_its_type_and_a_part_becomes_text() {
         assert_eq!(check("${{ params.n }}"), "3");
         assert_eq!(check("${{ params.n * 2 }}"), "6");
+        assert_eq!(check("${{ params.n + params.n }}-${{ size(params.list) + params.n }}"), r#""6-5""#);
         assert_eq!(check("${{ params.list }}"), r#"[1,"a"]"#);
         assert_eq!(check("a-${{ params.name }}-${{ params.n }}"), r#""a-x-3""#);
         assert_eq!(check("plain $HOME"), r#""plain $HOME""#);

@@ -185,7 +185,6 @@ async fn write_keys(session: &mut Session<'_>, run: RunId, projection: &Projecti
         after: ") as v join runs r on r.run_id = v.column1 where true
             on conflict (pipeline, step) do update set key = excluded.key, parts = excluded.parts
             where step_keys.key <> excluded.key",
-        shared: vec![],
     };
     session.execute_rows(many, reused.collect()).await
 }

@@ -30,7 +30,6 @@ impl Store {
         let many = Many {
             before: "select c.key, c.attempt_id, c.outcome from (",
             after: ") as v join cache_entries c on c.key = v.column1",
-            shared: vec![],
         };
         let rows = session.fetch_rows(many, keys.iter().map(|key| vec![key.to_string().into()]).collect()).await?;
         let mut found = Vec::with_capacity(rows.len());

@@ -103,7 +103,8 @@ impl Session<'_> {
 
     /// Runs `before (row), (row), ... after` for all `rows`, in statements of a bounded size.
     ///
-    /// Each row holds one value for each column; `shared` values are numbered before them.
+    /// Each row holds one value for each column. No other values are bound: SQLite numbers `?` from the first of them,
+    /// so a `$1` beside them would be the first row's.
     pub(super) async fn execute_rows(&mut self, many: Many, rows: Vec<Vec<Value>>) -> Result<(), sqlx::Error> {
         let width = rows.first().map_or(1, Vec::len);
         let chunk = (MAX_VALUES / width).max(1);
@@ -112,7 +113,7 @@ impl Session<'_> {
             let batch: Vec<Vec<Value>> = rows.by_ref().take(chunk).collect();
             let is_full = batch.len() == chunk;
             let sql = self.many_text(&many, batch.len(), width);
-            let values = many.shared.iter().cloned().chain(batch.into_iter().flatten()).collect();
+            let values = batch.into_iter().flatten().collect();
             self.execute_str(AssertSqlSafe(sql).into_sql_str(), values, is_full).await?;
         }
         Ok(())
@@ -127,7 +128,7 @@ impl Session<'_> {
         while rows.peek().is_some() {
             let batch: Vec<Vec<Value>> = rows.by_ref().take(chunk).collect();
             let sql = self.many_text(&many, batch.len(), width);
-            let values = many.shared.iter().cloned().chain(batch.into_iter().flatten()).collect();
+            let values = batch.into_iter().flatten().collect();
             found.extend(self.fetch(sql, values).await?);
         }
         Ok(found)
@@ -139,7 +140,7 @@ impl Session<'_> {
         let mut sql = String::with_capacity(many.before.len() + many.after.len() + rows * width * 5 + 16);
         sql.push_str(many.before);
         sql.push_str(" values ");
-        let mut number = many.shared.len();
+        let mut number = 0;
         for row in 0..rows {
             sql.push_str(if row == 0 { "(" } else { ",(" });
             for column in 0..width {
@@ -216,7 +217,6 @@ const MAX_VALUES: usize = 1600;
 pub(super) struct Many {
     pub(super) before: &'static str,
     pub(super) after: &'static str,
-    pub(super) shared: Vec<Value>,
 }
 
 fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, sqlx::Error> {

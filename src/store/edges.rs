@@ -49,7 +49,6 @@ async fn intakes(
         after: ") as v
             join steps s on s.run_id = v.column1 and s.step = v.column2
             join step_inputs i on i.run_id = v.column1 and i.step = v.column2",
-        shared: vec![],
     };
     let mut intakes: BTreeMap<StepName, Intake> = BTreeMap::new();
     for row in session.fetch_rows(many, rows).await? {

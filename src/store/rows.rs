@@ -13,7 +13,7 @@ pub(super) async fn insert(
     after: &'static str,
     rows: Vec<Vec<Value>>,
 ) -> Result<(), sqlx::Error> {
-    session.execute_rows(Many { before, after, shared: vec![] }, rows).await
+    session.execute_rows(Many { before, after }, rows).await
 }
 
 /// Writes everything except registrations and cache entries, which read before they write.
@@ -57,7 +57,6 @@ async fn write_steps(session: &mut Session<'_>, run: RunId, projection: &Project
             started_at = coalesce(steps.started_at, v.column9), finished_at = v.column10
             from (",
         after: ") as v where steps.run_id = v.column1 and steps.step = v.column2",
-        shared: vec![],
     };
     session.execute_rows(many, rows.collect()).await
 }
@@ -98,7 +97,6 @@ async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Proj
             help = v.column6, seconds = v.column7, peak_memory_bytes = v.column8, finished_at = v.column9
             from (",
         after: ") as v where attempts.attempt_id = v.column1",
-        shared: vec![],
     };
     session.execute_rows(many, ends.collect()).await?;
     for (step, at) in &projection.cancelled {

@@ -137,13 +137,21 @@ async fn hold(session: &mut Session<'_>, lease: &Lease, now_ms: i64) -> Result<i
     Ok(row.get("priority")?)
 }
 
-/// All slots that count: those of runs that are driven, and of runs that any daemon may go on with.
-pub(super) async fn taken(session: &mut Session<'_>, now_ms: i64) -> Result<Vec<Slot>, sqlx::Error> {
-    let sql = "select s.attempt_id, s.run_id, s.step, s.host, s.pool, s.pool_slots, s.cpus, s.memory_bytes, s.gpus,
+/// The slots that count at `$1`, in milliseconds since 1970: those of runs that are driven, and of runs that any daemon
+/// may go on with. Whoever counts slots counts these.
+pub(super) const COUNTED_SLOTS: &str = "(select s.* from slots s join runs r on r.run_id = s.run_id
+    where r.shared or (r.lease_owner is not null and r.lease_expires_ms > $1))";
+
+/// The steps that wait at `$1`, in milliseconds since 1970: those of runs that are driven.
+pub(super) const COUNTED_WAITS: &str = "(select w.* from slot_waits w join runs r on r.run_id = w.run_id
+    where r.lease_owner is not null and r.lease_expires_ms > $1)";
+
+async fn taken(session: &mut Session<'_>, now_ms: i64) -> Result<Vec<Slot>, sqlx::Error> {
+    let sql = format!(
+        "select s.attempt_id, s.run_id, s.step, s.host, s.pool, s.pool_slots, s.cpus, s.memory_bytes, s.gpus,
             s.gpu_memory_bytes, s.gpu
-        from slots s join runs r on r.run_id = s.run_id
-        where r.shared or (r.lease_owner is not null and r.lease_expires_ms > $1)
-        order by s.since_ms, s.attempt_id";
+        from {COUNTED_SLOTS} as s order by s.since_ms, s.attempt_id"
+    );
     let rows = session.fetch(sql, vec![now_ms.into()]).await?;
     rows.iter()
         .map(|row| {
@@ -160,12 +168,12 @@ pub(super) async fn taken(session: &mut Session<'_>, now_ms: i64) -> Result<Vec<
 }
 
 /// All steps that wait in runs that are driven, with why.
-pub(super) async fn waiting(session: &mut Session<'_>, now_ms: i64) -> Result<Vec<(Waiting, Wait)>, sqlx::Error> {
-    let sql = "select w.run_id, w.step, w.host, w.pool, w.pool_slots, w.cpus, w.memory_bytes, w.gpus,
+async fn waiting(session: &mut Session<'_>, now_ms: i64) -> Result<Vec<(Waiting, Wait)>, sqlx::Error> {
+    let sql = format!(
+        "select w.run_id, w.step, w.host, w.pool, w.pool_slots, w.cpus, w.memory_bytes, w.gpus,
             w.gpu_memory_bytes, w.cpu_limit, w.memory_limit, w.priority, w.since_ms, w.waits_for, w.because
-        from slot_waits w join runs r on r.run_id = w.run_id
-        where r.lease_owner is not null and r.lease_expires_ms > $1
-        order by w.priority desc, w.since_ms, w.run_id, w.step";
+        from {COUNTED_WAITS} as w order by w.priority desc, w.since_ms, w.run_id, w.step"
+    );
     let rows = session.fetch(sql, vec![now_ms.into()]).await?;
     rows.iter()
         .map(|row| {
@@ -210,7 +218,6 @@ async fn reserved(
         before: "select c.key, c.run_id, c.attempt_id from (",
         after: ") as v join reservations c on c.key = v.column1 join runs r on r.run_id = c.run_id
             where r.lease_owner is not null and r.lease_expires_ms > v.column2",
-        shared: vec![],
     };
     let rows = session.fetch_rows(many, keys).await?;
     rows.iter()
@@ -274,11 +281,7 @@ pub(super) async fn free(session: &mut Session<'_>, run: RunId, projection: &Pro
         session.execute("delete from slot_waits where run_id = $1", vec![id()]).await?;
     } else if !projection.ends.is_empty() {
         let ended = projection.ends.iter().map(|end| vec![end.attempt.to_string().into()]).collect();
-        let many = Many {
-            before: "delete from slots where attempt_id in (select v.column1 from (",
-            after: ") as v)",
-            shared: vec![],
-        };
+        let many = Many { before: "delete from slots where attempt_id in (select v.column1 from (", after: ") as v)" };
         session.execute_rows(many, ended).await?;
     }
     Ok(())

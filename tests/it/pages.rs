@@ -188,6 +188,8 @@ async fn what_an_operator_sets_is_listed(url: StoreUrl) {
         store.set_pool(pool, slots, "ada", dawn()).await.unwrap();
     }
     let statements = [
+        // A slot counts while its run is driven or shared.
+        format!("update runs set shared = true where run_id = '{id}'"),
         format!(
             "insert into slots (attempt_id, run_id, step, host, pool, pool_slots, cpus, memory_bytes, gpus, gpu_memory_bytes,
                 since_ms)

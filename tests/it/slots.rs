@@ -6,6 +6,7 @@ use chrono::Utc;
 use phaseline::engine::{Answer, Happening, Lease, Limits, Origin, Outcome, RunLog, Short, Slots, Take, Want};
 use phaseline::id::{AttemptId, RunId};
 use phaseline::step::Fault;
+use phaseline::store::queries::PageRequest;
 use phaseline::store::{Store, StoreUrl};
 use phaseline::worker::Failure;
 use rand::{RngExt, SeedableRng};
@@ -163,8 +164,10 @@ async fn a_killed_foreground_run_holds_nothing_and_a_shared_one_until_it_is_take
     let (killed, other) = (created(&store, short).await, created(&store, HOUR).await);
     assert!(is_granted(&store, &killed, &want(of_pool(1))).await);
     tokio::time::sleep(short).await;
+    assert_eq!(counted(&store).await, ["0"; 5], "nobody drives the run");
     let second = want(of_pool(1));
     assert!(is_granted(&store, &other, &second).await, "nobody drives the first run");
+    assert_eq!(counted(&store).await, ["1"; 5]);
     store.give_back(&other, &[second.attempt]).await.unwrap();
 
     let crashed = shared(&store, "daemon:1", 0).await;
@@ -194,6 +197,21 @@ async fn whoever_asks_first_or_is_more_urgent_is_served_first(url: StoreUrl) {
     // Steps that ask no more hold nobody up.
     store.claim_slots(&urgent, &[], &limits(8)).await.unwrap();
     assert!(is_granted(&store, &late, &of_late).await);
+}
+
+/// The slots of the pool that are taken, by each of those who count them.
+async fn counted(store: &Store) -> [String; 5] {
+    let summary = store.pool_summary("narrow").await.unwrap();
+    let of_page = store.pools_page(&PageRequest { limit: 10, after: None }).await.unwrap().items;
+    let counts = store.counts().await.unwrap().slots_used;
+    let of_metrics = counts.iter().find(|(pool, _)| pool == "narrow").map_or(0.0, |(_, used)| *used);
+    [
+        used(store).await.to_string(),
+        summary.map_or(0, |pool| pool.used).to_string(),
+        of_page.first().map_or(0, |pool| pool.used).to_string(),
+        of_metrics.to_string(),
+        store.pool_holders("narrow").await.unwrap().len().to_string(),
+    ]
 }
 
 async fn a_weight_takes_as_many_slots(url: StoreUrl) {

@@ -1,6 +1,9 @@
 //! How much there is of everything that waits or is held, for whoever watches.
 
+use std::borrow::Cow;
+
 use super::super::connection::Session;
+use super::super::slots::{COUNTED_SLOTS, COUNTED_WAITS};
 use super::super::{Store, StoreError};
 
 /// What is there now. Pairs are a label and a number.
@@ -36,9 +39,14 @@ impl Store {
         let now_ms = session.now_ms().await?;
         let runs = "select case when parked is null then state else 'parked' end as label, count(*) as number
             from runs where finished_at is null group by 1 order by 1";
-        let used = "select coalesce(pool, 'none') as label, count(*) as number from slots group by 1 order by 1";
-        let waiting =
-            "select coalesce(pool, 'none') as label, count(*) as number from slot_waits group by 1 order by 1";
+        let used = format!(
+            "select coalesce(pool, 'none') as label,
+                cast(sum(case when pool is null then 1 else pool_slots end) as bigint) as number
+            from {COUNTED_SLOTS} as s group by 1 order by 1"
+        );
+        let waiting = format!(
+            "select coalesce(pool, 'none') as label, count(*) as number from {COUNTED_WAITS} as w group by 1 order by 1"
+        );
         let limits = "select pool as label, slots as number from pools order by 1";
         let leases = "select 'all' as label, count(*) as number from runs
             where finished_at is null and lease_owner is not null and lease_expires_ms > $1";
@@ -48,9 +56,9 @@ impl Store {
         Ok(Counts {
             runs: pairs(&mut session, runs, None).await?,
             leases: total(&pairs(&mut session, leases, Some(now_ms)).await?),
-            slots_used: bounded(pairs(&mut session, used, None).await?),
+            slots_used: bounded(pairs(&mut session, used, Some(now_ms)).await?),
             slots_limit: bounded(pairs(&mut session, limits, None).await?),
-            waiting: bounded(pairs(&mut session, waiting, None).await?),
+            waiting: bounded(pairs(&mut session, waiting, Some(now_ms)).await?),
             daemons: total(&pairs(&mut session, daemons, Some(now_ms - SIGN_COUNTS_MS)).await?),
             requests: total(&pairs(&mut session, requests, None).await?),
             deliveries: total(&pairs(&mut session, deliveries, None).await?),
@@ -60,7 +68,7 @@ impl Store {
 
 async fn pairs(
     session: &mut Session<'_>,
-    sql: &'static str,
+    sql: impl Into<Cow<'static, str>>,
     value: Option<i64>,
 ) -> Result<Vec<(String, f64)>, StoreError> {
     let rows = session.fetch(sql, value.into_iter().map(Into::into).collect()).await?;

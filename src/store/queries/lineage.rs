@@ -112,7 +112,7 @@ async fn edges(
     let mut level = vec![root.to_owned()];
     while !level.is_empty() {
         let rows = level.drain(..).map(|digest| vec![digest.into()]).collect();
-        for row in session.fetch_rows(Many { before, after, shared: vec![] }, rows).await? {
+        for row in session.fetch_rows(Many { before, after }, rows).await? {
             let (near, far): (String, String) = (row.get("near")?, row.get("far")?);
             if seen.insert(far.clone()) {
                 level.push(far.clone());
@@ -134,7 +134,6 @@ async fn nodes(
             from (",
         after: ") as v join artifacts a on a.digest = v.column1 join runs r on r.run_id = a.run_id
             left join steps s on s.run_id = a.run_id and s.step = a.step",
-        shared: vec![],
     };
     let mut nodes = BTreeMap::new();
     for row in session.fetch_rows(many, rows.clone()).await? {
@@ -155,7 +154,6 @@ async fn nodes(
     let many = Many {
         before: "select v.column1 as digest, m.model, m.version from (",
         after: ") as v join model_versions m on m.bundle = v.column1 or m.digest = v.column1 order by m.model, m.version",
-        shared: vec![],
     };
     for row in session.fetch_rows(many, rows).await? {
         let (digest, model, version): (String, String, i64) =

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::slots::{COUNTED_SLOTS, COUNTED_WAITS};
 use super::super::{Store, StoreError, time};
 use super::page::{KeyKind, Listing, Order, Page, PageRequest, row};
 
@@ -184,12 +185,6 @@ row! {
     }
 }
 
-const POOLS: &str = "select n.pool, coalesce(p.slots, 1) as slots,
-        (select cast(coalesce(sum(s.pool_slots), 0) as bigint) from slots s where s.pool = n.pool) as used,
-        (select count(*) from slot_waits w where w.pool = n.pool) as waiting, p.set_by, p.set_at
-    from (select pool from pools union select pool from slots where pool is not null
-        union select pool from slot_waits where pool is not null) as n
-    left join pools p on p.pool = n.pool where true";
 const BACKFILLS: &str =
     "select b.backfill_id, b.pipeline, b.param, b.definition, b.requested_by, b.created_at, b.state,
         (select count(*) from backfill_items i where i.backfill_id = b.backfill_id) as items,
@@ -222,22 +217,29 @@ impl Store {
     pub async fn pools_page(&self, request: &PageRequest) -> Result<Page<PoolSummary>, StoreError> {
         let mut session = self.read("list pools").await?;
         let order = Order { columns: &[("n.pool", KeyKind::Text)], is_descending: false };
-        Listing { sql: POOLS.to_owned(), values: vec![], order }.page(&mut session, request, PoolSummary::read).await
+        let now_ms = session.now_ms().await?;
+        Listing { sql: pools(), values: vec![now_ms.into()], order }
+            .page(&mut session, request, PoolSummary::read)
+            .await
     }
 
     /// One pool; none where it has no size, no holder and nobody who waits.
     pub async fn pool_summary(&self, pool: &str) -> Result<Option<PoolSummary>, StoreError> {
         let mut session = self.read("read a pool").await?;
-        let rows = session.fetch(format!("{POOLS} and n.pool = $1"), vec![pool.into()]).await?;
+        let now_ms = session.now_ms().await?;
+        let rows = session.fetch(format!("{} and n.pool = $2", pools()), vec![now_ms.into(), pool.into()]).await?;
         rows.first().map(PoolSummary::read).transpose()
     }
 
     /// Who holds slots of a pool.
     pub async fn pool_holders(&self, pool: &str) -> Result<Vec<PoolHolder>, StoreError> {
         let mut session = self.read("read a pool").await?;
-        let sql =
-            "select run_id, step, attempt_id, host, since_ms from slots where pool = $1 order by since_ms limit 1000";
-        session.fetch(sql, vec![pool.into()]).await?.iter().map(PoolHolder::read).collect()
+        let sql = format!(
+            "select s.run_id, s.step, s.attempt_id, s.host, s.since_ms from {COUNTED_SLOTS} as s
+            where s.pool = $2 order by s.since_ms, s.attempt_id limit 1000"
+        );
+        let now_ms = session.now_ms().await?;
+        session.fetch(sql, vec![now_ms.into(), pool.into()]).await?.iter().map(PoolHolder::read).collect()
     }
 
     /// The daemons, by name.
@@ -302,4 +304,16 @@ impl Store {
         let order = Order { columns: &[("t.token_id", KeyKind::Text)], is_descending: false };
         Listing { sql: sql.to_owned(), values: vec![], order }.page(&mut session, request, TokenSummary::read).await
     }
+}
+
+/// The pools at `$1`, by what [`Store::pool_use`] counts.
+fn pools() -> String {
+    format!(
+        "select n.pool, coalesce(p.slots, 1) as slots,
+            (select cast(coalesce(sum(s.pool_slots), 0) as bigint) from {COUNTED_SLOTS} as s where s.pool = n.pool) as used,
+            (select count(*) from {COUNTED_WAITS} as w where w.pool = n.pool) as waiting, p.set_by, p.set_at
+        from (select pool from pools union select s.pool from {COUNTED_SLOTS} as s where s.pool is not null
+            union select w.pool from {COUNTED_WAITS} as w where w.pool is not null) as n
+        left join pools p on p.pool = n.pool where true"
+    )
 }

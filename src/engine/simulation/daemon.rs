@@ -10,12 +10,15 @@ use super::executor::Job;
 use super::world::World;
 use crate::engine::attempts::{Finished, Stopped, meaning};
 use crate::engine::order::attempt_id;
+use crate::engine::request::answer;
 use crate::engine::{
-    Action, Answer, CacheIndex, EngineError, Happening, Lease, Run, RunEvent, RunLog, Slots, StepState, Take, Want,
-    decide,
+    Action, Answer, CacheIndex, EngineError, Handled, Happening, Lease, Run, RunEvent, RunLog, Short, Slots, StepState,
+    Take, Want, decide,
 };
 use crate::executor::{Ended, Found};
 use crate::id::{AttemptId, OutputName, RunId};
+use crate::step::Fault;
+use crate::worker::Failure;
 
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 
@@ -34,9 +37,22 @@ pub(super) struct Drive {
     pub(super) run: Run,
     lease: Lease,
     pending: Vec<RunEvent>,
+    /// Requests that led to what is pending.
+    handled: Vec<Handled>,
+    /// Since when there is no room for a step.
+    short_since: BTreeMap<usize, i64>,
+    /// Whether there is a time at which something goes on by itself.
+    wakes: bool,
     stopped: BTreeMap<AttemptId, Stopped>,
     /// Whether steps of it are on record as waiting.
     waits: bool,
+}
+
+impl Drive {
+    /// Whether nothing goes on unless somebody decides or a question runs out.
+    pub(super) fn stands_still(&self) -> bool {
+        self.run.board.running.is_empty() && !self.wakes && !self.waits
+    }
 }
 
 /// The value of a future that has nothing to wait for.
@@ -51,10 +67,12 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
 impl World {
     /// One turn of one daemon with one run. An error means that it does not drive the run any more.
     pub(super) fn turn(&mut self, drive: &mut Drive) -> Result<(), Gone> {
+        self.answer_requests(drive)?;
         self.take_in(drive)?;
         for _ in 0..1000 {
             let mut considered = BTreeSet::new();
             let mut has_recorded = false;
+            drive.wakes = false;
             for action in decide(&drive.run, self.now()) {
                 match action {
                     Action::Record(what) => {
@@ -68,14 +86,17 @@ impl World {
                             self.executor.cancel(self.now_ms, drive.run.id(), running.attempt);
                         }
                     }
-                    Action::WakeAt(_) => {}
+                    Action::WakeAt(_) => drive.wakes = true,
                 }
             }
             if has_recorded {
                 continue;
             }
             self.flush(drive)?;
-            if drive.run.outcome().is_some() || !self.start(drive, &considered)? {
+            if drive.run.outcome().is_some() {
+                return Ok(());
+            }
+            if !self.start(drive, &considered)? && !self.give_up_waiting(drive) {
                 return Ok(());
             }
         }
@@ -89,11 +110,53 @@ impl World {
     }
 
     fn flush(&mut self, drive: &mut Drive) -> Result<(), Gone> {
-        let Some(first) = drive.pending.first().map(|event| event.seq) else { return Ok(()) };
+        if drive.pending.is_empty() && drive.handled.is_empty() {
+            return Ok(());
+        }
+        let first = drive.pending.first().map_or(drive.run.next_seq(), |event| event.seq);
         self.may_crash("crashed before an append")?;
-        ready(self.log.append(&drive.lease, first, &drive.pending)).map_err(|error| fenced(&error))?;
+        ready(self.log.append_answers(&drive.lease, first, &drive.pending, &drive.handled))
+            .map_err(|error| fenced(&error))?;
         drive.pending.clear();
+        drive.handled.clear();
         self.may_crash("crashed after an append")
+    }
+
+    /// Carries out what was asked of the run.
+    fn answer_requests(&mut self, drive: &mut Drive) -> Result<(), Gone> {
+        for request in ready(self.log.requests(&[drive.run.id()])).unwrap() {
+            let told = answer(&drive.run, &request, self.now());
+            if drive.run.outcome().is_some() && !told.events.is_empty() {
+                self.claimed(drive);
+            }
+            told.events.into_iter().for_each(|event| self.record(drive, event));
+            drive.handled.push(Handled { request: request.id, outcome: told.outcome });
+        }
+        self.flush(drive)
+    }
+
+    fn claimed(&mut self, drive: &mut Drive) {
+        let (owner, epoch) = (drive.lease.owner.clone(), drive.lease.epoch);
+        self.record(drive, Happening::RunClaimed { owner, epoch });
+    }
+
+    /// Gives up steps for which there was no room for too long. Tells whether there were any.
+    fn give_up_waiting(&mut self, drive: &mut Drive) -> bool {
+        let now_ms = self.now_ms;
+        let is_over = |(step, since_ms): (&usize, &i64)| {
+            let timeout = drive.run.planned(*step).queue_timeout;
+            let waited = u128::from((now_ms - since_ms).unsigned_abs());
+            timeout.is_some_and(|timeout| waited >= timeout.as_millis()).then_some(*step)
+        };
+        let over: Vec<usize> = drive.short_since.iter().filter_map(is_over).collect();
+        for index in &over {
+            drive.short_since.remove(index);
+            let step = drive.run.planned(*index).name.clone();
+            let (fault, code) = (Fault::Environment, "queue_timeout".to_owned());
+            let failure = Failure { fault, code, message: String::new(), help: None };
+            self.record(drive, Happening::StepTimedOut { step, failure });
+        }
+        !over.is_empty()
     }
 
     fn may_crash(&mut self, place: &'static str) -> Result<(), Gone> {
@@ -133,7 +196,18 @@ impl World {
         let answers =
             ready(self.log.claim_slots(&drive.lease, &asked, &self.limits)).map_err(|error| fenced(&error))?;
         drive.waits = answers.iter().any(|answer| matches!(answer, Answer::Wait(_)));
-        self.slots_are_right(&drive.run);
+        let mut short = BTreeSet::new();
+        let mut granted = BTreeSet::new();
+        for ((index, _, want), answer) in wants.iter().zip(&answers) {
+            match answer {
+                Answer::Granted { .. } => drop(granted.insert(want.attempt)),
+                Answer::Wait(wait) if wait.short != Short::Result => drop(short.insert(*index)),
+                Answer::Wait(_) => {}
+            }
+        }
+        drive.short_since.retain(|step, _| short.contains(step));
+        short.iter().for_each(|step| drop(drive.short_since.entry(*step).or_insert(self.now_ms)));
+        self.slots_are_right(&drive.run, &granted);
         self.may_crash("crashed after a grant")?;
         let mut jobs = Vec::new();
         for ((index, inputs, want), answer) in wants.into_iter().zip(answers) {
@@ -148,7 +222,7 @@ impl World {
                 epoch: drive.lease.epoch,
                 outcome,
                 trouble: self.trouble,
-                fails_for_good: self.fails_for_good(drive.run.id(), index),
+                fails_for_good: self.fails_for_good(drive.run.id(), index) || self.rng.random_bool(self.trouble * 0.08),
             });
             let (parts, why) = (World::parts(), String::new());
             self.record(drive, Happening::AttemptStarted { step, attempt, number, key, parts, why, inputs });
@@ -178,7 +252,8 @@ impl World {
         for (index, attempt, since_ms) in &running {
             let timeout = drive.run.planned(*index).timeout;
             let is_late = timeout
-                .is_some_and(|timeout| u128::from((self.now_ms - since_ms).unsigned_abs()) >= timeout.as_millis());
+                .is_some_and(|timeout| u128::from((self.now_ms - since_ms).unsigned_abs()) >= timeout.as_millis())
+                || drive.run.deadline(*index).is_some_and(|deadline| deadline <= self.now());
             if is_late && !drive.stopped.contains_key(attempt) {
                 self.executor.fire("timed out");
                 drive.stopped.insert(*attempt, Stopped::TimedOut);
@@ -214,9 +289,19 @@ impl World {
         let lease = ready(self.log.claim(id, owner, LEASE)).ok()?;
         let events = ready(self.log.events(id)).unwrap();
         let run = Run::load(ready(self.log.run(id)).unwrap(), &events).unwrap();
-        let epoch = lease.epoch;
-        let mut drive = Drive { run, lease, pending: Vec::new(), stopped: BTreeMap::new(), waits: false };
-        self.record(&mut drive, Happening::RunClaimed { owner: owner.to_owned(), epoch });
+        let mut drive = Drive {
+            run,
+            lease,
+            pending: Vec::new(),
+            handled: Vec::new(),
+            short_since: BTreeMap::new(),
+            wakes: false,
+            stopped: BTreeMap::new(),
+            waits: false,
+        };
+        if drive.run.outcome().is_none() {
+            self.claimed(&mut drive);
+        }
         for index in drive.run.board.running.clone() {
             let StepState::Running(running) = &drive.run.steps[index].state else { continue };
             let attempt = running.attempt;
@@ -240,21 +325,13 @@ impl World {
         ready(self.log.release(&drive.lease)).ok();
     }
 
-    /// Somebody asks for the end of a run, or for a pause or its end.
-    pub(super) fn interfere(&mut self, drive: &mut Drive) {
-        if drive.run.outcome().is_some() || drive.run.is_cancelling() {
-            return;
-        }
-        let by = "ada".to_owned();
-        if drive.run.paused().is_some() {
-            self.record(drive, Happening::RunUnpaused { by });
-        } else if self.rng.random_bool(0.3) {
-            self.executor.fire("cancelled");
-            self.record(drive, Happening::CancelRequested { by });
-        } else {
-            self.executor.fire("paused");
-            self.record(drive, Happening::RunPaused { by, reason: None });
-        }
+    /// Leaves a run until somebody decides or a time comes.
+    pub(super) fn park(&mut self, drive: &Drive) {
+        let parked = drive.run.standstill();
+        let parked = parked.unwrap_or_else(|| panic!("seed {}: {} is stuck", self.seed, drive.run.id()));
+        self.executor.fire("parked");
+        // What is lost meanwhile need not be given back.
+        ready(self.log.park(&drive.lease, &parked)).ok();
     }
 }
 

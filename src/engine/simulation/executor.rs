@@ -130,6 +130,12 @@ impl Executor {
         if end_ms <= now_ms { Found::Ended(ended) } else { Found::Running }
     }
 
+    /// Whether an attempt has ended with a result of its own.
+    pub(super) fn has_made(&self, attempt: AttemptId) -> bool {
+        let has_made = |report: &Report| report.attempt == attempt && matches!(report.end, ReportedEnd::Succeeded(_));
+        matches!(self.ends.get(&attempt), Some((_, Ended::Reported(report))) if has_made(report))
+    }
+
     /// Ends an attempt now.
     pub(super) fn cancel(&mut self, now_ms: i64, run: RunId, attempt: AttemptId) {
         let vanished = Ended::Vanished { why: "signal 15".to_owned() };

@@ -1,11 +1,15 @@
 //! Seeded simulation: several daemons drive several runs over one log whose leases run out in virtual time, with an
-//! executor that loses, duplicates, delays, reorders and lies, and daemons that crash, freeze and come back.
+//! executor that loses, duplicates, delays, reorders and lies, with daemons that crash, freeze and come back,
+//! and with people who ask things of runs.
 //!
 //! Decisions are those of the program: [`super::decide`], [`super::Run::apply`], [`super::admit`] and what the end of an
-//! attempt means. `PHASELINE_SIM_SEEDS` sets the number of seeds, `PHASELINE_SIM_SEED` runs a single one.
+//! attempt or a request means. `PHASELINE_SIM_SEEDS` sets the number of seeds, `PHASELINE_SIM_SEED` runs a single one.
 
+mod check;
 mod daemon;
 mod executor;
+mod people;
+mod plans;
 mod world;
 
 use std::collections::BTreeMap;
@@ -17,7 +21,7 @@ const SEEDS: u64 = 2000;
 const PARTS: u64 = 4;
 
 /// Everything that is injected: each must have happened somewhere in every part.
-const FAULTS: [&str; 15] = [
+const FAULTS: [&str; 25] = [
     "lost",
     "never started",
     "duplicated",
@@ -33,6 +37,16 @@ const FAULTS: [&str; 15] = [
     "froze beyond its lease",
     "cancelled",
     "paused",
+    "parked",
+    "approved",
+    "refused",
+    "expired",
+    "waived",
+    "waived after the end",
+    "resumed",
+    "phase began again",
+    "waited too long",
+    "all attempts took too long",
 ];
 
 fn check(part: u64) {

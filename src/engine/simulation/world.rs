@@ -1,7 +1,6 @@
-//! Runs, daemons and time of one seed, and what must hold at the end.
+//! Runs, daemons and time of one seed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
@@ -10,14 +9,11 @@ use serde_json::Value;
 
 use super::daemon::{Daemon, LEASE, ready};
 use super::executor::Executor;
+use super::plans::some_plan;
 use crate::artifact::{ArtifactKind, ArtifactRef, Digest, DigestWriter};
-use crate::engine::testing::{gate, new_run, plan, step};
-use crate::engine::{
-    CacheKey, Happening, InputBinding, KeyParts, Limits, MemoryLog, Run, RunEvent, RunLog, RunOptions, Slot,
-};
-use crate::id::{AttemptId, RunId};
-use crate::phase::Phase;
-use crate::plan::{OnFail, Plan};
+use crate::engine::testing::new_run;
+use crate::engine::{CacheKey, InputBinding, KeyParts, Limits, MemoryLog, Run, RunLog, RunOptions};
+use crate::id::{AttemptId, RequestId, RunId};
 use crate::step::{Metric, StepOutcome};
 
 /// The longest that everything may take, in virtual time.
@@ -33,9 +29,13 @@ pub(super) struct World {
     pub(super) rng: ChaCha8Rng,
     /// How likely things go wrong, from 0 to 1.
     pub(super) trouble: f64,
-    runs: Vec<RunId>,
+    pub(super) runs: Vec<RunId>,
     daemons: Vec<Daemon>,
-    seed: u64,
+    pub(super) seed: u64,
+    /// Everything that was asked of runs.
+    pub(super) asked: Vec<RequestId>,
+    /// Runs whose end somebody has looked at.
+    pub(super) reopened: BTreeSet<RunId>,
 }
 
 impl World {
@@ -61,7 +61,19 @@ impl World {
         }
         let daemons = (0..rng.random_range(1..4)).map(|_| Daemon::default()).collect();
         let trouble = [0.0, 0.1, 0.25][rng.random_range(0..3)];
-        World { log, executor: Executor::default(), limits, now_ms, rng, trouble, runs, daemons, seed }
+        World {
+            log,
+            executor: Executor::default(),
+            limits,
+            now_ms,
+            rng,
+            trouble,
+            runs,
+            daemons,
+            seed,
+            asked: Vec::new(),
+            reopened: BTreeSet::new(),
+        }
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -81,6 +93,7 @@ impl World {
             }
             self.now_ms += self.rng.random_range(100..1500);
             self.log.set_time(self.now_ms);
+            left.iter().for_each(|id| self.look_at(*id));
             for daemon in &mut daemons {
                 if daemon.away_until_ms > self.now_ms {
                     continue;
@@ -99,6 +112,7 @@ impl World {
     fn live_on(&mut self, daemon: &mut Daemon, left: &mut BTreeSet<RunId>) {
         for id in left.clone() {
             if !daemon.drives.contains_key(&id)
+                && self.is_due(id)
                 && let Some(drive) = self.claim(&daemon.owner, id)
             {
                 daemon.drives.insert(id, drive);
@@ -108,16 +122,17 @@ impl World {
             if self.renew(&drive).is_err() {
                 continue;
             }
-            let is_paused = drive.run.paused().is_some();
-            if self.rng.random_bool(if is_paused { 0.2 } else { self.trouble * 0.02 }) {
-                self.interfere(&mut drive);
-            }
             if self.turn(&mut drive).is_err() {
                 continue;
             }
             if drive.run.outcome().is_some() {
                 self.release(&drive);
-                left.remove(&id);
+                self.look_at_the_end_of(&drive.run);
+                if !self.is_asked(id) {
+                    left.remove(&id);
+                }
+            } else if drive.stands_still() {
+                self.park(&drive);
             } else {
                 daemon.drives.insert(id, drive);
             }
@@ -136,95 +151,20 @@ impl World {
         }
     }
 
-    /// What is taken never exceeds what there is, by the slots on record, and every attempt under way has one.
-    pub(super) fn slots_are_right(&self, run: &Run) {
-        let slots = self.log.slots();
-        for index in &run.board.running {
-            let has_slot = |slot: &Slot| slot.run == run.id() && slot.step == run.planned(*index).name;
-            assert!(slots.iter().any(has_slot), "seed {}: an attempt has no slot", self.seed);
-        }
-        let cpus: u32 = slots.iter().map(|slot| slot.take.cpus).sum();
-        let memory: u64 = slots.iter().map(|slot| slot.take.memory_bytes).sum();
-        let of = |name: &str| {
-            let taken = |slot: &Slot| slot.take.pool.as_ref().filter(|(pool, _)| pool == name).map_or(0, |(_, it)| *it);
-            slots.iter().map(taken).sum::<u32>()
-        };
-        let (narrow, wide) = (of("narrow"), of("wide"));
-        let is_within = cpus <= self.limits.cpus && memory <= 100 && narrow <= 1 && wide <= 2;
-        assert!(is_within, "seed {}: {cpus} cpus, {memory} memory, {narrow} and {wide} in pools", self.seed);
+    /// Whether a run is not parked, or parked no longer.
+    fn is_due(&self, id: RunId) -> bool {
+        let parked = self.log.parked(id);
+        parked.is_none_or(|parked| parked.until.is_some_and(|until| until <= self.now()) || self.is_asked(id))
     }
 
-    fn check(&self) {
-        let seed = self.seed;
-        assert_eq!(self.log.slots(), [], "seed {seed}: slots are left");
-        assert!(self.log.waits().is_empty(), "seed {seed}: steps wait that nobody runs");
-        for id in &self.runs {
-            let events = ready(self.log.events(*id)).unwrap();
-            let run = Run::load(ready(self.log.run(*id)).unwrap(), &events).unwrap();
-            let ends = events.iter().filter(|event| matches!(event.what, Happening::RunFinished { .. })).count();
-            assert!(ends == 1 && run.outcome().is_some(), "seed {seed}: {id} has {ends} ends");
-            self.counts_once(&run, &events);
-            self.does_not_overlap(&run, &events);
-        }
+    pub(super) fn is_asked(&self, id: RunId) -> bool {
+        !ready(self.log.requests(&[id])).unwrap().is_empty()
     }
 
-    /// One attempt of each step counts, and what is after it read what that attempt made.
-    fn counts_once(&self, run: &Run, events: &[RunEvent]) {
-        let seed = self.seed;
-        let mut made: BTreeMap<String, Digest> = BTreeMap::new();
-        let mut started = BTreeSet::new();
-        for event in events {
-            let (step, inputs, outcome) = match &event.what {
-                Happening::AttemptStarted { step, attempt, inputs, .. } => {
-                    assert!(started.insert(*attempt), "seed {seed}: {attempt} is started twice");
-                    (step, Some(inputs), None)
-                }
-                Happening::AttemptSucceeded { step, attempt, outcome, .. } => {
-                    let index = run.plan().steps.get_index_of(step).unwrap();
-                    let digest = output(outcome);
-                    let inputs = run.bindings(index).unwrap();
-                    let ours = self.outcome(index, *attempt, &inputs);
-                    assert_eq!(digest, output(&ours), "seed {seed}: another attempt's result counts");
-                    (step, None, Some(outcome))
-                }
-                Happening::StepReused { step, inputs, outcome, .. } => (step, Some(inputs), Some(outcome)),
-                _ => continue,
-            };
-            for input in inputs.into_iter().flatten() {
-                let read = made.get(input.source.step.as_str());
-                assert_eq!(read, Some(&input.artifact.digest), "seed {seed}: {step} read something else");
-            }
-            if let Some(outcome) = outcome {
-                let earlier = made.insert(step.to_string(), output(outcome));
-                assert_eq!(earlier, None, "seed {seed}: {step} counts twice");
-            }
-        }
-    }
-
-    /// Two executions of a step overlap only if the lease of the first had run out, and then its result does not count.
-    fn does_not_overlap(&self, run: &Run, events: &[RunEvent]) {
-        let counted: BTreeSet<AttemptId> = events
-            .iter()
-            .filter_map(|event| match &event.what {
-                Happening::AttemptSucceeded { attempt, .. } => Some(*attempt),
-                _ => None,
-            })
-            .collect();
-        let of_run: Vec<_> = self.executor.ledger.iter().filter(|execution| execution.run == run.id()).collect();
-        for (place, first) in of_run.iter().enumerate() {
-            for second in &of_run[place + 1..] {
-                if first.step != second.step || second.began_ms >= first.ended_ms {
-                    continue;
-                }
-                let step = &first.step;
-                assert!(second.epoch > first.epoch, "seed {}: two attempts of {step} run at once", self.seed);
-                assert!(
-                    !counted.contains(&first.attempt),
-                    "seed {}: {step} counts although it was given up",
-                    self.seed
-                );
-            }
-        }
+    /// The run as its log tells.
+    pub(super) fn load(&self, id: RunId) -> Run {
+        let events = ready(self.log.events(id)).unwrap();
+        Run::load(ready(self.log.run(id)).unwrap(), &events).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// A result that tells which attempt made it of what.
@@ -279,49 +219,6 @@ impl World {
     }
 }
 
-fn output(outcome: &StepOutcome) -> Digest {
+pub(super) fn output(outcome: &StepOutcome) -> Digest {
     outcome.outputs.values().next().unwrap().digest
-}
-
-/// Mostly small, sometimes up to 60 steps, with chains, fans and instances of a matrix.
-fn some_plan(rng: &mut ChaCha8Rng) -> Plan {
-    let count = if rng.random_bool(0.08) { rng.random_range(15..=60) } else { rng.random_range(1..12) };
-    let mut phase = 0;
-    let mut steps = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    while names.len() < count {
-        if phase < 5 && rng.random_bool(0.1) {
-            phase += 1;
-        }
-        let share = 2.0 / (names.len() as f64 + 2.0);
-        let from: Vec<String> = names.iter().filter(|_| rng.random_bool(share)).cloned().collect();
-        let from: Vec<&str> = from.iter().map(String::as_str).collect();
-        let number = names.len();
-        let instances = if rng.random_bool(0.15) { rng.random_range(2..6) } else { 1 };
-        for instance in 0..instances {
-            let name = format!("s{number}_{instance}");
-            let mut step = step(&name, Phase::ALL[phase], &from);
-            step.retry.attempts = rng.random_range(1..4);
-            step.retry.initial = Duration::from_secs(rng.random_range(1..5));
-            step.retry.max = Duration::from_secs(20);
-            step.resources.cpus = rng.random_range(1..4);
-            step.resources.memory_bytes = rng.random_bool(0.3).then(|| rng.random_range(10..80));
-            step.timeout = rng.random_bool(0.4).then(|| Duration::from_secs(rng.random_range(7..20)));
-            step.pool = [None, None, Some("narrow"), Some("wide")][rng.random_range(0..4)].map(str::to_owned);
-            if number > 0 && rng.random_bool(0.08) {
-                let earlier = &names[rng.random_range(0..names.len())];
-                step.when = Some(format!("steps.{earlier}.metrics.m > 0.2"));
-            }
-            steps.push(step);
-            names.push(name);
-        }
-    }
-    let gates = (0..rng.random_range(0..3))
-        .map(|number| {
-            let on_fail = [OnFail::Stop, OnFail::Warn][rng.random_range(0..2)];
-            let check = format!("steps.{}.metrics.m > 0.1", names[rng.random_range(0..names.len())]);
-            gate(&format!("g{number}"), Phase::ALL[rng.random_range(0..=phase)], &check, on_fail)
-        })
-        .collect();
-    plan(steps, gates)
 }

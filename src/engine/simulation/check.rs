@@ -108,7 +108,7 @@ impl World {
                 }
                 Happening::StepReused { step, inputs, outcome, .. } => (step, Some(inputs), Some(outcome)),
                 Happening::PhaseRestarted { again, .. } => {
-                    again.iter().for_each(|step| drop(made.remove(step.as_str())));
+                    made.retain(|made, _| !again.iter().any(|step| step.as_str() == made));
                     continue;
                 }
                 _ => continue,

@@ -206,7 +206,9 @@ impl World {
             }
         }
         drive.short_since.retain(|step, _| short.contains(step));
-        short.iter().for_each(|step| drop(drive.short_since.entry(*step).or_insert(self.now_ms)));
+        for step in short {
+            drive.short_since.entry(step).or_insert(self.now_ms);
+        }
         self.slots_are_right(&drive.run, &granted);
         self.may_crash("crashed after a grant")?;
         let mut jobs = Vec::new();

@@ -1,5 +1,7 @@
 //! Writing a projection: the rows that `lineage` makes of events.
 
+use std::collections::BTreeMap;
+
 use super::connection::{Many, Session, Value};
 use super::time::text;
 use super::{decisions, edges};
@@ -107,8 +109,16 @@ async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Proj
     Ok(())
 }
 
+/// The last row for each key: one statement may not write a row twice.
+fn last_of<'rows, T, K: Ord + 'rows>(
+    rows: &'rows [T],
+    key: impl Fn(&'rows T) -> K,
+) -> impl Iterator<Item = &'rows T> {
+    rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<K, &T>>().into_values()
+}
+
 async fn write_artifacts(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
-    let artifacts = projection.outputs.iter().map(|row| {
+    let artifacts = last_of(&projection.outputs, |row| row.artifact.digest).map(|row| {
         vec![
             row.artifact.digest.to_string().into(),
             row.artifact.kind.as_str().into(),
@@ -125,7 +135,7 @@ async fn write_artifacts(session: &mut Session<'_>, run: RunId, projection: &Pro
     // What was freed and made again is there again.
     let again = "on conflict (digest) do update set collected_at = null where artifacts.collected_at is not null";
     insert(session, into, again, artifacts.collect()).await?;
-    let inputs = projection.inputs.iter().map(|row| {
+    let inputs = last_of(&projection.inputs, |row| (&row.step, &row.input, row.position)).map(|row| {
         vec![
             run.to_string().into(),
             row.step.as_str().into(),
@@ -140,7 +150,8 @@ async fn write_artifacts(session: &mut Session<'_>, run: RunId, projection: &Pro
     let again = "on conflict (run_id, step, input, position) do update set digest = excluded.digest,
         source_step = excluded.source_step, source_output = excluded.source_output";
     insert(session, into, again, inputs.collect()).await?;
-    let named = projection.outputs.iter().filter_map(|row| Some((row, row.output.as_ref()?)));
+    let named = last_of(&projection.outputs, |row| (&row.step, &row.output));
+    let named = named.filter_map(|row| Some((row, row.output.as_ref()?)));
     let outputs: Vec<_> = named
         .map(|(row, output)| {
             vec![

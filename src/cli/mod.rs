@@ -131,6 +131,27 @@ enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    /// Whether it reads or changes recorded state, and cannot do so at a daemon elsewhere.
+    fn is_of_this_machine(&self) -> bool {
+        use Command::{Artifacts, Audit, Diff, Gc, Lineage, Models, Pools, Run, Sql, Token, Triggers};
+        matches!(
+            self,
+            Artifacts(_)
+                | Audit(_)
+                | Diff(_)
+                | Gc(_)
+                | Lineage(_)
+                | Models(_)
+                | Pools(_)
+                | Run(_)
+                | Sql(_)
+                | Token(_)
+                | Triggers(_)
+        )
+    }
+}
+
 /// Runs the program and returns its exit status.
 pub fn main() -> ExitCode {
     // A worker is started for every attempt: it goes its own way before anything else is set up.
@@ -142,6 +163,10 @@ pub fn main() -> ExitCode {
         // A daemon is left alone for long: what it does must be found in its log.
         let least = u8::from(matches!(cli.command, Command::Daemon(_)));
         crate::telemetry::start(settings.verbosity.max(least));
+        if settings.server.is_some() && cli.command.is_of_this_machine() {
+            let help = "leave out --server, or unset PHASELINE_SERVER; the HTTP API answers most of it";
+            return Err(UsageError::new("this command works on the state of this machine only").help(help).into());
+        }
         match cli.command {
             Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),

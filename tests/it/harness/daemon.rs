@@ -53,6 +53,11 @@ impl Daemon {
         Daemon { child, address, token, _printed: printed }
     }
 
+    /// Where it answers.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A request without a token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         reqwest::Client::new().request(method, format!("{}{path}", self.address))

@@ -53,6 +53,8 @@ impl Project {
             .current_dir(self.path())
             .env_remove("PHASELINE_DATABASE_URL")
             .env_remove("PHASELINE_STATE")
+            .env_remove("PHASELINE_SERVER")
+            .env_remove("PHASELINE_TOKEN")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

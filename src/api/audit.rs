@@ -44,6 +44,10 @@ pub(super) async fn layer(State(state): State<ApiState>, request: Request, next:
         Err(error) => return ApiError::from(error).into_response(),
     };
     let response = next.run(request).await;
+    if response.status().is_success() {
+        // A run that was submitted begins, and a request is heard, before the next poll.
+        state.bell.ring();
+    }
     let extensions = response.extensions();
     let (outcome, told) = match extensions.get::<ErrorCode>() {
         Some(ErrorCode(code, message)) => (format!("{} {code}", response.status().as_u16()), Some(message.clone())),

@@ -15,6 +15,7 @@ use super::stream::Places;
 use super::{AllowedHosts, ApiError, Limits};
 use crate::artifact::ArtifactStore;
 use crate::control::By;
+use crate::engine::Bell;
 use crate::store::{Rights, Role, Store, Token};
 
 /// What the handlers share. Cheap to clone.
@@ -34,6 +35,8 @@ pub struct ApiState {
     pub stopping: watch::Receiver<bool>,
     /// What keeps the daemon from taking work, in words by its code: `/readyz` tells.
     pub troubles: watch::Receiver<BTreeMap<&'static str, String>>,
+    /// Rung when something was changed, so that the daemon looks at it at once.
+    pub bell: Bell,
     pub(super) places: Arc<Places>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) keyed_ended: Arc<Notify>,
@@ -64,6 +67,7 @@ impl ApiState {
             hosts: Arc::new(hosts),
             stopping,
             troubles: watch::channel(BTreeMap::new()).1,
+            bell: Bell::new(),
             refusals: Arc::default(),
             keyed_ended: Arc::default(),
             uses: Arc::default(),
@@ -74,6 +78,12 @@ impl ApiState {
     #[must_use]
     pub fn with_troubles(self, troubles: watch::Receiver<BTreeMap<&'static str, String>>) -> ApiState {
         ApiState { troubles, ..self }
+    }
+
+    /// The same state, which rings this bell.
+    #[must_use]
+    pub fn with_bell(self, bell: Bell) -> ApiState {
+        ApiState { bell, ..self }
     }
 
     /// Whether the use of a token is to be written down now.

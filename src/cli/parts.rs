@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::Settings;
@@ -37,10 +36,9 @@ pub(super) fn engine(
     settings: &Settings,
     store: &Store,
     artifacts: ArtifactStore,
-    environment: Value,
 ) -> anyhow::Result<(Engine, mpsc::Receiver<AttemptMessage>)> {
     let slots = Arc::new(store.clone());
-    engine_with(settings, store, slots, artifacts, |settings| EngineSettings { environment, ..settings })
+    engine_with(settings, store, slots, artifacts, |settings| settings)
 }
 
 /// The same with slots and settings of one's own.

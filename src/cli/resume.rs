@@ -61,8 +61,7 @@ pub(super) async fn drive(settings: &Settings, store: &Store, id: RunId, format:
     store.end_lease_of(id, crate::executor::owner::is_gone).await?;
     let plan = store.run(id).await?.plan;
     let artifacts = parts::artifacts(settings)?;
-    let environment = crate::control::environment(&plan.base_folder);
-    let (engine, messages) = parts::engine(settings, store, artifacts.clone(), environment)?;
+    let (engine, messages) = parts::engine(settings, store, artifacts.clone())?;
     let mut driver = Driver { engine, messages, artifacts };
     let work = driver.drive(&plan, settings, format, |engine, cancel| engine.resume(id, "cli", cancel));
     let ended = Box::pin(work).await;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tracing::Instrument;
 
@@ -44,8 +43,6 @@ pub struct EngineSettings {
     pub state_folder: PathBuf,
     /// Where workers find artifacts: a folder, or a URL of an object store.
     pub artifacts: String,
-    /// Git commit, program version, host, device: facts for model cards.
-    pub environment: Value,
     /// How long a lease is valid without renewal, and how long a database may be away.
     pub lease_for: Duration,
     /// How long an attempt that is ended may take to clean up.
@@ -62,7 +59,6 @@ impl EngineSettings {
             limits: Limits::of_machine(),
             state_folder: state_folder.into(),
             artifacts: artifacts.into(),
-            environment: Value::Null,
             lease_for: Duration::from_secs(15),
             grace: Duration::from_secs(3),
             bell: Bell::new(),
@@ -166,7 +162,7 @@ impl Engine {
             .map_err(|error| EngineError::Corrupt { run: new.id, reason: error.to_string() })?;
         options.check(&new.plan)?;
         let plan = Arc::new(new.plan.clone());
-        let run = Run::fresh(Arc::clone(&plan), new.id, &options);
+        let run = Run::fresh(Arc::clone(&plan), new.id, &options).in_environment(new.environment.clone());
         if !options.only.is_empty() {
             let forecasts = forecast(
                 &plan,

@@ -13,8 +13,8 @@ use super::{Bell, EngineError, Handled, Happening, IllegalEvent, Lease, Run, Run
 
 /// The first wait before a failed write is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The longest one.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest one: a run goes on soon after the database is back.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The only way by which a driver changes its run.
 pub(super) struct Journal {

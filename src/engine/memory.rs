@@ -233,6 +233,7 @@ impl RunLog for MemoryLog {
             id: run,
             plan: new.plan.clone(),
             manifest_path: new.manifest_path.clone(),
+            environment: new.environment.clone(),
             options: new.options.clone(),
         })
     }

@@ -84,7 +84,7 @@ pub(super) fn work_order(
         env: planned.env.clone(),
         secrets: planned.secrets.clone(),
         withheld: withheld(run, planned),
-        record: record(run, planned.phase, &settings.environment),
+        record: record(run, planned.phase),
     }
 }
 
@@ -101,7 +101,7 @@ fn withheld(run: &Run, planned: &PlannedStep) -> Vec<String> {
 /// The record for model cards and deployments: what the manifest says about purpose (`description`, `owner`,
 /// `objectives`, `criteria`, `risks`), and what the run has found (`pipeline`, `manifest_digest`, `params`,
 /// `sealed_criteria`, `measured_criteria`, `gates` by name; from deployment on also `run` and `environment`).
-fn record(run: &Run, phase: Phase, environment: &Value) -> Value {
+fn record(run: &Run, phase: Phase) -> Value {
     let mut record = match serde_json::to_value(&run.plan().record).expect("a record is plain data") {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -133,7 +133,7 @@ fn record(run: &Run, phase: Phase, environment: &Value) -> Value {
     // A model card must be the same bytes when the same work is done again, so only what acts on the world knows the run.
     if phase >= Phase::Deployment {
         record.insert("run".to_owned(), run.id().to_string().into());
-        record.insert("environment".to_owned(), environment.clone());
+        record.insert("environment".to_owned(), run.environment.as_ref().clone());
     }
     record.insert("pipeline".to_owned(), run.plan().pipeline.to_string().into());
     record.insert("manifest_digest".to_owned(), run.plan().manifest_digest.to_string().into());

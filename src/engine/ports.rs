@@ -99,6 +99,8 @@ pub struct StoredRun {
     pub plan: Plan,
     /// The path of the manifest as the user gave it.
     pub manifest_path: String,
+    /// Facts for reproduction, of where and when it was asked for.
+    pub environment: Value,
     /// What was asked with it.
     pub options: Value,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::board::{Board, Graph, PerPhase};
 use super::options::{RunOptions, Selection};
@@ -25,6 +26,8 @@ use crate::plan::{Gate, Plan, PlannedStep};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     pub(super) id: RunId,
+    /// Facts for reproduction, of where and when the run was asked for.
+    pub(super) environment: Arc<Value>,
     pub(super) plan: Arc<Plan>,
     pub(super) graph: Arc<Graph>,
     pub(super) selection: Arc<Selection>,
@@ -67,6 +70,7 @@ impl Run {
         let graph = Arc::new(Graph::of(&plan));
         let mut run = Run {
             id,
+            environment: Arc::default(),
             selection: Arc::new(Selection::of(&plan, options)),
             next_seq: 1,
             epoch: 0,
@@ -113,7 +117,14 @@ impl Run {
         if let Some(flaw) = flaw(&stored.plan) {
             return Err(corrupt(flaw));
         }
-        Run::replay(Arc::new(stored.plan), run, &options, events).map_err(|error| corrupt(error.to_string()))
+        let replayed = Run::replay(Arc::new(stored.plan), run, &options, events);
+        Ok(replayed.map_err(|error| corrupt(error.to_string()))?.in_environment(stored.environment))
+    }
+
+    /// The same run with facts for reproduction.
+    #[must_use]
+    pub fn in_environment(self, environment: Value) -> Run {
+        Run { environment: Arc::new(environment), ..self }
     }
 
     /// The id.

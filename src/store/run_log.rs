@@ -81,15 +81,17 @@ impl RunLog for Store {
 impl Store {
     async fn run_once(&self, run: RunId) -> Result<StoredRun, AppendError> {
         let mut session = self.database.begin(super::connection::Access::Read).await?;
-        let sql = "select r.manifest_path, d.plan, d.options from runs r
+        let sql = "select r.manifest_path, d.plan, d.environment, d.options from runs r
             join run_definitions d on d.run_id = r.run_id where r.run_id = $1";
         let rows = session.fetch(sql, vec![run.to_string().into()]).await?;
         let row = rows.first().ok_or(EngineError::NoRun(run))?;
-        let (plan, options): (String, String) = (row.get("plan")?, row.get("options")?);
+        let (plan, environment, options): (String, String, String) =
+            (row.get("plan")?, row.get("environment")?, row.get("options")?);
         Ok(StoredRun {
             id: run,
             plan: serde_json::from_str(&plan).map_err(|error| corrupt(run, "plan", &error))?,
             manifest_path: row.get("manifest_path")?,
+            environment: serde_json::from_str(&environment).map_err(|error| corrupt(run, "environment", &error))?,
             options: serde_json::from_str(&options).map_err(|error| corrupt(run, "options", &error))?,
         })
     }

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use super::settings::{self, Resolved};
 use crate::api::{self, AllowedHosts, ApiState, Limits, Tls};
 use crate::cli::{Exit, Settings, UsageError, output, parts, serve};
-use crate::control;
 use crate::daemon::notify::Notifier;
 use crate::daemon::{Daemon, DaemonError, DaemonSettings, Health, Retention, RoomySlots};
 use crate::engine::{Bell, EngineSettings};
@@ -47,13 +46,9 @@ async fn work(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
     let artifacts = parts::artifacts(settings)?;
     let (bell, health) = (Bell::new(), Arc::new(Health::default()));
     let slots = Arc::new(RoomySlots::new(Arc::new(store.clone()), Arc::clone(&health)));
-    let (engine, mut messages) =
-        parts::engine_with(settings, &store, slots, artifacts.clone(), |usual| EngineSettings {
-            environment: control::environment(&settings.state),
-            lease_for: resolved.lease_for,
-            bell: bell.clone(),
-            ..usual
-        })?;
+    let (engine, mut messages) = parts::engine_with(settings, &store, slots, artifacts.clone(), |usual| {
+        EngineSettings { lease_for: resolved.lease_for, bell: bell.clone(), ..usual }
+    })?;
     // Progress is for those who watch a run in the foreground.
     tokio::spawn(async move { while messages.recv().await.is_some() {} });
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -69,8 +64,9 @@ async fn work(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
         disk_floor_bytes: resolved.disk_floor_bytes,
         linger: resolved.linger,
     };
-    let daemon =
-        Daemon::start(daemon_settings, &store, Arc::new(engine), bell, Arc::clone(&health)).await.map_err(explained)?;
+    let daemon = Daemon::start(daemon_settings, &store, Arc::new(engine), bell.clone(), Arc::clone(&health))
+        .await
+        .map_err(explained)?;
     api::ensure_local_token(&store, &settings.state, &owner::host()).await?;
     let retention = Retention {
         store: store.clone(),
@@ -88,7 +84,7 @@ async fn work(settings: &Settings, resolved: Resolved) -> anyhow::Result<Exit> {
         LiveModels::start(live_settings(settings), Arc::new(serve::StoreDeployments::of(&store)), models).await?;
     let (state_folder, draining) = (settings.state.clone(), daemon.draining());
     let state = ApiState::new(store.clone(), Arc::new(artifacts), state_folder, limits.clone(), hosts, draining);
-    let router = api::router(state.with_troubles(health.troubles()), Some(live.routes()));
+    let router = api::router(state.with_troubles(health.troubles()).with_bell(bell), Some(live.routes()));
     announce(&format!("{scheme}://{address}"), &daemon, resolved.pipelines.as_deref())?;
     let stop = until(daemon.ended());
     let answering = tokio::spawn(async move { api::serve(listener, router, &limits, tls, stop).await });

@@ -46,7 +46,6 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
     let source = Source::read(&args.file)?;
     let options = RunOptions { from: args.from, only: args.only, refresh: args.refresh };
     options.check(&plan).map_err(|error| UsageError::new(error.to_string()))?;
-    let environment = crate::control::environment(&plan.base_folder);
     let new = NewRun {
         id: RunId::generate(),
         plan: plan.clone(),
@@ -54,14 +53,14 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         manifest_path: args.file.to_string_lossy().into_owned(),
         created_at: Utc::now(),
         requested_by: "cli".to_owned(),
-        environment: environment.clone(),
+        environment: crate::control::environment(&plan.base_folder),
         options: options.to_value(),
         origin: Origin::default(),
     };
     parts::runtime()?.block_on(async {
         let store = parts::store(settings).await?;
         let artifacts = parts::artifacts(settings)?;
-        let (engine, messages) = parts::engine(settings, &store, artifacts.clone(), environment)?;
+        let (engine, messages) = parts::engine(settings, &store, artifacts.clone())?;
         let mut driver = Driver { engine, messages, artifacts };
         let id = new.id;
         let work = driver.drive(&plan, settings, format, |engine, cancel| engine.start(new, cancel));

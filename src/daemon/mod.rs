@@ -4,6 +4,7 @@
 //! of manifests; [`watch`] looks after the database, the disk and the loops themselves. Everything that must survive is
 //! in the store: a daemon may end at any moment, and the next one goes on.
 
+mod backfills;
 mod backoff;
 mod disk;
 mod error;

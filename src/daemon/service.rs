@@ -15,7 +15,7 @@ use super::pipelines::Pipelines;
 use super::signals::Signals;
 use super::supervisor::{Supervisor, cancel_all};
 use super::triggers::look_after;
-use super::{DaemonError, hints, systemd, watch as watching};
+use super::{DaemonError, backfills, hints, systemd, watch as watching};
 use crate::control::Version;
 use crate::engine::{Bell, Engine};
 use crate::fault;
@@ -149,6 +149,8 @@ impl Daemon {
         loops.spawn(watching::disk(self.floor, Arc::clone(&health), bell.clone()));
         loops.spawn(watching::beat(store.clone(), self.beat, Arc::clone(&health), self.draining.subscribe()));
         loops.spawn(watching::watchdog(Arc::clone(&health)));
+        let (draining, health_of_backfills) = (self.draining.subscribe(), Arc::clone(&health));
+        loops.spawn(backfills::hand_out(store.clone(), bell.clone(), health_of_backfills, draining));
         let versions = pipelines.as_ref().map(Pipelines::versions);
         let count = versions.as_ref().map_or(0, |versions| versions.borrow().len());
         let looking = versions.map(|versions| {

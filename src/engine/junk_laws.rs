@@ -133,7 +133,10 @@ fn read(document: &Value) -> bool {
     let (Ok(plan), Ok(events)) = (plan, events) else { return false };
     let id = crate::id::RunId::from_u128(1);
     let (manifest_path, options) = ("test.yaml".to_owned(), document["options"].clone());
-    let mut run = match Run::load(StoredRun { id, plan, manifest_path, options }, &events) {
+    let mut run = match Run::load(
+        StoredRun { id, plan, manifest_path, environment: serde_json::Value::Null, options },
+        &events,
+    ) {
         Ok(run) => run,
         Err(EngineError::Corrupt { .. }) => return false,
         Err(error) => panic!("{error}"),

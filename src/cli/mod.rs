@@ -45,6 +45,7 @@ mod submit;
 mod table_facts;
 mod token;
 mod triggers;
+mod why;
 
 pub mod sample;
 
@@ -99,6 +100,8 @@ enum Command {
     Runs(runs::Args),
     /// Show one run: its steps, gates and metrics.
     Show(show::Args),
+    /// Say why a step of a run is where it is: what it waits for, or how it ended.
+    Why(why::Args),
     /// Print the log of a step of a run.
     Logs(logs::Args),
     /// Look at artifacts.
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
             Command::Approvals(args) => approvals::run(&settings, &args),
             Command::Runs(args) => runs::run(&settings, &args),
             Command::Show(args) => show::run(&settings, &args),
+            Command::Why(args) => why::run(&settings, &args),
             Command::Logs(args) => logs::run(&settings, &args),
             Command::Artifacts(args) => artifacts::run(&settings, &args),
             Command::Lineage(args) => lineage::run(&settings, &args),

@@ -19,6 +19,7 @@ mod submit;
 mod ticks;
 mod triggers;
 mod webhook;
+mod why;
 
 pub use approvals::{Decision, DecisionKind, decide};
 pub use backfill::{
@@ -37,3 +38,4 @@ pub use submit::{Params, Submission, Submitted, prepare, submit};
 pub use ticks::{DueTrigger, fire_due, fire_waiting, tick_fields};
 pub use triggers::{Firing, fire, make_webhook_token, pause_trigger, resume_trigger, triggers};
 pub use webhook::{LONGEST_BODY, WebhookRequest, fire_webhook};
+pub use why::{Reason, Why, why};

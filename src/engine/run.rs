@@ -360,14 +360,20 @@ impl Run {
         self.count_gates();
     }
 
+    /// Whether a gate keeps what comes after its phase from beginning, for now or for good.
+    pub(super) fn is_closed(&self, index: usize) -> bool {
+        let gate = &self.plan.gates[index];
+        let is_open = match &self.gates[index] {
+            GateState::Open => false,
+            state => state.unpassed().is_none_or(|ruling| effect(gate.on_fail, ruling) == Effect::GoesOn),
+        };
+        self.selection.gates[index] && gate.is_blocking() && !is_open
+    }
+
     pub(super) fn count_gates(&mut self) {
         self.board.closed_gates = [0; 6];
         for (index, gate) in self.plan.gates.values().enumerate() {
-            let is_open = match &self.gates[index] {
-                GateState::Open => false,
-                state => state.unpassed().is_none_or(|ruling| effect(gate.on_fail, ruling) == Effect::GoesOn),
-            };
-            if self.selection.gates[index] && gate.is_blocking() && !is_open {
+            if self.is_closed(index) {
                 self.board.closed_gates[gate.phase as usize] += 1;
             }
         }

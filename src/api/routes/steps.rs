@@ -13,6 +13,7 @@ use super::query::{list_query, page};
 use crate::api::extract::{Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Page, Route};
+use crate::control::{self, Why};
 use crate::id::{RunId, StepName};
 use crate::store::queries::{AttemptSummary, StepDetail};
 
@@ -21,6 +22,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/runs/{run}/steps/{step}", VIEWER),
     Route::get("/api/v1/runs/{run}/attempts", VIEWER),
     Route::get("/api/v1/runs/{run}/steps/{step}/attempts", VIEWER),
+    Route::get("/api/v1/runs/{run}/steps/{step}/why", VIEWER),
 ];
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
@@ -29,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(show))
         .routes(routes!(attempts))
         .routes(routes!(attempts_at_step))
+        .routes(routes!(why))
 }
 
 /// The states that a step can be in.
@@ -139,4 +142,14 @@ async fn attempts_at_step(
     let request = query.page()?;
     found(&state, run, &step).await?;
     Ok(page(state.store.attempts_page(run, Some(step.as_str()), &request).await?))
+}
+
+/// Why a step is where it is: what it waits for and who could change that, or how it ended.
+#[utoipa::path(get, path = "/api/v1/runs/{run}/steps/{step}/why", tag = "steps", params(StepPath),
+    responses((status = 200, body = Why, description = "The reasons, the first to go away first."), Errors))]
+async fn why(
+    State(state): State<ApiState>,
+    Path(StepPath { run, step }): Path<StepPath>,
+) -> Result<Json<Why>, ApiError> {
+    Ok(Json(control::why(&state.store, run, step.as_str()).await?))
 }

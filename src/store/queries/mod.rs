@@ -17,6 +17,7 @@ mod progress;
 mod runs;
 mod show;
 mod sql;
+mod waits;
 
 pub use artifacts::{ArtifactDetail, ArtifactSummary};
 pub use counts::Counts;
@@ -36,6 +37,7 @@ pub use progress::{LoggedEvent, Progress, RunFacts, RunLease};
 pub use runs::{RunFilter, RunSummary, run_among};
 pub use show::{AttemptError, GateDetail, MeasuredValue, OutputDetail, RunDetail, StepDetail};
 pub use sql::QueryResult;
+pub use waits::StepWait;
 
 use super::StoreError;
 

@@ -143,7 +143,7 @@ macro_rules! row {
         pub struct $name { $($(#[$field_about])* pub $field: $type,)* }
 
         impl $name {
-            fn read(row: &$crate::store::connection::Row) -> Result<$name, $crate::store::StoreError> {
+            pub(in crate::store::queries) fn read(row: &$crate::store::connection::Row) -> Result<$name, $crate::store::StoreError> {
                 Ok($name {
                     $($field: $crate::store::queries::page::Column::read(row, stringify!($field))?,)*
                 })

@@ -117,7 +117,8 @@ pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
 
 fn text(plan: &BackfillPlan) -> String {
     let runs = plan.values.iter().filter(|value| value.skipped.is_none()).count();
-    let mut text = format!("{runs} of {} values of `{}` get a run of {}\n", plan.values.len(), plan.param, plan.pipeline);
+    let mut text =
+        format!("{runs} of {} values of `{}` get a run of {}\n", plan.values.len(), plan.param, plan.pipeline);
     let rows: Vec<Vec<String>> = plan
         .values
         .iter()
@@ -162,6 +163,8 @@ pub(super) fn list(settings: &Settings, args: &ListArgs) -> anyhow::Result<Exit>
             ]
         })
         .collect();
-    output::write(output::table(&["backfill", "pipeline", "param", "state", "with run", "asked for (UTC)"], &rows).as_bytes())?;
+    output::write(
+        output::table(&["backfill", "pipeline", "param", "state", "with run", "asked for (UTC)"], &rows).as_bytes(),
+    )?;
     Ok(Exit::Succeeded)
 }

@@ -6,6 +6,7 @@
 mod approvals;
 mod artifacts;
 mod audit;
+mod backfill;
 mod check;
 mod client;
 mod completions;
@@ -128,6 +129,10 @@ enum Command {
     Token(token::Args),
     /// List who did what, newest first.
     Audit(audit::Args),
+    /// Run a pipeline once for each value of a param; a daemon carries it out.
+    Backfill(backfill::Args),
+    /// List backfills, newest first, and how far they are.
+    Backfills(backfill::ListArgs),
     /// Show when pipelines run by themselves, and why they do not.
     Triggers(triggers::Args),
     /// Print the completion script of a shell.
@@ -201,6 +206,8 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => serve::run(&settings, &args),
             Command::Token(args) => token::run(&settings, &args),
             Command::Audit(args) => audit::run(&settings, &args),
+            Command::Backfill(args) => backfill::run(&settings, args),
+            Command::Backfills(args) => backfill::list(&settings, &args),
             Command::Triggers(args) => triggers::run(&settings, args),
             Command::Completions(args) => completions::run(&args),
         }

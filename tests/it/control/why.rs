@@ -12,13 +12,9 @@ const MANIFEST: &str = "version: 1
 pipeline: daily
 data_engineering:
   steps:
-    - name: sign
-      use: approval
-    - name: load
-      run: 'echo 1'
-    - name: clean
-      needs: [load]
-      run: 'echo 2'
+    sign: {uses: approval, with: {message: 'look at it'}}
+    load: {run: echo 1}
+    clean: {run: echo 2, needs: [load]}
 ";
 
 fn now() -> DateTime<Utc> {

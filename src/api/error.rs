@@ -15,7 +15,7 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     help: Option<String>,
-    details: Value,
+    details: Box<Value>,
     retry_after: Option<u64>,
 }
 
@@ -31,7 +31,7 @@ impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
         let is_passing = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         let retry_after = is_passing.then_some(WAIT);
-        ApiError { status, code, message: message.into(), help: None, details: Value::Null, retry_after }
+        ApiError { status, code, message: message.into(), help: None, details: Box::default(), retry_after }
     }
 
     /// 400: the request cannot be understood.
@@ -80,7 +80,7 @@ impl ApiError {
     /// The same error with more for programs to read.
     #[must_use]
     pub fn details(self, details: Value) -> ApiError {
-        ApiError { details, ..self }
+        ApiError { details: Box::new(details), ..self }
     }
 
     /// The same error, which says after how many seconds to ask again.
@@ -106,7 +106,7 @@ impl ApiError {
             error["help"] = json!(help);
         }
         if !self.details.is_null() {
-            error["details"] = self.details.clone();
+            error["details"] = (*self.details).clone();
         }
         json!({"error": error})
     }

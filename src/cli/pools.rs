@@ -43,7 +43,7 @@ fn set(settings: &Settings, name: &str, slots: u32) -> anyhow::Result<Exit> {
         anyhow::Ok(done)
     })?;
     match done {
-        Ok(()) => output::line(&format!("pool `{name}` has {slots} slots now"))?,
+        Ok(()) => output::line(format!("pool `{name}` has {slots} slots now"))?,
         Err(error) if error.kind == ErrorKind::Failed => return Err(error.into()),
         Err(error) => return Err(UsageError { message: error.message, help: error.help }.into()),
     }

@@ -251,7 +251,7 @@ mod tests {
 
     fn manifest(name: &str, command: &str) -> String {
         format!(
-            "version: 1\npipeline: {name}\ndata_engineering:\n  steps:\n    make:\n      run: {command}\n      \
+            "version: 1\npipeline: {name}\ndata_engineering:\n  steps:\n    make:\n      run: {command:?}\n      \
              outputs: {{out: file}}\n"
         )
     }

@@ -153,11 +153,13 @@ impl Pipelines {
             };
             let is_loaded = entry.manifest_digest.is_some() && entry.state != "retired";
             let is_ours = entry.loaded_by == self.by || Path::new(&entry.manifest_path).starts_with(&self.root);
-            if is_loaded && !is_ours && lives(&daemons, &entry.loaded_by) {
-                if let Some(good) = findings.good.remove(&kept.pipeline) {
-                    findings.broken.remove(&kept.pipeline);
-                    findings.problems.insert(kept.path.clone().into(), duplicate(&good, &entry.manifest_path));
-                }
+            if is_loaded
+                && !is_ours
+                && lives(&daemons, &entry.loaded_by)
+                && let Some(good) = findings.good.remove(&kept.pipeline)
+            {
+                findings.broken.remove(&kept.pipeline);
+                findings.problems.insert(kept.path.clone().into(), duplicate(&good, &entry.manifest_path));
             }
         }
         Ok(())

@@ -139,7 +139,7 @@ fn a_process_with_lower_limits_holds_nobody_up() {
 fn what_waits_for_a_result_or_for_another_machine_holds_nobody_up() {
     assert_eq!(granted(0, &[], &[waits(1, cpus(4), 5, Short::Result)], vec![cpus(4)]), [0]);
     let elsewhere = Waiting { host: "there".to_owned(), ..waits(1, pool("gpu"), 5, Short::Memory) };
-    assert_eq!(granted(0, &[], &[elsewhere.clone()], vec![pool("gpu")]), [0]);
+    assert_eq!(granted(0, &[], std::slice::from_ref(&elsewhere), vec![pool("gpu")]), [0]);
     let lacked_the_pool = Waiting { asked: waits(1, cpus(1), 0, Short::Pool).asked, ..elsewhere };
     assert_eq!(granted(0, &[], &[lacked_the_pool], vec![pool("gpu")]), [0usize; 0]);
 }

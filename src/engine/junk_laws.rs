@@ -149,9 +149,9 @@ fn read(document: &Value) -> bool {
         }
     }
     for index in 0..run.steps.len() {
-        (run.memory_bytes(index), run.deadline(index), run.bindings(index));
+        drop((run.memory_bytes(index), run.deadline(index), run.bindings(index)));
     }
-    (run.standstill(), run.progress());
+    drop((run.standstill(), run.progress()));
     for _ in 0..20 {
         for action in decide(&run, now) {
             if let super::Action::Record(what) = action

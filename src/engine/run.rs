@@ -301,8 +301,9 @@ impl Run {
     pub(super) fn again(&self, phase: Phase) -> Vec<StepName> {
         let follows = self.following(phase);
         let begins_again = |index: usize| match &self.steps[index].state {
-            StepState::Waiting | StepState::Asking(_) | StepState::Done(StepEnd::Approved(_)) => false,
-            StepState::Done(StepEnd::Skipped(SkipReason::NotSelected)) => false,
+            StepState::Waiting
+            | StepState::Asking(_)
+            | StepState::Done(StepEnd::Approved(_) | StepEnd::Skipped(SkipReason::NotSelected)) => false,
             // What was skipped only because the phase had failed may run as well.
             StepState::Done(StepEnd::Skipped(SkipReason::Upstream(_))) => self.planned(index).phase >= phase,
             _ => follows.contains(&index),

@@ -150,8 +150,7 @@ impl Projection {
                     self.change(step, "waiting").why = Some(why);
                 }
             }
-            Happening::CancelRequested { .. } => {}
-            Happening::RunPaused { .. } | Happening::RunUnpaused { .. } => {}
+            Happening::CancelRequested { .. } | Happening::RunPaused { .. } | Happening::RunUnpaused { .. } => {}
             Happening::RunResumed { .. } => {
                 self.resumed_at = Some(at);
                 self.run.state = Some("running");

@@ -110,10 +110,7 @@ async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Proj
 }
 
 /// The last row for each key: one statement may not write a row twice.
-fn last_of<'rows, T, K: Ord + 'rows>(
-    rows: &'rows [T],
-    key: impl Fn(&'rows T) -> K,
-) -> impl Iterator<Item = &'rows T> {
+fn last_of<'rows, T, K: Ord + 'rows>(rows: &'rows [T], key: impl Fn(&'rows T) -> K) -> impl Iterator<Item = &'rows T> {
     rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<K, &T>>().into_values()
 }
 

@@ -200,6 +200,7 @@ async fn webhooks_need_their_token(url: StoreUrl) {
 /// Fires one key through the program, which is killed before or after the commit, and then again.
 fn killed_at(point: &str, runs_left: usize, project: &Project, database: &[&str], key: &str) {
     let log = project.path().join("fired");
+    std::fs::remove_file(&log).ok();
     let arguments = [&["triggers", "fire", "churn.hook", "--key", key, "--json"], database].concat();
     let killed = project
         .command(&arguments)

@@ -25,7 +25,7 @@ const FORMS: [&str; 13] = [
     "c4n4ry+To/ken=42\\u0026x",
 ];
 
-const LEAKY: &str = r#"
+const LEAKY: &str = r"
 version: 1
 pipeline: leaky
 data_engineering:
@@ -38,7 +38,7 @@ data_engineering:
     curious:
       run: env; cat /proc/self/environ | tr '\0' '\n'
       cache: false
-"#;
+";
 
 const TELLS: &str = r#"
 import base64, binascii, html, json, os, sys, urllib.parse

@@ -100,9 +100,8 @@ fn free(
     for digest in blobs.into_iter().rev().filter(|digest| !needed.contains(digest)) {
         match artifacts.free(digest, before).map_err(failed)? {
             artifact::Freed::Bytes(count) => bytes += count,
-            artifact::Freed::Missing => {}
             artifact::Freed::Recent if digest == known.digest => return Ok(None),
-            artifact::Freed::Recent => {}
+            artifact::Freed::Missing | artifact::Freed::Recent => {}
         }
     }
     artifacts.free_layout(known.digest).map_err(failed)?;

@@ -87,10 +87,9 @@ impl Masker {
             let mut longest = 0;
             for index in &patterns.by_first[usize::from(rest[0])] {
                 match patterns.all[*index].fit(rest) {
-                    Fit::No => {}
                     Fit::Until(length) => longest = longest.max(length),
                     Fit::Undecided if end == End::OfPiece => return place,
-                    Fit::Undecided => {}
+                    Fit::No | Fit::Undecided => {}
                 }
             }
             if longest > 0 {

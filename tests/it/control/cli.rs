@@ -13,7 +13,7 @@ params:
   fail: {type: bool, default: false}
 data_engineering:
   steps:
-    - name: load
+    load:
       run: 'echo ${{ params.day }} ${{ params.rows }}; test ${{ params.fail }} = false'
 ";
 

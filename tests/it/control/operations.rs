@@ -19,7 +19,7 @@ params:
   rows: {type: int, default: 3, min: 1}
 data_engineering:
   steps:
-    - name: load
+    load:
       run: 'echo ${{ params.day }} ${{ params.rows }}'
 ";
 

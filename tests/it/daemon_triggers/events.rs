@@ -28,7 +28,7 @@ triggers:
   chained: {after: ingest, overlap: allow, set: {upstream: \"${{ trigger.run }}\"}}
   lamented: {after: {pipeline: ingest, outcome: failed}, overlap: allow}
   arrived: {files: {glob: \"in/*.csv\", settle: 300ms}, overlap: allow, set: {data: \"${{ trigger.file }}\"}}
-  drifted: {when: runs.ingest.steps.measure.metrics.drift > 0.3, cooldown: 1s, max_per_day: 2, overlap: allow}
+  drifted: {when: runs.ingest.steps.measure.metrics.drift > 0.3, cooldown: 10ms, max_per_day: 2, overlap: allow}
 understanding: {steps: {a: {run: \"true\"}}}
 ";
 

@@ -40,11 +40,14 @@ async fn make(trouble: &str, cluster: &mut Cluster, url: &StoreUrl) {
             .await;
         }
         "read-only" => {
-            ask(url, "alter system set default_transaction_read_only = on; ").await;
-            ask(url, "select pg_reload_conf()").await;
+            let mut connection = PgConnection::connect(text).await.unwrap();
+            let mut say = async |sql: &'static str| raw_sql(sql).execute(&mut connection).await.map(drop).unwrap();
+            say("alter system set default_transaction_read_only = on").await;
+            say("select pg_reload_conf()").await;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            ask(url, "set default_transaction_read_only = off; alter system reset default_transaction_read_only").await;
-            ask(url, "select pg_reload_conf()").await;
+            say("set default_transaction_read_only = off").await;
+            say("alter system reset default_transaction_read_only").await;
+            say("select pg_reload_conf()").await;
         }
         "a held lock" => {
             let mut connection = PgConnection::connect(text).await.unwrap();

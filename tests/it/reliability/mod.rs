@@ -31,9 +31,10 @@ fn conclude(scenario: &str, database: &str, trials: usize, violations: &[String]
 struct Chance(u64);
 
 impl Chance {
+    #[expect(clippy::print_stderr, reason = "a failed test shows how it can be repeated")]
     fn new(what: &str) -> Chance {
         let seed = std::env::var("PHASELINE_TORTURE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-        println!("{what}: PHASELINE_TORTURE_SEED={seed}");
+        eprintln!("{what}: PHASELINE_TORTURE_SEED={seed}");
         Chance(seed)
     }
 

@@ -94,7 +94,10 @@ async fn a_cancelled_run_goes_on_when_it_is_resumed() {
     });
     let run = bench.engine.start(new_run(diamond(), 1, &RunOptions::default()), asked).await.unwrap();
     assert_eq!(run.outcome(), Some(Outcome::Cancelled));
-    assert_eq!(states(&run), ["load succeeded", "left cancelled", "right succeeded", "join waiting"]);
+    // Whether the other side had begun by then is a matter of time.
+    let [load, left, right, join] = &states(&run)[..] else { panic!("a diamond has four steps") };
+    assert_eq!([load.as_str(), left, join], ["load succeeded", "left cancelled", "join waiting"]);
+    assert!(["right succeeded", "right cancelled", "right waiting"].contains(&right.as_str()), "{right}");
     hangs.store(false, Ordering::Relaxed);
     let resumed = bench.restarted("two").resume(run.id(), "test", never()).await.unwrap();
     assert_eq!(resumed.outcome(), Some(Outcome::Succeeded));

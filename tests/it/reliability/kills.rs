@@ -48,7 +48,8 @@ async fn killed_at_every_point(url: Option<StoreUrl>) {
     let database = name(url.as_ref());
     let mut fleet = Fleet::new(url).await;
     let mut fired = BTreeSet::new();
-    let points: Vec<String> = points().into_iter().filter(|point| !ELSEWHERE.iter().any(|part| point.starts_with(part))).collect();
+    let points: Vec<String> =
+        points().into_iter().filter(|point| !ELSEWHERE.iter().any(|part| point.starts_with(part))).collect();
     let trials = trials(50).max(points.len());
     for trial in 0..trials {
         let point = &points[trial % points.len()];

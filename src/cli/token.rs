@@ -167,8 +167,8 @@ mod tests {
             Token { rights: Rights::Scope("predict:churn".parse().unwrap()), expires_at: None, ..token.clone() };
         insta::assert_snapshot!(text(&[token, narrow]), @r"
         token   name  allows         state    made (UTC)           by   expires              used
-        tok_00  ci    operator       expired  2026-03-02 08:00:00  ada  2026-03-03 08:00:00  -
-        tok_00  ci    predict:churn  good     2026-03-02 08:00:00  ada  -                    -
+        tok_00  ci    operator       expired  2026-03-02 08:00:00  ada  2026-03-03 08:00:00     -
+        tok_00  ci    predict:churn  good     2026-03-02 08:00:00  ada  -                       -
         ");
     }
 }

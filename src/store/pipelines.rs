@@ -198,18 +198,21 @@ impl Store {
         let sql = "select pipeline, manifest_path, manifest_digest, manifest_text, description, owner from pipelines
             where retired_at is null order by pipeline";
         let rows = session.fetch(sql, vec![]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(KeptManifest {
-                    pipeline: super::queries::parsed("pipeline name", &row.get::<String>("pipeline")?)?,
-                    path: row.get("manifest_path")?,
-                    digest: super::queries::parsed("digest of a manifest", &row.get::<String>("manifest_digest")?)?,
-                    text: row.get("manifest_text")?,
-                    description: row.get("description")?,
-                    owner: row.get("owner")?,
-                })
+        let read = |row: &Row| -> Result<KeptManifest, StoreError> {
+            Ok(KeptManifest {
+                pipeline: super::queries::parsed("pipeline name", &row.get::<String>("pipeline")?)?,
+                path: row.get("manifest_path")?,
+                digest: super::queries::parsed("digest of a manifest", &row.get::<String>("manifest_digest")?)?,
+                text: row.get("manifest_text")?,
+                description: row.get("description")?,
+                owner: row.get("owner")?,
             })
-            .collect()
+        };
+        let kept = rows.iter().filter_map(|row| {
+            // Its file is read again anyway; a row that makes no sense must not keep the others from being loaded.
+            read(row).inspect_err(|error| tracing::warn!(%error, "a kept manifest cannot be read and is left out")).ok()
+        });
+        Ok(kept.collect())
     }
 }
 

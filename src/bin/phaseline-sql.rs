@@ -28,7 +28,8 @@ use phaseline::table::BATCH_ROWS;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What operators may hold in memory when the step says nothing; reading and writing come on top.
+/// What operators may hold in memory when the step says nothing, else half of what it may use: reading and writing come
+/// on top.
 const DEFAULT_MEMORY: u64 = 1 << 30;
 
 #[expect(clippy::print_stderr, reason = "the one thing this program says by itself")]
@@ -83,7 +84,7 @@ async fn query(text: &str, context: &mut StepContext) -> Result<(), StepError> {
 
 fn session(context: &StepContext) -> Result<SessionContext, StepError> {
     let surroundings = context.surroundings();
-    let memory = surroundings.memory_bytes.unwrap_or(DEFAULT_MEMORY);
+    let memory = surroundings.memory_bytes.map_or(DEFAULT_MEMORY, |bytes| bytes / 2);
     let spill = DiskManagerMode::Directories(vec![surroundings.scratch.clone()]);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(usize::try_from(memory).unwrap_or(usize::MAX))))
@@ -194,8 +195,8 @@ fn failure(error: DataFusionError) -> StepError {
     let message = said(error.find_root());
     match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {
-            StepError::environment("sql_memory", format!("the query needs more memory than it may use: {message}"))
-                .help("raise `resources.memory` of the step")
+            StepError::environment("out_of_memory", format!("the query needs more memory than it may use: {message}"))
+                .help("raise `resources: {memory: …}`, or let `retry: {grow: {memory: 2x}}` raise it")
         }
         DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
             StepError::environment("sql_io", message)

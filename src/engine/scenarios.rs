@@ -101,7 +101,11 @@ async fn a_cancelled_run_goes_on_when_it_is_resumed() {
     hangs.store(false, Ordering::Relaxed);
     let resumed = bench.restarted("two").resume(run.id(), "test", never()).await.unwrap();
     assert_eq!(resumed.outcome(), Some(Outcome::Succeeded));
-    assert_eq!(bench.executor.started(), ["load", "left", "right", "left", "join"]);
+    let started = bench.executor.started();
+    let times = |step: &str| started.iter().filter(|name| *name == step).count();
+    assert_eq!([times("load"), times("left"), times("join")], [1, 2, 1], "{started:?}");
+    let right = if right == "right cancelled" { 1..=2 } else { 1..=1 };
+    assert!(right.contains(&times("right")), "{started:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
 //! The `approval` kind: a step that is done when somebody says so. No worker runs it.
+//!
+//! It takes no inputs and makes no outputs: other steps name it under `needs`. A refusal rejects the run.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,8 +32,7 @@ impl StepKind for Approval {
     const NAME: &'static str = Approval::KIND;
     const VERSION: u32 = 1;
     const PHASE: Phase = Phase::Evaluation;
-    const SUMMARY: &'static str = "Waits until somebody approves. It takes no inputs and makes no outputs: let other steps name it \
-        under `needs`. While nothing else can go on the run holds neither slots nor lease; a refusal rejects the run.";
+    const SUMMARY: &'static str = "Waits until somebody approves; meanwhile a run that cannot go on holds nothing.";
     const EFFECT: Effect = Effect::External;
     const EXAMPLE: &'static str = "uses: approval\nwith: {message: 'Does the error analysis hold up?', expires: 2d}";
     type Params = ApprovalParams;

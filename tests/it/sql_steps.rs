@@ -143,10 +143,10 @@ mod with_the_engine {
     fn a_query_that_needs_more_memory_than_the_step_has_says_what_to_raise() {
         let query = "SELECT a.value, b.value AS other FROM generate_series(1, 1000000) a
             JOIN generate_series(1, 1000000) b ON a.value = b.value";
-        let project = project(query, "resources: {memory: 8MiB}");
+        let project = project(query, "resources: {memory: 32MiB}");
         let ended = project.run(&["run", "pipeline.yaml", "--json"]).expect(1);
         let error = ended.json()["steps"]["joined"]["error"].clone();
-        assert_eq!((&error["code"], &error["fault"]), (&"sql_memory".into(), &"environment".into()));
-        assert!(error.to_string().contains("resources.memory"), "{error}");
+        assert_eq!((&error["code"], &error["fault"]), (&"out_of_memory".into(), &"environment".into()));
+        assert!(error["help"].as_str().unwrap().contains("resources: {memory: …}"), "{error}");
     }
 }

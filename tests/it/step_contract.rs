@@ -25,8 +25,8 @@ fn every_kind_has_a_name_a_version_and_a_sentence() {
     check(|kind| {
         let is_word =
             |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        let is_named =
-            kind.name == "command" || kind.name.split_once('.').is_some_and(|(a, b)| is_word(a) && is_word(b));
+        let is_named = ["command", "approval"].contains(&kind.name)
+            || kind.name.split_once('.').is_some_and(|(a, b)| is_word(a) && is_word(b));
         match kind {
             _ if !is_named => Err("its name is not `family.kind`".to_owned()),
             kind if kind.version == 0 => Err("versions begin at 1".to_owned()),

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
-use super::connection::Value;
+use super::connection::{Session, Value};
+use super::lease::record;
 use super::retry::written;
 use super::rows::insert;
 use super::time::text;
-use super::{Store, StoreError};
+use super::{Hint, Store, StoreError};
+use crate::engine::NewRun;
+use crate::fault;
 use crate::id::{BackfillId, RunId};
 
 /// Where a backfill stands.
@@ -92,6 +95,19 @@ pub struct WaitingItem {
     pub value: String,
 }
 
+/// What has become of a run for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemSubmission {
+    /// It is recorded.
+    Submitted,
+    /// Somebody else has dealt with the value.
+    Taken,
+    /// So many runs as are allowed have not ended.
+    Full,
+    /// The backfill hands out no runs any more.
+    Closed,
+}
+
 /// What is known of the runs of a pipeline for one value of a param.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunsOfValue {
@@ -158,10 +174,7 @@ impl Store {
     /// How many runs of a backfill have not ended.
     pub async fn unfinished_runs_of(&self, backfill: BackfillId) -> Result<u64, StoreError> {
         let mut session = self.read("count the runs of a backfill").await?;
-        let sql = "select count(*) as runs from backfill_items i join runs r on r.run_id = i.run_id
-            where i.backfill_id = $1 and i.state = 'submitted' and r.finished_at is null";
-        let rows = session.fetch(sql, vec![backfill.to_string().into()]).await?;
-        Ok(rows.first().map_or(Ok(0), |row| row.get::<i64>("runs"))?.unsigned_abs())
+        Ok(unfinished(&mut session, backfill).await?)
     }
 
     /// The runs of a backfill that have not ended.
@@ -182,15 +195,39 @@ impl Store {
         rows.iter().map(|row| Ok(WaitingItem { position: row.get("position")?, value: row.get("value")? })).collect()
     }
 
-    /// Notes the run of a value, and tells whether the backfill was cancelled meanwhile.
-    pub async fn item_submitted(&self, backfill: BackfillId, position: i64, run: RunId) -> Result<bool, StoreError> {
-        written!(self, "note the run of a backfill", session => {
+    /// Records the run of a value, unless the backfill has `parallel` runs that have not ended. Everybody who does so
+    /// for the same backfill waits for its row first, so that the runs are counted one after the other.
+    pub async fn submit_item(
+        &self,
+        backfill: BackfillId,
+        parallel: u32,
+        position: i64,
+        new: &NewRun,
+    ) -> Result<ItemSubmission, StoreError> {
+        written!(self, "record a run of a backfill", session => {
+            let id = || Value::from(backfill.to_string());
+            let sql = "update backfills set state = state where backfill_id = $1 and state = 'running'";
+            if session.execute(sql, vec![id()]).await? == 0 {
+                return Ok(ItemSubmission::Closed);
+            }
+            let sql = "select state, run_id from backfill_items where backfill_id = $1 and position = $2";
+            let rows = session.fetch(sql, vec![id(), position.into()]).await?;
+            let Some(row) = rows.first() else { return Ok(ItemSubmission::Taken) };
+            if row.get::<String>("state")? != "waiting" {
+                // An earlier try may have worked although its answer was lost.
+                let is_ours = row.get::<Option<String>>("run_id")? == Some(new.id.to_string());
+                return Ok(if is_ours { ItemSubmission::Submitted } else { ItemSubmission::Taken });
+            }
+            if unfinished(&mut session, backfill).await? >= u64::from(parallel) {
+                return Ok(ItemSubmission::Full);
+            }
+            record(&mut session, new, None).await?;
             let sql = "update backfill_items set state = 'submitted', run_id = $3, because = null
-                where backfill_id = $1 and position = $2 and state in ('waiting', 'cancelled')";
-            let values = vec![backfill.to_string().into(), position.into(), run.to_string().into()];
-            session.execute(sql, values).await?;
-            let sql = "select state from backfills where backfill_id = $1 and state = 'cancelled'";
-            !session.fetch(sql, vec![backfill.to_string().into()]).await?.is_empty()
+                where backfill_id = $1 and position = $2";
+            session.execute(sql, vec![id(), position.into(), new.id.to_string().into()]).await?;
+            session.hint(Hint::Run).await?;
+            fault::point("backfill.before_commit").map_err(sqlx::Error::Io)?;
+            ItemSubmission::Submitted
         })
     }
 
@@ -204,10 +241,21 @@ impl Store {
         })
     }
 
-    /// Ends a backfill that still hands out runs.
-    pub async fn end_backfill(&self, backfill: BackfillId, state: BackfillState) -> Result<(), StoreError> {
-        self.change_backfill(backfill, &[BackfillState::Running], state).await?;
-        Ok(())
+    /// Ends a backfill of which every value has been dealt with and every run has ended; tells whether it is over.
+    pub async fn end_backfill(&self, backfill: BackfillId) -> Result<bool, StoreError> {
+        written!(self, "end a backfill", session => {
+            let id = || Value::from(backfill.to_string());
+            let sql = "update backfills set state = state where backfill_id = $1 and state = 'running'";
+            if session.execute(sql, vec![id()]).await? == 0 {
+                return Ok(true);
+            }
+            let sql = "select position from backfill_items where backfill_id = $1 and state = 'waiting' limit 1";
+            if !session.fetch(sql, vec![id()]).await?.is_empty() || unfinished(&mut session, backfill).await? > 0 {
+                return Ok(false);
+            }
+            session.execute("update backfills set state = 'done' where backfill_id = $1", vec![id()]).await?;
+            true
+        })
     }
 
     /// Puts a backfill into another state if it is in one of `from`, and tells the state that it was in; none if there
@@ -267,6 +315,13 @@ impl Store {
         }
         Ok(runs)
     }
+}
+
+async fn unfinished(session: &mut Session<'_>, backfill: BackfillId) -> Result<u64, sqlx::Error> {
+    let sql = "select count(*) as runs from backfill_items i join runs r on r.run_id = i.run_id
+        where i.backfill_id = $1 and i.state = 'submitted' and r.finished_at is null";
+    let rows = session.fetch(sql, vec![backfill.to_string().into()]).await?;
+    Ok(rows[0].get::<i64>("runs")?.unsigned_abs())
 }
 
 fn parsed(text: &str) -> Result<BackfillId, StoreError> {

@@ -39,7 +39,7 @@ mod triggers;
 mod url;
 
 pub use audit::{Act, AuditPosition};
-pub use backfills::{BackfillState, NewBackfill, NewItem, OpenBackfill, RunsOfValue, WaitingItem};
+pub use backfills::{BackfillState, ItemSubmission, NewBackfill, NewItem, OpenBackfill, RunsOfValue, WaitingItem};
 pub use daemons::{Beat, DaemonEntry, SILENCE};
 pub use deliveries::{Delivery, NewDelivery, Tried};
 pub use error::StoreError;

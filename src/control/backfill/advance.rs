@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::start::Definition;
 use crate::control::submit::{derived, new_run};
 use crate::control::{By, ControlError, ErrorKind, Version};
-use crate::engine::{EngineError, NewRun, Origin, Request, RequestKind, RunLog, RunOptions};
+use crate::engine::{NewRun, Origin, RunOptions};
 use crate::fault;
 use crate::id::{BackfillId, RunId};
 use crate::plan::Overrides;
-use crate::store::{BackfillState, OpenBackfill, Store, StoreError, WaitingItem};
+use crate::store::{BackfillState, ItemSubmission, OpenBackfill, Store, StoreError, WaitingItem};
 
 /// What one look at the backfills has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,25 +58,21 @@ async fn advance(
         let run = derived(&format!("backfill\0{}\0{}", backfill.id, item.position));
         match prepared(backfill, &definition, item, run, now) {
             Ok(new) => {
-                submit_once(store, new).await?;
-                fault::point("backfill.after_submit").map_err(|error| {
+                match store.submit_item(backfill.id, definition.parallel, item.position, &new).await? {
+                    ItemSubmission::Submitted => submitted.push(run),
+                    ItemSubmission::Taken => {}
+                    // Others hand out runs too, or somebody has ended it meanwhile.
+                    ItemSubmission::Full | ItemSubmission::Closed => break,
+                }
+                fault::point("backfill.after_commit").map_err(|error| {
                     ControlError::new(ErrorKind::Failed, "fault", format!("a fault point failed: {error}"))
                 })?;
-                if store.item_submitted(backfill.id, item.position, run).await? {
-                    let request = Request::new(run, RequestKind::Cancel, backfill.requested_by.as_str());
-                    let reason = Some("its backfill was cancelled".to_owned());
-                    store.ask(Request { reason, ..request }).await?;
-                }
-                submitted.push(run);
             }
             Err(error) => store.item_refused(backfill.id, item.position, &error.message).await?,
         }
     }
-    let is_over = unfinished == 0 && waiting.is_empty() && room > 0;
-    if is_over {
-        store.end_backfill(backfill.id, BackfillState::Done).await?;
-    }
-    Ok(is_over)
+    let may_be_over = unfinished == 0 && waiting.is_empty();
+    Ok(may_be_over && store.end_backfill(backfill.id).await?)
 }
 
 fn prepared(
@@ -97,17 +93,6 @@ fn prepared(
     let origin = Origin { priority: definition.priority, backfill: Some(backfill.id.to_string()), ..Origin::default() };
     let by = By { who: backfill.requested_by.clone(), role: None, remote: None };
     new_run(run, plan, version, &RunOptions::default(), origin, &by, now)
-}
-
-/// Records a run that an earlier look may have recorded before its process ended.
-async fn submit_once(store: &Store, new: NewRun) -> Result<(), ControlError> {
-    let run = new.id;
-    let Err(error) = store.submit(new).await else { return Ok(()) };
-    match store.run(run).await {
-        Ok(_) => Ok(()),
-        Err(EngineError::NoRun(_)) => Err(error.into()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Ends a backfill: it hands out no more runs. The runs that it has made are returned, for whoever wants them cancelled.

@@ -129,14 +129,14 @@ async fn a_rerun_keeps_manifest_and_params(url: StoreUrl) {
 }
 
 async fn a_backfill_never_has_more_runs_than_allowed(url: StoreUrl) {
-    let store = open(&url).await;
+    let (store, other) = (open(&url).await, open(&url).await);
     let started = start_backfill(&store, backfill("2026-01-01..2026-01-05", Mode::All, 2), &by(), now()).await.unwrap();
     assert_eq!(started.plan.values.len(), 5);
     let mut ended = 0;
     loop {
-        // Two daemons look one after the other.
-        let left = advance_backfills(&store, now()).await.unwrap();
-        let right = advance_backfills(&store, now()).await.unwrap();
+        // Two daemons look at once.
+        let (left, right) = tokio::join!(advance_backfills(&store, now()), advance_backfills(&other, now()));
+        let (left, right) = (left.unwrap(), right.unwrap());
         if left.open.is_empty() || right.open.is_empty() {
             break;
         }

@@ -34,6 +34,8 @@ struct Memory {
     ended: Option<DateTime<Utc>>,
     /// The runs over which the condition was evaluated, and when.
     judged: Option<(Vec<Option<RunId>>, Instant)>,
+    /// Until when it stays quiet although it was due.
+    quiet_until: Option<DateTime<Utc>>,
     /// What was last told about it.
     because: Option<String>,
 }
@@ -211,14 +213,15 @@ impl Watched {
         let check = Expr::parse(check).map_err(|error| ControlError::invalid("expression", error.message))?;
         let runs = conditions::latest(store, &check).await?;
         let ids: Vec<Option<RunId>> = runs.values().map(|ended| ended.as_ref().map(|ended| ended.run)).collect();
+        let is_quiet_over = self.memory.quiet_until.is_some_and(|until| until <= now);
         let is_known = self.memory.judged.as_ref().is_some_and(|(known, at)| {
             let may_change = conditions::reads_the_clock(&check) || self.memory.because.is_some();
-            *known == ids && (!may_change || at.elapsed() < CONDITIONS)
+            *known == ids && !is_quiet_over && (!may_change || at.elapsed() < CONDITIONS)
         });
-        let told = |because| Seen { note: TriggerNote { because, ..TriggerNote::default() }, again: EVENTS };
         if is_known {
-            return Ok(told(self.memory.because.clone()));
+            return Ok(self.on_condition_seen(now));
         }
+        self.memory.quiet_until = None;
         let judged = conditions::judge(store, &check, runs, now).await?;
         // Runs that ended before the trigger began are none of its own.
         let is_old = judged.runs.values().flatten().all(|ended| ended.finished_at <= kept.since);
@@ -235,7 +238,14 @@ impl Watched {
             Verdict::Unknown(why) => Some(why.clone()),
         };
         self.memory.judged = Some((ids, Instant::now()));
-        Ok(told(self.memory.because.clone()))
+        Ok(self.on_condition_seen(now))
+    }
+
+    /// What is told about a condition; one that has to stay quiet is looked at again when it may speak.
+    fn on_condition_seen(&self, now: DateTime<Utc>) -> Seen {
+        let note = TriggerNote { because: self.memory.because.clone(), ..TriggerNote::default() };
+        let quiet = self.memory.quiet_until.and_then(|until| (until - now).to_std().ok());
+        Seen { note, again: quiet.map_or(EVENTS, |quiet| quiet.min(EVENTS)) }
     }
 
     /// Fires a tick, and remembers what is to be told about the trigger then.
@@ -271,7 +281,10 @@ impl Watched {
                     Some(format!("tick {key} was {state}: {}", tick.because.as_deref().unwrap_or_default()))
                 }
             }
-            Ticked::Quiet(until) => Some(format!("stays quiet until {}", seconds(until))),
+            Ticked::Quiet(until) => {
+                self.memory.quiet_until = Some(until);
+                Some(format!("stays quiet until {}", seconds(until)))
+            }
             Ticked::Known(_) | Ticked::Gone => None,
         };
         Ok(())

@@ -8,7 +8,7 @@ use super::{looked_after, ticks, ticks_until};
 use crate::harness::daemon::{Daemon, store_of, until};
 use crate::harness::project::Project;
 
-const INGEST: &str = "version: 1
+pub(super) const INGEST: &str = "version: 1
 pipeline: ingest
 params:
   level: {type: float, default: 0.1}
@@ -38,7 +38,7 @@ async fn param(store: &Store, run: phaseline::id::RunId, name: &str) -> Value {
 }
 
 /// Runs `ingest` to its end; gives its id.
-async fn ingest(daemon: &Daemon, params: Value) -> String {
+pub(super) async fn ingest(daemon: &Daemon, params: Value) -> String {
     let path = "/api/v1/pipelines/ingest/runs";
     let (status, run) = daemon.ask(Method::POST, path, Some(&json!({"params": params}))).await;
     assert_eq!(status, 201, "{run}");

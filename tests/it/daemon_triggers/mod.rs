@@ -1,5 +1,6 @@
 //! Triggers under a daemon: what makes pipelines run by themselves, through the program itself.
 
+mod conditions;
 mod events;
 mod hooks;
 mod overlap;

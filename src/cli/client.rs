@@ -14,8 +14,8 @@ use crate::executor::owner;
 use crate::id::{BackfillId, RunId, is_name};
 use crate::store::RequestDetail;
 use crate::store::queries::{
-    ApprovalSummary, AskedDecision, GateDetail, PageRequest, PipelineSummary, RunDetail, RunLease, RunSummary,
-    StepDetail, run_among,
+    ApprovalSummary, AskedDecision, GateDetail, ManifestProblemSummary, PageRequest, PipelineSummary, RunDetail,
+    RunLease, RunSummary, StepDetail, run_among,
 };
 
 /// How many runs are looked through for one whose id is not given in full.
@@ -168,6 +168,17 @@ impl Client {
                 Ok(answered(local.store.pipelines_page(&request).await)?.items)
             }
             Client::Remote(remote) => remote.list(&["pipelines"], &[], ROWS).await,
+        }
+    }
+
+    /// The files of which no pipeline is loaded.
+    pub(super) async fn manifest_problems(&self) -> anyhow::Result<Vec<ManifestProblemSummary>> {
+        match self {
+            Client::Local(local) => {
+                let request = PageRequest { after: None, limit: u32::try_from(ROWS).unwrap_or(u32::MAX) };
+                Ok(answered(local.store.manifest_problems_page(&request).await)?.items)
+            }
+            Client::Remote(remote) => remote.list(&["manifest-problems"], &[], ROWS).await,
         }
     }
 

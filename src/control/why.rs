@@ -138,6 +138,7 @@ fn reasons(run: &Run, step: &StepName, state: &StepState, around: &Surroundings)
             holders: holders.clone(),
             ..Reason::new(&wait.waits_for, wait.because.as_str())
         }));
+        reasons.extend(trouble_of_driver(around));
     }
     if run.is_cancelling() {
         reasons.push(Reason::new("cancelling", "the run is being cancelled"));
@@ -215,6 +216,14 @@ fn asked(run: &Run, what: &str, name: &str, question: &Question) -> Reason {
         ..Reason::new("approval", format!("{what} waits for approval{message}"))
     }
     .help(format!("`phaseline approve {} {name} --reason …`", run.id()))
+}
+
+/// What keeps the daemon that drives the run from beginning anything.
+fn trouble_of_driver(around: &Surroundings) -> Option<Reason> {
+    let owner = around.lease.owner.as_ref().filter(|_| around.lease.is_held)?;
+    let daemon = around.daemons.iter().find(|daemon| daemon.daemon == *owner)?;
+    let trouble = daemon.trouble.as_ref()?;
+    Some(Reason::new("daemon_trouble", format!("the daemon that drives the run begins nothing new: {trouble}")))
 }
 
 /// Why nobody drives the run, if nobody does.

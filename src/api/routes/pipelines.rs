@@ -23,10 +23,11 @@ use crate::control::{self, Params, Submission, Submitted, Target, Version};
 use crate::engine::{Origin, RunOptions};
 use crate::id::{PipelineName, StepName};
 use crate::plan::{Overrides, Plan};
-use crate::store::queries::PipelineSummary;
+use crate::store::queries::{ManifestProblemSummary, PipelineSummary};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/pipelines", VIEWER),
+    Route::get("/api/v1/manifest-problems", VIEWER),
     Route::get("/api/v1/pipelines/{pipeline}", VIEWER),
     Route::post("/api/v1/pipelines/{pipeline}/runs", OPERATOR),
     Route::post("/api/v1/pipelines/{pipeline}/pause", OPERATOR),
@@ -36,6 +37,7 @@ pub(super) const ROUTES: &[Route] = &[
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(problems))
         .routes(routes!(show))
         .routes(routes!(submit))
         .routes(routes!(pause))
@@ -158,6 +160,16 @@ async fn list(
     Ok(page(state.store.pipelines_page(&query.page()?).await?))
 }
 
+/// The files below the folders of daemons of which no pipeline is loaded, and why.
+#[utoipa::path(get, path = "/api/v1/manifest-problems", tag = "pipelines", params(PipelinesQuery),
+    responses((status = 200, body = Page<ManifestProblemSummary>, description = "A page of files."), Errors))]
+async fn problems(
+    State(state): State<ApiState>,
+    Query(query): Query<PipelinesQuery>,
+) -> Result<Json<Page<ManifestProblemSummary>>, ApiError> {
+    Ok(page(state.store.manifest_problems_page(&query.page()?).await?))
+}
+
 /// A pipeline with its manifest and plan.
 #[utoipa::path(get, path = "/api/v1/pipelines/{pipeline}", tag = "pipelines", params(PipelinePath),
     responses((status = 200, body = PipelineAnswer, description = "The pipeline."), Errors))]
@@ -166,7 +178,8 @@ async fn show(
     Path(PipelinePath { pipeline }): Path<PipelinePath>,
 ) -> Result<Json<PipelineAnswer>, ApiError> {
     let (summary, manifest) = found(&state, &pipeline).await?;
-    let version = Version::of_pipeline(&state.store, pipeline.as_str()).await?;
+    // A retired one is shown too.
+    let version = Version::new(summary.manifest_path.clone(), manifest.clone());
     // Planning looks at files that the manifest names.
     let plan = super::artifacts::blocking(&state, move |_| Ok(version.plan(&Overrides::none()).ok())).await?;
     Ok(Json(PipelineAnswer { summary, manifest, plan: plan.as_ref().map(graph) }))

@@ -32,7 +32,7 @@ pub use operations::{
     ApprovalSummary, AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary,
 };
 pub use page::{Page, PageRequest};
-pub use pipelines::{PipelineSummary, TriggerSummary};
+pub use pipelines::{ManifestProblemSummary, PipelineSummary, TriggerSummary};
 pub use progress::{LoggedEvent, Progress, RunFacts, RunLease};
 pub use runs::{RunFilter, RunSummary, run_among};
 pub use show::{AttemptError, GateDetail, MeasuredValue, OutputDetail, RunDetail, StepDetail};

@@ -22,6 +22,8 @@ row! {
         pub broken: Option<String>,
         /// Since when.
         pub broken_at: Option<String>,
+        /// Since when its file is gone; none while it is there.
+        pub retired_at: Option<String>,
         /// Since when its triggers are paused; none while they are not.
         pub paused_at: Option<String>,
         /// Who paused it.
@@ -36,6 +38,22 @@ row! {
         pub latest_state: Option<String>,
         /// That run.
         pub latest_run: Option<String>,
+    }
+}
+
+row! {
+    /// A file of which no pipeline is loaded.
+    pub struct ManifestProblemSummary {
+        /// Where it lies.
+        pub manifest_path: String,
+        /// The pipeline that it names, if it can be read so far.
+        pub pipeline: Option<String>,
+        /// `broken`, or `duplicate` where another file has the pipeline.
+        pub kind: String,
+        /// What is wrong, and what to do about it.
+        pub report: String,
+        /// Since when.
+        pub noted_at: String,
     }
 }
 
@@ -70,7 +88,7 @@ row! {
 }
 
 const PIPELINES: &str = "select p.pipeline, p.manifest_path, p.manifest_digest, p.description, p.owner, p.loaded_at,
-        p.broken, p.broken_at, p.paused_at, p.paused_by, p.paused_because,
+        p.broken, p.broken_at, p.retired_at, p.paused_at, p.paused_by, p.paused_because,
         (select count(*) from triggers t where t.pipeline = p.pipeline) as triggers,
         (select count(*) from runs r where r.pipeline = p.pipeline and r.finished_at is null) as open_runs,
         (select r.state from runs r where r.pipeline = p.pipeline order by r.created_at desc, r.run_id desc limit 1)
@@ -78,6 +96,8 @@ const PIPELINES: &str = "select p.pipeline, p.manifest_path, p.manifest_digest, 
         (select r.run_id from runs r where r.pipeline = p.pipeline order by r.created_at desc, r.run_id desc limit 1)
             as latest_run
     from pipelines p where true";
+const PROBLEMS: &str = "select m.manifest_path, m.pipeline, m.kind, m.report, m.noted_at from manifest_problems m
+    where true";
 const TRIGGERS: &str = "select t.pipeline, t.trigger_name, t.kind, t.definition, t.next_at, t.looked_at, t.because,
         t.paused_at, t.paused_by, k.nominal as last_nominal, k.state as last_state, k.run_id as last_run
     from triggers t left join ticks k on k.pipeline = t.pipeline and k.trigger_name = t.trigger_name and k.nominal = (
@@ -104,6 +124,18 @@ impl Store {
         let texts = session.fetch(sql, vec![pipeline.into()]).await?;
         let text = texts.first().map_or_else(|| Ok(String::new()), |row| row.get("manifest_text"))?;
         Ok(Some((PipelineSummary::read(row)?, text)))
+    }
+
+    /// The files of which no pipeline is loaded, by path.
+    pub async fn manifest_problems_page(
+        &self,
+        request: &PageRequest,
+    ) -> Result<Page<ManifestProblemSummary>, StoreError> {
+        let mut session = self.read("list broken manifests").await?;
+        let order = Order { columns: &[("m.manifest_path", KeyKind::Text)], is_descending: false };
+        Listing { sql: PROBLEMS.to_owned(), values: vec![], order }
+            .page(&mut session, request, ManifestProblemSummary::read)
+            .await
     }
 
     /// The triggers of one pipeline or of all.

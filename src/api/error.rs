@@ -64,6 +64,12 @@ impl ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// 503: the database does not answer now.
+    pub fn database_away() -> ApiError {
+        let message = "the database does not answer; what was acknowledged is safe";
+        ApiError::unavailable("database_away", message).help("ask again in a moment".to_owned())
+    }
+
     /// 500: our fault. The client learns that it is, the log learns why.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
         tracing::error!(error, "a request failed");
@@ -181,8 +187,7 @@ fn failed(error: ControlError) -> ApiError {
 
 fn away(error: &StoreError) -> ApiError {
     tracing::warn!(error = error as &dyn std::error::Error, "the database does not answer");
-    let message = "the database does not answer; what was acknowledged is safe";
-    ApiError::unavailable("database_away", message).help("ask again in a moment".to_owned())
+    ApiError::database_away()
 }
 
 #[cfg(test)]

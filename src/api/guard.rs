@@ -15,6 +15,9 @@ use super::stream::StreamBody;
 use super::{ApiError, ApiState, Caller, Need, Peer, Route, audit};
 use crate::store::{Standing, Token, is_token};
 
+/// The trouble of a daemon whose database does not answer.
+const DATABASE_AWAY: &str = "database_away";
+
 /// What a sender of webhooks may show in place of a token.
 const SIGNATURES: [&str; 2] = ["x-hub-signature-256", "x-phaseline-signature"];
 
@@ -84,6 +87,11 @@ impl Guard {
         let lookup = template.map(|template| self.table.lookup(method.as_str(), template));
         if let Some(Lookup::Found(route @ Route { need: Need::Nothing, .. })) = lookup {
             return Ok(Admitted { caller: Caller { token: None, peer }, route: Some(route) });
+        }
+        // To find that out again by asking would take as long as the database is given to come back. Models do without it.
+        let needs_database = ["/api/", "/hooks/"].iter().any(|prefix| path.starts_with(prefix));
+        if needs_database && self.api.troubles.borrow().contains_key(DATABASE_AWAY) {
+            return Err(ApiError::database_away());
         }
         if let Some(Lookup::Found(route @ Route { need: Need::Webhook, .. })) = lookup
             && !headers.contains_key(header::AUTHORIZATION)

@@ -97,6 +97,10 @@ impl Daemon {
             trouble: None,
         };
         store.beat(&beat).await?;
+        if lock.is_some() {
+            // A daemon that was killed has left its requests to be asked again.
+            store.free_keyed().await?;
+        }
         let taken_up = store.end_quarantine().await?;
         if taken_up > 0 {
             tracing::info!("{taken_up} runs that were put aside are tried again");

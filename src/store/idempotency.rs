@@ -102,6 +102,15 @@ impl Store {
         })
     }
 
+    /// Gives back the turns of requests that nobody carries out any more, where no other process can have one.
+    pub async fn free_keyed(&self) -> Result<(), StoreError> {
+        repeated!(self, "free idempotency keys", async {
+            let mut session = self.database.begin(Access::Write).await?;
+            session.execute("update idempotency set held_ms = 0 where status is null", vec![]).await?;
+            session.commit().await
+        })
+    }
+
     /// Gives the turn back without an answer, so that the same request may be tried again at once.
     pub async fn abandon_keyed(&self, request: &KeyedRequest) -> Result<(), StoreError> {
         repeated!(self, "free an idempotency key", async {

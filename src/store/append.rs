@@ -53,6 +53,9 @@ impl Store {
         end_reservations(&mut session, run, &projection).await?;
         requests::close(&mut session, handled).await?;
         slots::free(&mut session, run, &projection).await?;
+        if !projection.ends.is_empty() || projection.run.finished.is_some() {
+            session.hint_room(&lease.owner).await?;
+        }
         fault::point("append.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("append.after_commit").map_err(sqlx::Error::Io)?;

@@ -58,6 +58,19 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Tells that slots or keys of a run of `owner` became free, if steps of somebody else's runs wait. Those of its own
+    /// hear it from their process, and a hint for nobody would only make commits wait for each other.
+    pub(super) async fn hint_room(&mut self, owner: &str) -> Result<(), sqlx::Error> {
+        if let Session::Postgres(_) = self {
+            let sql = "select cast(pg_notify($1, $2) as text) as told where exists (
+                select 1 from slot_waits w join runs r on r.run_id = w.run_id where r.lease_owner <> $3)";
+            self.fetch(sql, vec![CHANNEL.into(), Hint::Slot.as_str().into(), owner.into()]).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Hears hints over a connection of its own.
 pub struct Hints(PgListener);
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::connection::Access;
-use super::{Store, StoreError, time};
+use super::{Hint, Store, StoreError, time};
 
 impl Store {
     /// Sets how many attempts may hold `pool` at once.
@@ -23,6 +23,7 @@ impl Store {
         let sql = "insert into pools (pool, slots, set_by, set_at) values ($1, $2, $3, $4)
             on conflict (pool) do update set slots = excluded.slots, set_by = excluded.set_by, set_at = excluded.set_at";
         session.execute(sql, vec![pool.into(), slots.into(), by.into(), time::text(now).into()]).await?;
+        session.hint(Hint::Slot).await?;
         session.commit().await
     }
 }

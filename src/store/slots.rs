@@ -76,6 +76,7 @@ impl Store {
             session.execute("delete from slots where attempt_id = $1 and run_id = $2", values()).await?;
             session.execute("delete from reservations where attempt_id = $1 and run_id = $2", values()).await?;
         }
+        session.hint_room(&lease.owner).await?;
         session.commit().await?;
         Ok(())
     }

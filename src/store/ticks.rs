@@ -10,7 +10,7 @@ use super::lease::record;
 use super::retry::repeated;
 use super::time::text;
 use super::triggers::now;
-use super::{Store, StoreError};
+use super::{Hint, Store, StoreError};
 use crate::engine::NewRun;
 use crate::fault;
 use crate::id::{RequestId, RunId};
@@ -180,6 +180,9 @@ impl Store {
             (!tick.detail.is_null()).then(|| tick.detail.to_string()).into(),
         ];
         session.execute(sql, values).await?;
+        if tick.state == TickState::Fired {
+            session.hint(Hint::Tick).await?;
+        }
         fault::point("tick.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("tick.after_commit").map_err(sqlx::Error::Io)?;
@@ -222,6 +225,9 @@ impl Store {
             fired.run.map(|run| run.to_string()).into(),
         ];
         session.execute(sql, values).await?;
+        if fired.state == TickState::Fired {
+            session.hint(Hint::Tick).await?;
+        }
         fault::point("tick.before_commit").map_err(sqlx::Error::Io)?;
         session.commit().await?;
         fault::point("tick.after_commit").map_err(sqlx::Error::Io)?;

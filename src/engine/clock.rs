@@ -21,6 +21,11 @@ impl Clock {
         self.began.checked_add_signed(passed).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
+    /// Goes on from an earlier time, or from a later one for a negative difference.
+    pub(super) fn set_back(&mut self, by: TimeDelta) {
+        self.began = self.began.checked_sub_signed(by).unwrap_or(self.began);
+    }
+
     /// The instant of a time, now if it is past.
     pub(super) fn instant(&self, time: DateTime<Utc>) -> Instant {
         Instant::now() + (time - self.now()).to_std().unwrap_or_default()

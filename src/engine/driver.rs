@@ -203,12 +203,9 @@ impl Engine {
         };
         let has_ended = run.outcome().is_some();
         let mut drive = Drive::new(self, self.journal(run, lease), resolver, control);
-        if !has_ended {
-            self.claimed(&mut drive.journal)?;
-            if let Err(error) = self.mend(&mut drive).await {
-                self.release(&drive.journal.lease).await;
-                return Err(error);
-            }
+        if !has_ended && let Err(error) = self.mend(&mut drive).await {
+            self.release(&drive.journal.lease).await;
+            return Err(error);
         }
         let (run, end) = self.finish(drive).await?;
         Ok(match end {
@@ -219,8 +216,14 @@ impl Engine {
     }
 
     async fn mend(&self, drive: &mut Drive<'_>) -> Result<(), DriveError> {
-        drive.adopt().await?;
+        self.take_over(drive).await?;
         drive.heal_results().await
+    }
+
+    async fn take_over(&self, drive: &mut Drive<'_>) -> Result<(), DriveError> {
+        let attempts = drive.find_attempts().await?;
+        self.claimed(&mut drive.journal)?;
+        drive.adopt(attempts).await
     }
 
     /// Takes a run on that was interrupted or ended badly, and drives it to its end.
@@ -242,8 +245,7 @@ impl Engine {
         }
         let resolver = self.resolver(&run).await?;
         let mut drive = Drive::new(self, self.journal(run, lease), resolver, Control::cancelled_by(cancel));
-        self.claimed(&mut drive.journal)?;
-        drive.adopt().await?;
+        self.take_over(&mut drive).await?;
         if drive.journal.run.is_cancelling() {
             // The driver died while it was cancelling; that comes to its end first.
             drive.go_on().await?;

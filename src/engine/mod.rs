@@ -47,6 +47,8 @@ mod wait_limits;
 #[cfg(test)]
 mod approval_scenarios;
 #[cfg(test)]
+mod clock_scenarios;
+#[cfg(test)]
 mod control_scenarios;
 #[cfg(test)]
 mod junk_laws;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use super::attempts::{Finished, Watch};
 use super::run_loop::Drive;
 use super::state::StepState;
@@ -9,6 +11,9 @@ use super::{DriveError, Happening};
 use crate::artifact::ArtifactError;
 use crate::executor::{Ended, Found};
 use crate::id::StepName;
+
+/// How long after it was recorded an attempt may begin on a busy machine. More than that, and somebody has set the clock.
+const MOST_LATE: TimeDelta = TimeDelta::minutes(1);
 
 impl Drive<'_> {
     /// Lets the steps run again whose artifacts a failed attempt found missing or damaged.
@@ -62,19 +67,46 @@ impl Drive<'_> {
         Ok(self.journal.record(Happening::StepReopened { step: step.clone(), why: why.to_owned() })?)
     }
 
-    /// Finds out what became of the attempts that an earlier process started.
-    pub(super) async fn adopt(&mut self) -> Result<(), DriveError> {
+    /// Looks for the attempts that an earlier process started. If the clock was set since, the run goes on by the time of
+    /// its attempts: nothing has taken longer because of that. To be called before anything is recorded.
+    pub(super) async fn find_attempts(&mut self) -> Result<Vec<(usize, Found)>, DriveError> {
         let running: Vec<usize> = self.journal.run.board.running.iter().copied().collect();
+        let mut attempts = Vec::new();
+        let mut ahead = None;
         for step in running {
             let run = &self.journal.run;
             let StepState::Running(running) = &run.steps[step].state else { continue };
+            let (id, attempt, since) = (run.id(), running.attempt, running.since);
+            let found = self.engine.executor.find(id, attempt).await?;
+            if let Found::Running { age: Some(age) } = &found {
+                let expected = TimeDelta::from_std(*age).ok().and_then(|age| since.checked_add_signed(age));
+                ahead = ahead.or_else(|| Some(self.journal.now() - expected?));
+            }
+            attempts.push((step, found));
+        }
+        if let Some(ahead) = ahead.filter(|ahead| ahead.abs() > MOST_LATE) {
+            let seconds = ahead.num_seconds();
+            tracing::warn!(run.id = %self.journal.run.id(), "the clock was set by {seconds} s while the run went on; \
+                its times go on from before that");
+            self.journal.clock.set_back(ahead);
+        }
+        Ok(attempts)
+    }
+
+    /// Goes on with the attempts that were found.
+    pub(super) async fn adopt(&mut self, attempts: Vec<(usize, Found)>) -> Result<(), DriveError> {
+        for (step, found) in attempts {
+            let run = &self.journal.run;
+            let StepState::Running(running) = &run.steps[step].state else { continue };
             let (id, attempt) = (run.id(), running.attempt);
-            let taken = (self.journal.now() - running.since).to_std().unwrap_or_default();
-            let left = run.deadline(step).map(|deadline| (deadline - self.journal.now()).to_std().unwrap_or_default());
-            let timeout =
-                run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken)).into_iter().chain(left).min();
-            let ended = match self.engine.executor.find(id, attempt).await? {
-                Found::Running => {
+            let ended = match found {
+                Found::Running { age } => {
+                    let taken = (self.journal.now() - running.since).to_std().unwrap_or_default();
+                    let taken = age.unwrap_or(taken);
+                    let left =
+                        run.deadline(step).map(|deadline| (deadline - self.journal.now()).to_std().unwrap_or_default());
+                    let timeout = run.planned(step).timeout.map(|timeout| timeout.saturating_sub(taken));
+                    let timeout = timeout.into_iter().chain(left).min();
                     let name = run.planned(step).name.clone();
                     self.attempts.watch(Watch { step, name, run: id, attempt, timeout });
                     continue;

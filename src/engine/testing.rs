@@ -129,6 +129,8 @@ pub(crate) struct Scripted {
     script: Script,
     pub(crate) orders: Mutex<Vec<WorkOrder>>,
     ends: Mutex<BTreeMap<AttemptId, watch::Sender<Option<Ended>>>>,
+    /// How long attempts are said to have run when somebody looks for them.
+    pub(crate) age: Mutex<Option<Duration>>,
 }
 
 impl Scripted {
@@ -205,7 +207,10 @@ impl Executor for Scripted {
     async fn find(&self, _run: RunId, attempt: AttemptId) -> Result<Found, ExecutorError> {
         Ok(match self.ends.lock().unwrap().get(&attempt) {
             None => Found::NeverStarted,
-            Some(end) => end.borrow().clone().map_or(Found::Running, Found::Ended),
+            Some(end) => {
+                let age = *self.age.lock().unwrap();
+                end.borrow().clone().map_or(Found::Running { age }, Found::Ended)
+            }
         })
     }
 
@@ -233,6 +238,7 @@ impl Bench {
             script: Box::new(script),
             orders: Mutex::default(),
             ends: Mutex::default(),
+            age: Mutex::default(),
         });
         Bench::around(executor, Arc::new(MemoryLog::new()), store, folder)
     }

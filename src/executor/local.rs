@@ -177,7 +177,10 @@ impl Executor for LocalExecutor {
             Ok(_) => Ok(Found::NeverStarted),
             Err(ClaimError::Io(error)) => Err(failed(doing())(error)),
             Err(ClaimError::Taken) => {
-                Ok(look(&folder, attempt).map_err(failed(doing()))?.map_or(Found::Running, Found::Ended))
+                let ended = look(&folder, attempt).map_err(failed(doing()))?;
+                let claim = Claim::read(&folder).map_err(failed(doing()))?;
+                let running = Found::Running { age: claim.and_then(|claim| claim.age()) };
+                Ok(ended.map_or(running, Found::Ended))
             }
         }
     }

@@ -37,7 +37,10 @@ pub enum Ended {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
     /// It runs; [`Executor::wait`] adopts it.
-    Running,
+    Running {
+        /// How long it has run, if that can be told by a clock that nobody sets.
+        age: Option<Duration>,
+    },
     /// It has ended.
     Ended(Ended),
     /// It never started, and since its claim is taken now it never will.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,18 @@ impl Claim {
         read_json(&folder.claim())
     }
 
+    /// How long ago the claiming process started, counted from boot on both sides: nobody sets that clock, and it goes on
+    /// while the machine sleeps. None if the machine was started since.
+    pub fn age(&self) -> Option<Duration> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
+        let started = self.start_ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+        if self.boot != boot() {
+            return None;
+        }
+        Duration::try_from_secs_f64((uptime - started).max(0.0)).ok()
+    }
+
     /// Whether the claiming process still runs on this machine.
     pub fn is_alive(&self) -> bool {
         self.boot == boot() && start_ticks(self.pid) == Some(self.start_ticks)
@@ -88,10 +101,22 @@ mod tests {
     }
 
     #[test]
+    fn the_age_of_a_claim_is_that_of_its_process() {
+        let claim = Claim::of_this_process();
+        let second = rustix::param::clock_ticks_per_second();
+        let older = Claim { start_ticks: claim.start_ticks.saturating_sub(3 * second), ..claim.clone() };
+        let (younger, older) = (claim.age().unwrap(), older.age().unwrap());
+        assert!(younger + Duration::from_millis(2900) < older, "{younger:?} {older:?}");
+        assert!(younger < Duration::from_hours(1), "{younger:?}");
+    }
+
+    #[test]
     fn a_reused_process_id_is_not_mistaken_for_the_worker() {
         let folder = tempfile::tempdir().unwrap();
         let claim = Claim::take(&AttemptFolder::at(folder.path())).unwrap();
         assert!(!Claim { start_ticks: claim.start_ticks + 1, ..claim.clone() }.is_alive());
-        assert!(!Claim { boot: "another boot".to_owned(), ..claim }.is_alive());
+        let elsewhen = Claim { boot: "another boot".to_owned(), ..claim };
+        assert!(!elsewhen.is_alive());
+        assert_eq!(elsewhen.age(), None);
     }
 }

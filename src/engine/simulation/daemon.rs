@@ -308,7 +308,7 @@ impl World {
             let StepState::Running(running) = &drive.run.steps[index].state else { continue };
             let attempt = running.attempt;
             match self.executor.find(self.now_ms, attempt, self.trouble, &mut self.rng) {
-                Found::Running => {}
+                Found::Running { .. } => {}
                 Found::Ended(ended) => self.ended(&mut drive, index, attempt, ended),
                 Found::NeverStarted => {
                     self.ended(&mut drive, index, attempt, Ended::Vanished { why: "it never started".to_owned() });

@@ -127,7 +127,7 @@ impl Executor {
             self.fire("found nothing");
             return Found::Ended(Ended::Vanished { why: "there is no trace of it".to_owned() });
         }
-        if end_ms <= now_ms { Found::Ended(ended) } else { Found::Running }
+        if end_ms <= now_ms { Found::Ended(ended) } else { Found::Running { age: None } }
     }
 
     /// Whether an attempt has ended with a result of its own.

@@ -270,6 +270,14 @@ create table backfill_items (
     primary key (backfill_id, position)
 );
 
+-- When a daemon was last here, and the last leap of the clock, for as long as it is doubted. One row.
+create table clock (
+    one bigint not null primary key,
+    seen_ms bigint not null,
+    leap_from_ms bigint,
+    leap_to_ms bigint
+);
+
 -- Artifacts that are never freed.
 create table pins (
     digest text not null primary key,

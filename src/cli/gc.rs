@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::database::{ask, existing_url};
@@ -10,7 +11,10 @@ use crate::artifact::{Digest, Mode};
 use crate::control::By;
 use crate::control::gc::{Candidate, Decision, Freed, Kept, Policy, RunFiles, apply, free_run_files, look};
 use crate::manifest;
-use crate::store::Pin;
+use crate::store::{Pin, Store};
+
+/// So long nobody may have done anything without the clock being doubted.
+const LONG: TimeDelta = TimeDelta::days(30);
 
 /// What may go.
 #[derive(Debug, clap::Args)]
@@ -30,6 +34,9 @@ pub(super) struct Args {
     /// Free nothing that was made within this time.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1d")]
     grace: Duration,
+    /// Believe the clock although nothing was done for long.
+    #[arg(long)]
+    trust_clock: bool,
     /// Do it; without this, only show what would go.
     #[arg(long)]
     apply: bool,
@@ -80,9 +87,13 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     let artifacts = parts::artifacts(settings)?;
     let (decision, files, leftovers, freed) = parts::runtime()?.block_on(async {
         let store = parts::store(settings).await?;
-        let decision = look(&store, &policy).await?;
+        if !args.trust_clock && mode == Mode::Apply {
+            check_clock(&store).await?;
+        }
+        let now = Utc::now();
+        let decision = look(&store, &policy, now).await?;
         let age = policy.older_than.or(Policy::default().older_than).unwrap_or(Duration::MAX);
-        let files = free_run_files(&store, &settings.state, age, mode).await?;
+        let files = free_run_files(&store, &settings.state, age, now, mode).await?;
         let leftovers = artifacts.free_leftovers(decision.before.into(), mode)?;
         let freed = match mode {
             Mode::Apply => Some(apply(&store, &artifacts, &decision).await?),
@@ -96,6 +107,14 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
         output::write(text(&decision, files, leftovers, freed).as_bytes())?;
     }
     Ok(Exit::Succeeded)
+}
+
+/// Everything is old by a clock that was set ahead.
+async fn check_clock(store: &Store) -> anyhow::Result<()> {
+    let Some(leap) = store.clock_leap().await?.filter(|leap| leap.to - leap.from > LONG) else { return Ok(()) };
+    Err(UsageError::new(format!("nothing is freed, since {leap}"))
+        .help("look whether the clock is right, and give --trust-clock if it is")
+        .into())
 }
 
 fn row(candidate: &Candidate, because: &str) -> Vec<String> {

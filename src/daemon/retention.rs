@@ -67,16 +67,22 @@ impl Retention {
         }
     }
 
-    /// Deletes what is too old now.
+    /// Deletes what is too old now, unless the clock is not to be believed.
     ///
     /// # Errors
     /// When the database or the disk refuses; what was deleted until then stays deleted.
     pub async fn once(&self) -> Result<(), ControlError> {
         let settings = &self.settings;
-        let history = self.store.clear_history(&settings.ages, chrono::Utc::now()).await?;
-        let files = gc::free_run_files(&self.store, &self.state, settings.logs, Mode::Apply).await?;
+        let clock = self.store.see_clock().await?;
+        if let Some(leap) = clock.doubt {
+            tracing::warn!("nothing old is deleted for a day: {leap}; is the clock right?");
+            return Ok(());
+        }
+        let now = clock.now;
+        let history = self.store.clear_history(&settings.ages, now).await?;
+        let files = gc::free_run_files(&self.store, &self.state, settings.logs, now, Mode::Apply).await?;
         tracing::info!(?history, ?files, "old history rows and files were deleted");
-        let decision = gc::look(&self.store, &settings.policy).await?;
+        let decision = gc::look(&self.store, &settings.policy, now).await?;
         if let Err(error) = self.artifacts.free_leftovers(decision.before.into(), Mode::Apply) {
             tracing::warn!(%error, "leftovers of attempts could not be deleted");
         }

@@ -79,6 +79,9 @@ pub(super) async fn beat(store: Store, beat: Beat, health: Arc<Health>, mut drai
         if let Err(error) = store.beat(&Beat { is_draining, trouble: health.in_words(), ..beat.clone() }).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the daemon cannot say that it is there");
         }
+        if let Err(error) = store.see_clock().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the clock cannot be looked at");
+        }
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
             Ok(()) = draining.changed() => {}

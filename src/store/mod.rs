@@ -7,6 +7,7 @@ mod append;
 mod audit;
 mod backfills;
 mod cache;
+mod clock;
 mod connection;
 mod daemons;
 mod decisions;
@@ -40,6 +41,7 @@ mod url;
 
 pub use audit::{Act, AuditPosition};
 pub use backfills::{BackfillState, ItemSubmission, NewBackfill, NewItem, OpenBackfill, RunsOfValue, WaitingItem};
+pub use clock::{Clock, Leap};
 pub use daemons::{Beat, DaemonEntry, SILENCE};
 pub use deliveries::{Delivery, NewDelivery, Tried};
 pub use error::StoreError;

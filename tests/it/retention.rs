@@ -5,11 +5,12 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use phaseline::artifact::{ArtifactKind, ArtifactRef, ArtifactStore};
 use phaseline::control::gc::{Kept, Policy, apply, look};
+use phaseline::daemon::{Retention, RetentionSettings};
 use phaseline::engine::{CacheIndex, EngineError, Happening, Outcome, RunLog};
 use phaseline::id::{AttemptId, RunId};
 use phaseline::store::{HistoryAges, Store, StoreUrl};
 
-use crate::harness::databases::{on_both_databases, open, promises};
+use crate::harness::databases::{on_both_databases, open, promises, write};
 use crate::harness::history::{Log, claimed, key, new_run, outcome, small_plan, started, succeeded};
 use crate::harness::project::Project;
 
@@ -22,6 +23,7 @@ fn databases_let_go_of_what_nobody_needs_and_of_nothing_else() {
         a_pinned_artifact_and_one_of_an_unfinished_run_stay,
         an_artifact_that_is_made_again_while_it_goes_stays,
         events_of_old_runs_go_and_the_runs_stay,
+        nothing_goes_for_a_day_after_a_leap_of_the_clock,
     ]);
 }
 
@@ -65,9 +67,9 @@ async fn an_old_artifact_goes_with_its_cached_result_and_its_lineage_stays(url: 
     let cached = [key(&artifact.digest.to_string())];
     assert_eq!(store.lookup(&cached).await.unwrap().len(), 1);
     // One of the last successful runs keeps it.
-    let kept = look(&store, &Policy { keep_last: 1, ..policy() }).await.unwrap();
+    let kept = look(&store, &Policy { keep_last: 1, ..policy() }, Utc::now()).await.unwrap();
     assert!(matches!(kept.keep.as_slice(), [(_, Kept::LastRun { .. })]), "{kept:?}");
-    let decision = look(&store, &policy()).await.unwrap();
+    let decision = look(&store, &policy(), Utc::now()).await.unwrap();
     assert_eq!(decision.free.iter().map(|candidate| candidate.digest).collect::<Vec<_>>(), [artifact.digest]);
     assert!(artifacts.path(&artifact).is_ok(), "looking changes nothing");
     let freed = apply(&store, &artifacts, &decision).await.unwrap();
@@ -75,12 +77,12 @@ async fn an_old_artifact_goes_with_its_cached_result_and_its_lineage_stays(url: 
     assert!(artifacts.path(&artifact).is_err());
     assert!(store.lookup(&cached).await.unwrap().is_empty(), "a hit on it is a miss");
     assert_eq!(store.artifact(&artifact.digest.to_string()).await.unwrap().artifact.bytes, artifact.bytes);
-    let again = look(&store, &policy()).await.unwrap();
+    let again = look(&store, &policy(), Utc::now()).await.unwrap();
     assert!(again.free.is_empty() && again.collected.len() == 1, "{again:?}");
     // What is made again is there again.
     let artifact = artifacts.put(ArtifactKind::File, b"old").unwrap();
     made(&store, &artifact, true).await;
-    assert!(look(&store, &policy()).await.unwrap().collected.is_empty());
+    assert!(look(&store, &policy(), Utc::now()).await.unwrap().collected.is_empty());
 }
 
 async fn a_pinned_artifact_and_one_of_an_unfinished_run_stay(url: StoreUrl) {
@@ -92,7 +94,7 @@ async fn a_pinned_artifact_and_one_of_an_unfinished_run_stay(url: StoreUrl) {
     made(&store, &late, true).await;
     made(&store, &running, false).await;
     store.pin(pinned.digest, "the audit of March", "ada").await.unwrap();
-    let decision = look(&store, &policy()).await.unwrap();
+    let decision = look(&store, &policy(), Utc::now()).await.unwrap();
     assert_eq!(decision.free.len(), 1, "{decision:?}");
     // Between the look and the deed somebody pins the last one.
     store.pin(late.digest, "needed after all", "bob").await.unwrap();
@@ -111,14 +113,14 @@ async fn an_artifact_that_is_made_again_while_it_goes_stays(url: StoreUrl) {
     let artifacts = ArtifactStore::open(folder.path()).unwrap();
     let artifact = old(&artifacts, "again");
     made(&store, &artifact, true).await;
-    let decision = look(&store, &policy()).await.unwrap();
+    let decision = look(&store, &policy(), Utc::now()).await.unwrap();
     assert_eq!(decision.free.len(), 1);
     // An attempt commits the same content; nothing of it is recorded yet.
     artifacts.put(ArtifactKind::File, b"again").unwrap();
     let freed = apply(&store, &artifacts, &decision).await.unwrap();
     assert_eq!((freed.artifacts, freed.spared), (0, 1));
     assert!(artifacts.verified_path(&artifact).is_ok());
-    assert!(look(&store, &policy()).await.unwrap().collected.is_empty(), "it is not marked as freed");
+    assert!(look(&store, &policy(), Utc::now()).await.unwrap().collected.is_empty(), "it is not marked as freed");
 }
 
 async fn events_of_old_runs_go_and_the_runs_stay(url: StoreUrl) {
@@ -140,6 +142,40 @@ async fn events_of_old_runs_go_and_the_runs_stay(url: StoreUrl) {
     assert_eq!(store.events(running).await.unwrap().len(), 3);
     let refused = store.events(ended).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Corrupt { reason, .. } if reason.contains("rerun")), "{refused}");
+}
+
+async fn nothing_goes_for_a_day_after_a_leap_of_the_clock(url: StoreUrl) {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let store = open(&url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let artifacts = ArtifactStore::open(folder.path()).unwrap();
+    let artifact = old(&artifacts, "old");
+    let run = made(&store, &artifact, true).await;
+    let ages = HistoryAges { events: DAY, outbox: Duration::ZERO, ..HistoryAges::default() };
+    let settings = RetentionSettings { ages, policy: policy(), ..RetentionSettings::default() };
+    let (artifacts, state) = (artifacts.clone(), folder.path().to_owned());
+    let retention = Retention { store: store.clone(), artifacts: artifacts.clone(), state, settings };
+    let is_there = async || (store.events(run).await.is_ok(), artifacts.path(&artifact).is_ok());
+    // Nobody was there since the run of a hundred days ago.
+    retention.once().await.unwrap();
+    assert_eq!(is_there().await, (true, true));
+    let leap = store.see_clock().await.unwrap().doubt.expect("a leap of a hundred days");
+    assert!(leap.to - leap.from > TimeDelta::days(99), "{leap}");
+    // A day later it counts, unless it leaps again.
+    let pass = |ms: i64| format!("update clock set leap_to_ms = leap_to_ms - {ms}, seen_ms = seen_ms - {ms}");
+    write(&url, &pass(DAY_MS / 2)).await;
+    retention.once().await.unwrap();
+    assert_eq!(is_there().await, (true, true));
+    write(&url, &pass(4000 * DAY_MS)).await;
+    retention.once().await.unwrap();
+    assert_eq!(is_there().await, (true, true));
+    for _ in 0..3 {
+        write(&url, &pass(DAY_MS / 2)).await;
+        store.see_clock().await.unwrap();
+    }
+    assert_eq!(store.see_clock().await.unwrap().doubt, None);
+    retention.once().await.unwrap();
+    assert_eq!(is_there().await, (false, false));
 }
 
 #[test]
@@ -172,10 +208,13 @@ data_engineering:
     let shown = gc(&["--json"]).json();
     assert_eq!((shown["free_bytes"].as_u64(), shown["applied"].as_bool()), (Some(4), Some(false)));
     let digest = shown["free"][0]["digest"].as_str().unwrap().to_owned();
+    // Nothing was done since then, or somebody has set the clock.
+    let refused = project.run(&["gc", "--apply"]).expect(2).stderr();
+    assert!(refused.contains("the clock went from 2026-01-01T00:00:00Z to ") && refused.contains("--trust-clock"));
     project.run(&["gc", "pin", &digest, "--reason", "kept for the audit"]).expect(0);
-    assert!(gc(&["--apply"]).stdout().contains("kept for the audit"));
+    assert!(gc(&["--apply", "--trust-clock"]).stdout().contains("kept for the audit"));
     project.run(&["gc", "unpin", &digest]).expect(0);
-    let freed = gc(&["--apply", "--json"]).json();
+    let freed = gc(&["--apply", "--trust-clock", "--json"]).json();
     assert_eq!((freed["freed"]["artifacts"].as_u64(), freed["freed"]["bytes"].as_u64()), (Some(1), Some(4)));
     let again = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
     assert_eq!(again.state("one"), "succeeded", "it is made again and not reused");

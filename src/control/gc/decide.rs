@@ -131,8 +131,7 @@ impl Decision {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn look(store: &Store, policy: &Policy) -> Result<Decision, ControlError> {
-    let now = Utc::now();
+pub async fn look(store: &Store, policy: &Policy, now: DateTime<Utc>) -> Result<Decision, ControlError> {
     // Artifacts first: one that is recorded in between is no candidate, and what keeps it is seen by the second look.
     let artifacts = store.stored_artifacts().await?;
     let needs = store.needs(policy.keep_last).await?;

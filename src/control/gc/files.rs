@@ -28,8 +28,14 @@ pub struct RunFiles {
 ///
 /// # Errors
 /// When the database does not answer or the disk refuses.
-pub async fn free_run_files(store: &Store, state: &Path, age: Duration, mode: Mode) -> Result<RunFiles, ControlError> {
-    let before = Utc::now() - TimeDelta::from_std(age).unwrap_or(TimeDelta::days(36_500));
+pub async fn free_run_files(
+    store: &Store,
+    state: &Path,
+    age: Duration,
+    now: DateTime<Utc>,
+    mode: Mode,
+) -> Result<RunFiles, ControlError> {
+    let before = now - TimeDelta::from_std(age).unwrap_or(TimeDelta::days(36_500));
     let mut files = RunFiles::default();
     let Ok(entries) = fs::read_dir(state.join("runs")) else { return Ok(files) };
     for folder in entries.flatten() {

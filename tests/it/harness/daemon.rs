@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use phaseline::store::{Store, StoreUrl};
 use reqwest::{Method, RequestBuilder};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::project::Project;
@@ -33,16 +34,26 @@ impl Daemon {
 
     /// The same with more arguments. What it logs is appended to `daemon.log`.
     pub(crate) fn start_with(project: &Project, arguments: &[&str]) -> Daemon {
+        Daemon::launch(project, arguments, None)
+    }
+
+    /// One in which a fault waits for its point, such as `gc.before_delete:1:kill`.
+    pub(crate) fn start_armed(project: &Project, fault: &str) -> Daemon {
+        Daemon::launch(project, &[], Some(fault))
+    }
+
+    fn launch(project: &Project, arguments: &[&str], fault: Option<&str>) -> Daemon {
         fs::create_dir_all(project.path().join("pipelines")).unwrap();
         let log = fs::OpenOptions::new().create(true).append(true).open(project.path().join("daemon.log")).unwrap();
-        let usual = ["daemon", "--listen", "127.0.0.1:0", "--pipelines", "pipelines", "--disk-floor", "0"];
-        let mut child = project
-            .command(&[&usual, arguments].concat())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut usual = vec!["daemon", "--listen", "127.0.0.1:0", "--pipelines", "pipelines"];
+        if !arguments.contains(&"--disk-floor") {
+            usual.extend(["--disk-floor", "0"]);
+        }
+        let mut command = project.command(&[usual.as_slice(), arguments].concat());
+        if let Some(fault) = fault {
+            arm(&mut command, project, fault);
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let logged = || fs::read_to_string(project.path().join("daemon.log")).unwrap_or_default();
         let first = printed.next().unwrap_or_else(|| panic!("the daemon has ended:\n{}", logged())).unwrap();
@@ -63,9 +74,14 @@ impl Daemon {
         reqwest::Client::new().request(method, format!("{}{path}", self.address))
     }
 
+    /// A request of an admin.
+    pub(crate) fn admin(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).bearer_auth(&self.token)
+    }
+
     /// What the API answers to an admin.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let mut request = self.request(method, path).bearer_auth(&self.token);
+        let mut request = self.admin(method, path);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
@@ -80,10 +96,20 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
-    fn signal(&self) {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         // It may have ended by itself.
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+        kill_process(Pid::from_child(&self.child), signal).ok();
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ends(&mut self) {
+        until("the end of the daemon", async || self.is_gone().then_some(())).await;
     }
 }
 
@@ -94,9 +120,9 @@ impl Drop for Daemon {
         }
         let start = Instant::now();
         // The second one ends what runs as well.
-        self.signal();
+        self.signal(Signal::TERM);
         std::thread::sleep(Duration::from_millis(50));
-        self.signal();
+        self.signal(Signal::TERM);
         while matches!(self.child.try_wait(), Ok(None)) {
             if start.elapsed() > FAREWELL {
                 self.child.kill().ok();
@@ -107,9 +133,26 @@ impl Drop for Daemon {
     }
 }
 
+/// Lets a fault wait for its point in a command of a project.
+pub(crate) fn arm(command: &mut Command, project: &Project, fault: &str) {
+    let log = project.path().join("fired");
+    fs::remove_file(&log).ok();
+    command.env("PHASELINE_FAULT", fault).env("PHASELINE_FAULT_LOG", log);
+}
+
+/// Whether the fault that was armed last has acted.
+pub(crate) fn has_fired(project: &Project) -> bool {
+    fs::read_to_string(project.path().join("fired")).is_ok_and(|text| !text.is_empty())
+}
+
 /// The state of a project, read beside its daemon.
 pub(crate) async fn store_of(project: &Project) -> Store {
     Store::open(&StoreUrl::in_state_folder(&project.path().join(".phaseline"))).await.unwrap()
+}
+
+/// Everything that the daemons of a project have logged.
+pub(crate) fn log_of(project: &Project) -> String {
+    fs::read_to_string(project.path().join("daemon.log")).unwrap_or_default()
 }
 
 /// Waits until `look` finds something.

@@ -37,6 +37,24 @@ fn points() -> BTreeSet<String> {
 /// where what is old goes, and where a run is put aside because its rows make no sense.
 const ELSEWHERE: [&str; 7] = ["api.", "ask.", "backfill.", "gc.", "notify.", "quarantine.", "tick."];
 
+#[test]
+fn a_point_that_is_reached_elsewhere_is_named_there() {
+    let mut tests = String::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                tests += &fs::read_to_string(entry.path()).unwrap();
+            }
+        }
+    }
+    let elsewhere = points().into_iter().filter(|point| ELSEWHERE.iter().any(|part| point.starts_with(part)));
+    let missed: Vec<String> = elsewhere.filter(|point| !tests.contains(point.as_str())).collect();
+    assert!(missed.is_empty(), "no test reaches these points: {missed:?}");
+}
+
 /// Points that a daemon passes once in its life here.
 const ONCE: [&str; 2] = ["park.", "daemon."];
 

@@ -129,6 +129,13 @@ fn whoever_is_ahead_and_fits_keeps_its_place_and_a_large_one_is_passed_for_a_min
 }
 
 #[test]
+fn small_steps_pass_a_large_one_of_their_own_run_for_a_minute_and_no_longer() {
+    let both = || vec![cpus(4), cpus(1)];
+    assert_eq!(granted(MINUTE - 1, &[slot(9, cpus(2))], &[], both()), [1]);
+    assert_eq!(granted(MINUTE, &[slot(9, cpus(2))], &[], both()), [0usize; 0]);
+}
+
+#[test]
 fn a_process_with_lower_limits_holds_nobody_up() {
     let mut narrow = waits(1, cpus(1), 5, Short::Cpus);
     narrow.asked = Some(Asked { short: Short::Cpus, cpu_limit: 1, memory_limit: None });

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::daemon::ready;
 use super::world::{World, output};
 use crate::artifact::Digest;
-use crate::engine::{Happening, Run, RunEvent, RunLog, Slot, StepState, Subject, Verdict};
+use crate::engine::state::{GateState, StepEnd};
+use crate::engine::{Happening, Outcome, Ruling, Run, RunEvent, RunLog, Slot, StepState, Subject, Verdict};
 use crate::id::AttemptId;
-use crate::plan::OnFail;
+use crate::plan::{Gate, OnFail};
 
 impl World {
     /// What is taken never exceeds what there is, by the slots on record; every attempt under way has one, and nobody
@@ -59,6 +62,9 @@ impl World {
             self.counts_once(&run, &events);
             self.does_not_overlap(&run, &events);
             self.passes_nothing_unasked(&run, &events);
+            self.stands_still_when_paused(&run, &events);
+            self.tries_are_right(&run, &events);
+            self.ends_truthfully(&run, &events);
             let mut has_ended = false;
             for event in &events {
                 let after_the_end = has_ended;
@@ -107,6 +113,12 @@ impl World {
                     (step, None, Some(outcome))
                 }
                 Happening::StepReused { step, inputs, outcome, .. } => (step, Some(inputs), Some(outcome)),
+                Happening::StepReopened { step, .. } => {
+                    let was_made = made.remove(step.as_str());
+                    let is_damaged = was_made.is_some_and(|digest| self.executor.damaged.contains(&digest));
+                    assert!(is_damaged, "seed {seed}: {step} runs again for nothing");
+                    continue;
+                }
                 Happening::PhaseRestarted { again, .. } => {
                     made.retain(|made, _| !again.iter().any(|step| step.as_str() == made));
                     continue;
@@ -122,6 +134,43 @@ impl World {
                 assert_eq!(earlier, None, "seed {seed}: {step} counts twice");
             }
         }
+    }
+
+    /// Nothing begins in a run that somebody has paused, and nothing more in one that is being cancelled.
+    fn stands_still_when_paused(&self, run: &Run, events: &[RunEvent]) {
+        let mut is_still = false;
+        for event in events {
+            match &event.what {
+                Happening::RunPaused { .. } | Happening::CancelRequested { .. } => is_still = true,
+                Happening::RunUnpaused { .. } | Happening::RunResumed { .. } => is_still = false,
+                Happening::AttemptStarted { step, .. } | Happening::StepReused { step, .. } => {
+                    assert!(!is_still, "seed {}: {step} of {} begins though it must not", self.seed, run.id());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A run is called what it came to: by the ends of its steps and gates, and by what people said last.
+    fn ends_truthfully(&self, run: &Run, events: &[RunEvent]) {
+        let resumed = events.iter().rposition(|event| matches!(event.what, Happening::RunResumed { .. }));
+        let since = &events[resumed.unwrap_or(0)..];
+        let was_cancelled = since.iter().any(|event| matches!(event.what, Happening::CancelRequested { .. }));
+        let has =
+            |is: fn(&StepEnd) -> bool| run.steps.iter().any(|it| matches!(&it.state, StepState::Done(end) if is(end)));
+        let (failed, refused) =
+            (has(|end| matches!(end, StepEnd::Failed(_))), has(|end| matches!(end, StepEnd::Refused(_))));
+        let is_closed = |(gate, state): (&Gate, &GateState)| {
+            let is_open = state.unpassed().is_none_or(|ruling| ruling.and_then(Ruling::opens).is_some());
+            !is_open && !matches!(gate.on_fail, OnFail::Warn | OnFail::Notify)
+        };
+        let should_be = match () {
+            () if was_cancelled => Outcome::Cancelled,
+            () if failed => Outcome::Failed,
+            () if refused || run.gates().any(is_closed) => Outcome::Rejected,
+            () => Outcome::Succeeded,
+        };
+        assert_eq!(run.outcome(), Some(should_be), "seed {}: {} is called something else", self.seed, run.id());
     }
 
     /// Two executions of a step overlap only if the lease of the first had run out, and then its result does not count.
@@ -150,19 +199,22 @@ impl World {
     fn passes_nothing_unasked(&self, run: &Run, events: &[RunEvent]) {
         let seed = self.seed;
         let mut given: BTreeSet<String> = BTreeSet::new();
-        let mut requested: BTreeSet<String> = BTreeSet::new();
+        let mut requested: BTreeMap<String, Option<DateTime<Utc>>> = BTreeMap::new();
         let mut verdicts: BTreeMap<String, Verdict> = BTreeMap::new();
         let plan = run.plan();
         let is_approval =
             |name: &str| plan.steps.iter().any(|(step, it)| step.as_str() == name && it.approval.is_some());
         for event in events {
             let step = match &event.what {
-                Happening::ApprovalRequested { subject, .. } => {
-                    requested.insert(subject.to_string());
+                Happening::ApprovalRequested { subject, expires_at, .. } => {
+                    requested.insert(subject.to_string(), *expires_at);
                     continue;
                 }
                 Happening::ApprovalGiven { subject, .. } => {
-                    assert!(requested.contains(&subject.to_string()), "seed {seed}: nobody asked about {subject}");
+                    let until = requested.get(&subject.to_string());
+                    let until = until.unwrap_or_else(|| panic!("seed {seed}: nobody asked about {subject}"));
+                    let is_late = until.is_some_and(|until| until <= event.at);
+                    assert!(!is_late, "seed {seed}: {subject} is approved too late");
                     given.insert(subject.to_string());
                     continue;
                 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::executor::Job;
-use super::world::World;
+use super::executor::{Job, Message};
+use super::tries::is_damage;
+use super::world::{World, output};
 use crate::engine::attempts::{Finished, Stopped, meaning};
 use crate::engine::order::attempt_id;
 use crate::engine::request::answer;
 use crate::engine::{
-    Action, Answer, CacheIndex, EngineError, Handled, Happening, Lease, Run, RunEvent, RunLog, Short, Slots, StepState,
-    Take, Want, decide,
+    Action, Answer, CacheIndex, CachedResult, EngineError, Handled, Happening, Lease, Run, RunEvent, RunLog, Short,
+    Slots, StepState, Take, Want, decide,
 };
 use crate::executor::{Ended, Found};
 use crate::id::{AttemptId, OutputName, RunId};
@@ -83,7 +84,8 @@ impl World {
                     Action::Cancel(step) => {
                         if let StepState::Running(running) = &drive.run.steps[step].state {
                             drive.stopped.insert(running.attempt, Stopped::Cancelled);
-                            self.executor.cancel(self.now_ms, drive.run.id(), running.attempt);
+                            let name = drive.run.planned(step).name.clone();
+                            self.executor.cancel(self.now_ms, drive.run.id(), name, running.attempt);
                         }
                     }
                     Action::WakeAt(_) => drive.wakes = true,
@@ -97,10 +99,21 @@ impl World {
                 return Ok(());
             }
             if !self.start(drive, &considered)? && !self.give_up_waiting(drive) {
+                self.cancels_what_runs(drive);
                 return Ok(());
             }
         }
         panic!("a turn does not end");
+    }
+
+    /// No attempt of a run that is being cancelled is left to itself.
+    fn cancels_what_runs(&self, drive: &Drive) {
+        let left = drive.run.board.running.iter().filter(|index| match &drive.run.steps[**index].state {
+            StepState::Running(running) => !drive.stopped.contains_key(&running.attempt),
+            _ => false,
+        });
+        let left = if drive.run.is_cancelling() { left.count() } else { 0 };
+        assert_eq!(left, 0, "seed {}: attempts of a cancelled run go on", self.seed);
     }
 
     fn record(&mut self, drive: &mut Drive, what: Happening) {
@@ -178,7 +191,10 @@ impl World {
             let found = key.and_then(|key| ready(self.log.lookup(&[key])).unwrap().pop());
             let planned = drive.run.planned(*index);
             let step = planned.name.clone();
-            if let Some((key, cached)) = found {
+            let is_whole = |cached: &CachedResult| !self.executor.damaged.contains(&output(&cached.outcome));
+            // As when it is looked at before it is taken over; what is damaged later is noticed by whoever reads it.
+            let looks = self.rng.random_bool(0.5);
+            if let Some((key, cached)) = found.filter(|(_, cached)| !looks || is_whole(cached)) {
                 let (made_by, outcome) = (cached.made_by, cached.outcome);
                 let parts = World::parts();
                 self.record(drive, Happening::StepReused { step, key, parts, inputs, made_by, outcome });
@@ -222,9 +238,12 @@ impl World {
                 step: step.clone(),
                 attempt,
                 epoch: drive.lease.epoch,
+                key,
+                inputs: inputs.iter().map(|input| input.artifact.digest).collect(),
                 outcome,
                 trouble: self.trouble,
                 fails_for_good: self.fails_for_good(drive.run.id(), index) || self.rng.random_bool(self.trouble * 0.08),
+                is_cursed: self.is_cursed(drive.run.id(), index),
             });
             let (parts, why) = (World::parts(), String::new());
             self.record(drive, Happening::AttemptStarted { step, attempt, number, key, parts, why, inputs });
@@ -234,9 +253,20 @@ impl World {
         }
         self.flush(drive)?;
         for job in jobs {
+            self.computes_alone(&job);
             self.executor.submit(self.now_ms, job, &mut self.rng);
         }
         Ok(true)
+    }
+
+    /// Nobody computes what another run computes that is driven.
+    fn computes_alone(&self, job: &Job) {
+        let Some(key) = job.key else { return };
+        let slots = self.log.slots();
+        let others = self.executor.computing(self.now_ms, job.run, key);
+        let known = others.filter(|other| slots.iter().any(|slot| slot.attempt == other.attempt));
+        let driven: Vec<RunId> = known.map(|other| other.run).filter(|run| self.driver(*run).is_some()).collect();
+        assert!(driven.is_empty(), "seed {}: {} of {} is computed by {driven:?}", self.seed, job.step, job.run);
     }
 
     /// Takes in what was said about attempts, and ends those that take too long.
@@ -259,17 +289,29 @@ impl World {
             if is_late && !drive.stopped.contains_key(attempt) {
                 self.executor.fire("timed out");
                 drive.stopped.insert(*attempt, Stopped::TimedOut);
-                self.executor.cancel(self.now_ms, drive.run.id(), *attempt);
+                let name = drive.run.planned(*index).name.clone();
+                self.executor.cancel(self.now_ms, drive.run.id(), name, *attempt);
             }
         }
         for message in self.executor.said(self.now_ms, drive.run.id()) {
-            // What is said about an attempt that is over, or that another one has followed, changes nothing.
-            let Some((index, ..)) = running.iter().find(|(_, attempt, _)| *attempt == message.attempt) else {
-                continue;
-            };
-            self.ended(drive, *index, message.attempt, message.ended);
+            match running.iter().find(|(_, attempt, _)| *attempt == message.attempt) {
+                Some((index, ..)) => self.ended(drive, *index, message.attempt, message.ended),
+                None => self.hears_too_late(drive, message),
+            }
         }
         self.flush(drive)
+    }
+
+    /// What is said about an attempt that is over, or that another one has followed, changes nothing.
+    fn hears_too_late(&mut self, drive: &mut Drive, message: Message) {
+        let Message { step, attempt, ended, .. } = message;
+        let index = drive.run.plan().steps.get_index_of(&step).unwrap();
+        let finished = Finished { step: index, attempt, ended, stopped: None };
+        let what = meaning(&step, finished, 1.0, None, &BTreeSet::new());
+        let event = RunEvent { seq: drive.run.next_seq(), at: self.now(), what };
+        let is_refused = drive.run.apply(&event).is_err();
+        assert!(is_refused, "seed {}: {step} takes in what is said about an attempt that is over", self.seed);
+        self.executor.fire("heard too late");
     }
 
     fn ended(&mut self, drive: &mut Drive, step: usize, attempt: AttemptId, ended: Ended) {
@@ -283,12 +325,37 @@ impl World {
         let required: BTreeSet<OutputName> = planned.outputs.keys().cloned().collect();
         let finished = Finished { step, attempt, ended, stopped };
         let what = meaning(&planned.name, finished, 1.0, planned.timeout, &required);
+        let is_damaged = matches!(&what, Happening::AttemptFailed { failure, .. } if is_damage(failure));
         self.record(drive, what);
+        if is_damaged && !drive.run.is_cancelling() {
+            self.heal(drive, step);
+        }
+    }
+
+    /// Lets the steps run again whose artifacts a failed attempt found damaged.
+    fn heal(&mut self, drive: &mut Drive, step: usize) {
+        for binding in drive.run.bindings(step).unwrap_or_default() {
+            let name = binding.source.step;
+            let made = drive.run.step(&name).and_then(|record| record.state().made());
+            let Some(made) = made.filter(|_| self.executor.damaged.contains(&binding.artifact.digest)) else {
+                continue;
+            };
+            if let Some(key) = made.key {
+                ready(self.log.forget(key)).unwrap();
+            }
+            self.record(drive, Happening::StepReopened { step: name, why: "damaged".to_owned() });
+        }
     }
 
     /// Claims a run that nobody drives, and finds out what became of its attempts.
     pub(super) fn claim(&mut self, owner: &str, id: RunId) -> Option<Drive> {
         let lease = ready(self.log.claim(id, owner, LEASE)).ok()?;
+        let seed = self.seed;
+        assert!(
+            self.driver(id).is_none_or(|driver| driver == owner),
+            "seed {seed}: {owner} takes {id} from its driver"
+        );
+        self.holds(owner, id);
         let events = ready(self.log.events(id)).unwrap();
         let run = Run::load(ready(self.log.run(id)).unwrap(), &events).unwrap();
         let mut drive = Drive {
@@ -318,11 +385,14 @@ impl World {
         self.flush(&mut drive).ok().map(|()| drive)
     }
 
-    pub(super) fn renew(&self, drive: &Drive) -> Result<(), Gone> {
-        ready(self.log.renew(&drive.lease, LEASE)).map_err(|error| fenced(&error))
+    pub(super) fn renew(&mut self, drive: &Drive) -> Result<(), Gone> {
+        ready(self.log.renew(&drive.lease, LEASE)).map_err(|error| fenced(&error))?;
+        self.holds(&drive.lease.owner, drive.run.id());
+        Ok(())
     }
 
-    pub(super) fn release(&self, drive: &Drive) {
+    pub(super) fn release(&mut self, drive: &Drive) {
+        self.held.remove(&drive.run.id());
         // What is lost meanwhile need not be given back.
         ready(self.log.release(&drive.lease)).ok();
     }
@@ -332,8 +402,12 @@ impl World {
         let parked = drive.run.standstill();
         let parked = parked.unwrap_or_else(|| panic!("seed {}: {} is stuck", self.seed, drive.run.id()));
         self.executor.fire("parked");
+        self.held.remove(&drive.run.id());
         // What is lost meanwhile need not be given back.
-        ready(self.log.park(&drive.lease, &parked)).ok();
+        let is_parked = ready(self.log.park(&drive.lease, &parked)).is_ok();
+        let (seed, id) = (self.seed, drive.run.id());
+        let holds = self.log.slots().iter().any(|slot| slot.run == id);
+        assert!(!is_parked || !holds, "seed {seed}: {id} is parked and holds slots");
     }
 }
 

@@ -6,6 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::artifact::Digest;
+use crate::engine::CacheKey;
 use crate::executor::{Ended, Found};
 use crate::id::{AttemptId, RunId, StepName};
 use crate::step::{Fault, StepOutcome};
@@ -24,12 +25,15 @@ pub(super) struct Execution {
     pub(super) ended_ms: i64,
     /// The epoch of the lease under which it was started.
     pub(super) epoch: u64,
+    /// What names its result to other runs.
+    pub(super) key: Option<CacheKey>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub(super) at_ms: i64,
     pub(super) run: RunId,
+    pub(super) step: StepName,
     pub(super) attempt: AttemptId,
     pub(super) ended: Ended,
 }
@@ -40,10 +44,14 @@ pub(super) struct Job {
     pub(super) step: StepName,
     pub(super) attempt: AttemptId,
     pub(super) epoch: u64,
+    pub(super) key: Option<CacheKey>,
+    pub(super) inputs: Vec<Digest>,
     pub(super) outcome: StepOutcome,
     /// How likely a fault of each kind is.
     pub(super) trouble: f64,
     pub(super) fails_for_good: bool,
+    /// Whether its worker vanishes, whatever is tried.
+    pub(super) is_cursed: bool,
 }
 
 #[derive(Default)]
@@ -52,6 +60,8 @@ pub(super) struct Executor {
     pub(super) messages: Vec<Message>,
     barred: BTreeSet<AttemptId>,
     ends: BTreeMap<AttemptId, (i64, Ended)>,
+    /// Artifacts whose bytes are not what they were.
+    pub(super) damaged: BTreeSet<Digest>,
     pub(super) fired: BTreeMap<&'static str, u64>,
 }
 
@@ -61,7 +71,7 @@ impl Executor {
     }
 
     pub(super) fn submit(&mut self, now_ms: i64, job: Job, rng: &mut ChaCha8Rng) {
-        let Job { run, step, attempt, epoch, mut outcome, trouble, fails_for_good } = job;
+        let Job { run, step, attempt, epoch, key, inputs, mut outcome, trouble, fails_for_good, is_cursed } = job;
         assert!(!self.ends.contains_key(&attempt), "attempt {attempt} of {step} is started twice");
         if self.barred.contains(&attempt) {
             return;
@@ -73,15 +83,21 @@ impl Executor {
             outcome.outputs.values_mut().for_each(|artifact| artifact.digest = Digest::of("somebody else's"));
         }
         let takes_ms = if stalls { 60_000 } else { rng.random_range(50..6000) };
-        let end = if fails_for_good || fails {
+        let failed = |fault, code: &str| {
+            ReportedEnd::Failed(Failure { fault, code: code.to_owned(), message: String::new(), help: None })
+        };
+        let end = if inputs.iter().any(|input| self.damaged.contains(input)) {
+            self.fire("damage was noticed");
+            failed(Fault::Environment, "artifact_corrupt")
+        } else if fails_for_good || fails {
             self.fire("failed");
-            let fault = if fails_for_good { Fault::Input } else { Fault::Environment };
-            ReportedEnd::Failed(Failure { fault, code: "io".to_owned(), message: String::new(), help: None })
+            failed(if fails_for_good { Fault::Input } else { Fault::Environment }, "io")
         } else {
             ReportedEnd::Succeeded(outcome)
         };
         let about = if lies { AttemptId::from_u128(7) } else { attempt };
         let report = Report { attempt: about, end, seconds: 1.0, peak_memory_bytes: 1 };
+        let lost = lost || is_cursed;
         let ended = if never || lost {
             Ended::Vanished { why: "signal 9".to_owned() }
         } else {
@@ -92,7 +108,8 @@ impl Executor {
         if never {
             self.fire("never started");
         } else {
-            self.ledger.push(Execution { run, step, attempt, began_ms: now_ms, ended_ms: end_ms, epoch });
+            let step = step.clone();
+            self.ledger.push(Execution { run, step, attempt, began_ms: now_ms, ended_ms: end_ms, epoch, key });
             for (kind, is_so) in [("lost", lost), ("reported about another attempt", lies && !lost)] {
                 if is_so {
                     self.fire(kind);
@@ -107,9 +124,9 @@ impl Executor {
         if doubles {
             self.fire("duplicated");
             let again_ms = at_ms + rng.random_range(0..20_000);
-            self.messages.push(Message { at_ms: again_ms, run, attempt, ended: ended.clone() });
+            self.messages.push(Message { at_ms: again_ms, run, step: step.clone(), attempt, ended: ended.clone() });
         }
-        self.messages.push(Message { at_ms, run, attempt, ended });
+        self.messages.push(Message { at_ms, run, step, attempt, ended });
     }
 
     /// What is said about an attempt to a daemon that did not start it.
@@ -130,6 +147,11 @@ impl Executor {
         if end_ms <= now_ms { Found::Ended(ended) } else { Found::Running { age: None } }
     }
 
+    /// The attempts that compute what `key` names, others than those of `run`.
+    pub(super) fn computing(&self, now_ms: i64, run: RunId, key: CacheKey) -> impl Iterator<Item = &Execution> {
+        self.ledger.iter().filter(move |it| it.key == Some(key) && it.run != run && it.ended_ms > now_ms)
+    }
+
     /// Whether an attempt has ended with a result of its own.
     pub(super) fn has_made(&self, attempt: AttemptId) -> bool {
         let has_made = |report: &Report| report.attempt == attempt && matches!(report.end, ReportedEnd::Succeeded(_));
@@ -137,7 +159,7 @@ impl Executor {
     }
 
     /// Ends an attempt now.
-    pub(super) fn cancel(&mut self, now_ms: i64, run: RunId, attempt: AttemptId) {
+    pub(super) fn cancel(&mut self, now_ms: i64, run: RunId, step: StepName, attempt: AttemptId) {
         let vanished = Ended::Vanished { why: "signal 15".to_owned() };
         let Some((end_ms, ended)) = self.ends.get_mut(&attempt) else { return };
         if *end_ms <= now_ms {
@@ -148,7 +170,7 @@ impl Executor {
             execution.ended_ms = now_ms;
         }
         self.messages.retain(|message| message.attempt != attempt);
-        self.messages.push(Message { at_ms: now_ms, run, attempt, ended: vanished });
+        self.messages.push(Message { at_ms: now_ms, run, step, attempt, ended: vanished });
     }
 
     /// What has been said about the attempts of a run by now, in any order and more than once.

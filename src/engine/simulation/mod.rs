@@ -10,6 +10,7 @@ mod daemon;
 mod executor;
 mod people;
 mod plans;
+mod tries;
 mod world;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ const SEEDS: u64 = 2000;
 const PARTS: u64 = 4;
 
 /// Everything that is injected: each must have happened somewhere in every part.
-const FAULTS: [&str; 25] = [
+const FAULTS: [&str; 28] = [
     "lost",
     "never started",
     "duplicated",
@@ -30,6 +31,9 @@ const FAULTS: [&str; 25] = [
     "found nothing",
     "said never started though it did",
     "failed",
+    "damaged",
+    "damage was noticed",
+    "heard too late",
     "timed out",
     "crashed before an append",
     "crashed after an append",

@@ -12,7 +12,7 @@ use super::executor::Executor;
 use super::plans::some_plan;
 use crate::artifact::{ArtifactKind, ArtifactRef, Digest, DigestWriter};
 use crate::engine::testing::new_run;
-use crate::engine::{CacheKey, InputBinding, KeyParts, Limits, MemoryLog, Run, RunLog, RunOptions};
+use crate::engine::{CacheKey, Happening, InputBinding, KeyParts, Limits, MemoryLog, Run, RunLog, RunOptions};
 use crate::id::{AttemptId, RequestId, RunId};
 use crate::step::{Metric, StepOutcome};
 
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) asked: Vec<RequestId>,
     /// Runs whose end somebody has looked at.
     pub(super) reopened: BTreeSet<RunId>,
+    /// Who holds the lease of a run, and until when, as far as the holder knows.
+    pub(super) held: BTreeMap<RunId, (String, i64)>,
 }
 
 impl World {
@@ -73,7 +75,40 @@ impl World {
             seed,
             asked: Vec::new(),
             reopened: BTreeSet::new(),
+            held: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn holds(&mut self, owner: &str, run: RunId) {
+        let until_ms = self.now_ms + i64::try_from(LEASE.as_millis()).unwrap();
+        self.held.insert(run, (owner.to_owned(), until_ms));
+    }
+
+    /// Who drives a run now.
+    pub(super) fn driver(&self, run: RunId) -> Option<&str> {
+        self.held.get(&run).filter(|(_, until_ms)| self.now_ms < *until_ms).map(|(owner, _)| owner.as_str())
+    }
+
+    /// Now and then the bytes of a result change behind everybody's back.
+    fn damage(&mut self) {
+        let share = self.trouble * 0.02;
+        if !self.rng.random_bool(share) {
+            return;
+        }
+        let made: Vec<Digest> = self.made_so_far();
+        if !made.is_empty() {
+            self.executor.fire("damaged");
+            self.executor.damaged.insert(made[self.rng.random_range(0..made.len())]);
+        }
+    }
+
+    fn made_so_far(&self) -> Vec<Digest> {
+        let events = self.runs.iter().flat_map(|id| ready(self.log.events(*id)).unwrap());
+        let made = events.filter_map(|event| match event.what {
+            Happening::AttemptSucceeded { outcome, .. } => Some(output(&outcome)),
+            _ => None,
+        });
+        made.collect()
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -94,6 +129,7 @@ impl World {
             self.now_ms += self.rng.random_range(100..1500);
             self.log.set_time(self.now_ms);
             left.iter().for_each(|id| self.look_at(*id));
+            self.damage();
             for daemon in &mut daemons {
                 if daemon.away_until_ms > self.now_ms {
                     continue;
@@ -188,8 +224,17 @@ impl World {
     }
 
     pub(super) fn fails_for_good(&self, run: RunId, index: usize) -> bool {
+        self.fate(run, index) < 0.02
+    }
+
+    pub(super) fn is_cursed(&self, run: RunId, index: usize) -> bool {
+        self.fate(run, index) > 0.99
+    }
+
+    /// A number in [0, 1) for a step of a run that is the same whenever it is asked for.
+    fn fate(&self, run: RunId, index: usize) -> f64 {
         let place = self.runs.iter().position(|it| *it == run).unwrap_or(0);
-        ChaCha8Rng::seed_from_u64(self.seed << 16 | (place << 8 | index) as u64).random_bool(0.02)
+        ChaCha8Rng::seed_from_u64(self.seed << 16 | (place << 8 | index) as u64).random()
     }
 
     /// Every second step can be reused and is computed by one run at a time.

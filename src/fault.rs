@@ -1,8 +1,8 @@
 //! Points at which a test can make this program fail: in debug builds, and in release builds with the feature `faults`.
 //!
 //! `PHASELINE_FAULT=append.before_commit:3:kill` ends the process by SIGKILL when the point is reached for the third
-//! time; `error` makes the point return an error instead, and `pause` stops the process by SIGSTOP, from which SIGCONT
-//! wakes it. Several faults are separated by commas. Each fault that fires appends `name:nth:action pid` to the file that
+//! time; `error` makes the point return an error instead, `full` one that says that the disk is full, and `pause` stops the
+//! process by SIGSTOP, from which SIGCONT wakes it. Several faults are separated by commas. Each fault that fires appends `name:nth:action pid` to the file that
 //! `PHASELINE_FAULT_LOG` names, before it acts, so that a test can tell that it did; what that file has does not fire
 //! again, in this or any other process.
 
@@ -49,6 +49,7 @@ mod armed {
     enum Action {
         Kill,
         Error,
+        Full,
         Pause,
     }
 
@@ -64,8 +65,9 @@ mod armed {
         let action = match *action {
             "kill" => Action::Kill,
             "error" => Action::Error,
+            "full" => Action::Full,
             "pause" => Action::Pause,
-            other => panic!("`{other}` is not kill, error or pause"),
+            other => panic!("`{other}` is not kill, error, full or pause"),
         };
         let nth = nth.parse().unwrap_or_else(|_| panic!("`{nth}` is not a number"));
         Fault { name: (*name).to_owned(), nth, action, reached: AtomicU64::new(0) }
@@ -91,6 +93,7 @@ mod armed {
         }
         let signal = match fault.action {
             Action::Error => return Err(io::Error::other(format!("the fault point `{}` was armed", fault.name))),
+            Action::Full => return Err(io::ErrorKind::StorageFull.into()),
             Action::Kill => Signal::SIGKILL,
             Action::Pause => Signal::SIGSTOP,
         };

@@ -143,8 +143,7 @@ impl From<StoreError> for ApiError {
             StoreError::Unreachable { .. } | StoreError::Open { .. } => away(&error),
             StoreError::DiskFull { .. } => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                let message = "the disk of the database is full; nothing was changed";
-                ApiError::unavailable("disk_full", message).help("make room, then ask again".to_owned())
+                disk_full()
             }
             other => ApiError::internal(&other),
         }
@@ -178,11 +177,22 @@ impl From<ControlError> for ApiError {
 }
 
 fn failed(error: ControlError) -> ApiError {
-    match error.source.map(|source| source.downcast::<StoreError>()) {
-        Some(Ok(source)) => (*source).into(),
-        Some(Err(source)) => ApiError::internal(&*source),
-        None => ApiError::internal(&std::io::Error::other(error.message)),
+    match error.code {
+        "disk_full" => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+            disk_full()
+        }
+        "database_away" => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer");
+            ApiError::database_away()
+        }
+        _ => ApiError::internal(&error),
     }
+}
+
+fn disk_full() -> ApiError {
+    let message = "the disk of the database is full; nothing was changed";
+    ApiError::unavailable("disk_full", message).help("make room, then ask again".to_owned())
 }
 
 fn away(error: &StoreError) -> ApiError {

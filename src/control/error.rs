@@ -78,7 +78,7 @@ impl From<StoreError> for ControlError {
             StoreError::NotFound { message, help } => ControlError::not_found("not_found", message).maybe_help(help),
             StoreError::Refused { message, help } => ControlError::invalid("refused", message).maybe_help(help),
             StoreError::Engine(error) => error.into(),
-            other => failed("database", other.to_string(), std::error::Error::source(&other).map(ToString::to_string)),
+            other => failed(&other, &other),
         }
     }
 }
@@ -91,15 +91,23 @@ impl From<EngineError> for ControlError {
                 ControlError::conflict("held", error.to_string())
             }
             EngineError::Corrupt { .. } => ControlError::new(ErrorKind::Failed, "corrupt", error.to_string()),
-            EngineError::Database { .. } => {
-                failed("database", error.to_string(), std::error::Error::source(&error).map(ToString::to_string))
-            }
+            EngineError::Database { ref source, .. } => match source.downcast_ref::<StoreError>() {
+                Some(cause) => failed(&error, cause),
+                None => ControlError::new(ErrorKind::Failed, "database", error.to_string()),
+            },
         }
     }
 }
 
-fn failed(code: &'static str, message: String, because: Option<String>) -> ControlError {
-    ControlError { source: because.map(Into::into), ..ControlError::new(ErrorKind::Failed, code, message) }
+/// The database did not do it: `told` is what is said, `cause` tells why.
+fn failed(told: &(dyn std::error::Error + 'static), cause: &StoreError) -> ControlError {
+    let code = match cause {
+        StoreError::DiskFull { .. } => "disk_full",
+        StoreError::Unreachable { .. } | StoreError::Open { .. } => "database_away",
+        _ => "database",
+    };
+    let source = told.source().map(|source| source.to_string().into());
+    ControlError { source, ..ControlError::new(ErrorKind::Failed, code, told.to_string()) }
 }
 
 impl From<UnknownStep> for ControlError {

@@ -8,6 +8,7 @@ use sqlx::{Row as _, SqlSafeStr};
 
 use super::StoreError;
 use super::connection::{Access, Database, Session};
+use crate::fault;
 
 macro_rules! migrations {
     ($folder:literal: $($version:literal $name:literal),* $(,)?) => {
@@ -54,7 +55,9 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
         }
     }
     .map_err(StoreError::Migrate)?;
-    session.commit().await.map_err(sql)
+    fault::point("migrate.before_commit").map_err(|error| sql(error.into()))?;
+    session.commit().await.map_err(sql)?;
+    fault::point("migrate.after_commit").map_err(|error| sql(error.into()))
 }
 
 /// The version of the tables; none when there are none yet.

@@ -31,7 +31,8 @@ const LEFT_TO_THEIR_MACHINE: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Takes the leases of the most urgent runs that nobody drives: recorded for any daemon, not ended, and not parked
-    /// unless their time has come or somebody asked something of them. Runs of a paused pipeline do not begin.
+    /// unless their time has come or somebody asked something of them. Runs of a paused pipeline do not begin. A run whose
+    /// lease the asking daemon has itself and could not give back is one of them, unless it is among the excepted.
     pub async fn claim_pending(&self, claims: Claims<'_>) -> Result<Vec<RunId>, StoreError> {
         let doing = "claim runs";
         let mut retry = self.retry();
@@ -158,12 +159,13 @@ impl Store {
 }
 
 /// `$1` is the time, `$2` this machine, `$3` when a lease must have been given back. A lease without an owner was given
-/// back: workers that a daemon on another machine has left running are left to the next one there for a while.
+/// back: workers that a daemon on another machine has left running are left to the next one there for a while. `$5` is who
+/// asks.
 const PENDING: &str = "select r.run_id from runs r
     where r.run_id in (
             select u.run_id from runs u where u.finished_at is null
             union select q.run_id from requests q where q.handled_at is null)
-        and r.shared and (r.lease_owner is null or r.lease_expires_ms <= $1)
+        and r.shared and (r.lease_owner is null or r.lease_expires_ms <= $1 or r.lease_owner = $5)
         and (r.parked is null or r.parked not like 'quarantined: %')
         and (exists (select 1 from requests q where q.run_id = r.run_id and q.handled_at is null)
             or (r.finished_at is null
@@ -187,5 +189,6 @@ async fn pending(
 }
 
 fn pending_values(claims: &Claims<'_>, now_ms: i64, most: usize) -> Vec<Value> {
-    vec![now_ms.into(), claims.host.into(), (now_ms - milliseconds(LEFT_TO_THEIR_MACHINE)).into(), most.into()]
+    let left_ms = now_ms - milliseconds(LEFT_TO_THEIR_MACHINE);
+    vec![now_ms.into(), claims.host.into(), left_ms.into(), most.into(), claims.owner.into()]
 }

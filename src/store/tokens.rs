@@ -308,18 +308,18 @@ impl Store {
         session.commit().await
     }
 
-    /// All tokens, the newest first.
+    /// All tokens that can be read, the newest first.
     pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let mut session = self.read("list tokens").await?;
         let sql = format!("{SELECT} order by created_at desc, token_id");
-        session.fetch(sql, vec![]).await?.iter().map(token).collect()
+        Ok(session.fetch(sql, vec![]).await?.iter().filter_map(readable).collect())
     }
 
-    /// The token whose text is `secret`, whether it still counts or not.
+    /// The token whose text is `secret`, whether it still counts or not. One whose row makes no sense is none.
     pub async fn token_of(&self, secret: &str) -> Result<Option<Token>, StoreError> {
         let mut session = self.read("look a token up").await?;
         let rows = session.fetch(format!("{SELECT} where hash = $1"), vec![token_hash(secret).into()]).await?;
-        rows.first().map(token).transpose()
+        Ok(rows.first().and_then(readable))
     }
 
     /// Refuses the token from now on; one that was revoked before stays so.
@@ -352,6 +352,15 @@ impl Store {
             session.commit().await
         })
     }
+}
+
+/// The token of a row, unless the row makes no sense: then it opens nothing, and nothing else fails because of it.
+fn readable(row: &Row) -> Option<Token> {
+    let told = |error: &StoreError| {
+        let id: String = row.get("token_id").unwrap_or_default();
+        tracing::warn!(%error, "the row of token `{id}` makes no sense, and the token counts for nothing");
+    };
+    token(row).inspect_err(told).ok()
 }
 
 fn token(row: &Row) -> Result<Token, StoreError> {

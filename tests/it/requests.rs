@@ -41,6 +41,7 @@ fn a_run_is_taken_when_its_time_comes_or_somebody_asks() {
         who_lost_the_lease_cannot_park,
         a_rejected_run_goes_on_after_a_waiver_and_an_approval,
         a_run_that_makes_no_sense_is_put_aside_even_after_its_end,
+        a_run_that_its_holder_does_not_drive_is_taken_by_it_again_and_by_nobody_else,
     ]);
 }
 
@@ -323,4 +324,16 @@ async fn a_run_that_makes_no_sense_is_put_aside_even_after_its_end(url: StoreUrl
     assert!(summary.parked.unwrap().starts_with(QUARANTINED));
     assert_eq!(store.end_quarantine().await.unwrap(), 1);
     assert_eq!(taken(&store).await, [id]);
+}
+
+async fn a_run_that_its_holder_does_not_drive_is_taken_by_it_again_and_by_nobody_else(url: StoreUrl) {
+    let store = open(&url).await;
+    let run = submitted(&store).await;
+    let driven = [run];
+    let claims = |owner, except| Claims { owner, host: "alpha", lease_for: HOUR, limit: 10, except };
+    assert_eq!(store.claim_pending(claims("alpha:1", &[])).await.unwrap(), [run]);
+    assert_eq!(store.claim_pending(claims("alpha:2", &[])).await.unwrap(), []);
+    assert_eq!(store.claim_pending(claims("alpha:1", &driven)).await.unwrap(), [], "it drives it");
+    // As after a full disk: the lease could not be given back.
+    assert_eq!(store.claim_pending(claims("alpha:1", &[])).await.unwrap(), [run]);
 }

@@ -44,7 +44,7 @@ fn damage(kind: &str, path: &Path, other: &Path, chance: &mut Chance) {
 }
 
 #[tokio::test]
-async fn a_damaged_artifact_is_noticed_before_it_is_used_and_made_again() {
+async fn a_damaged_artifact_is_noticed_before_it_is_used_and_made_again_on_sqlite() {
     let project = Project::new();
     lay_out(&project);
     let salt = "damage";

@@ -68,7 +68,7 @@ async fn make(trouble: &str, cluster: &mut Cluster, url: &StoreUrl) {
 }
 
 #[tokio::test]
-async fn runs_go_on_when_the_database_is_back_whatever_had_happened_to_it() {
+async fn runs_go_on_when_the_database_is_back_whatever_had_happened_to_it_on_postgres() {
     let mut cluster = Cluster::start().await;
     let url = cluster.database("troubles").await;
     let mut fleet = Fleet::new(Some(url.clone())).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -13,11 +13,11 @@ use phaseline::id::RunId;
 use phaseline::store::{Store, StoreUrl};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::oracle::{Acknowledged, Scene, rows, violations};
+use super::oracle::{Acknowledged, Scene, rows, violations, workers};
 use super::workload;
 use crate::harness::project::Project;
 
-/// The longest that a run may need after everything that stood in its way is gone.
+/// The longest that nothing may go on after everything that stood in its way is gone: no attempt begins or ends.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A state with its database, and everything that happened to it.
@@ -44,6 +44,17 @@ impl Fleet {
         self.store = Store::open(&self.url).await.unwrap();
     }
 
+    pub(super) fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    /// A command about this state.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.project.command(arguments);
+        command.env("PHASELINE_DATABASE_URL", self.database());
+        command
+    }
+
     fn database(&self) -> String {
         match &self.url {
             StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
@@ -58,8 +69,8 @@ impl Fleet {
     /// Starts a daemon, in which the `fault` waits for its point, if there is one.
     pub(super) fn daemon(&self, fault: Option<&str>, arguments: &[&str]) -> Daemon {
         let log = File::options().create(true).append(true).open(self.project.path().join("daemon.log")).unwrap();
-        let mut command = self.project.command(&["daemon", "--pipelines", "pipelines", "--listen", "127.0.0.1:0"]);
-        command.args(arguments).env("PHASELINE_DATABASE_URL", self.database()).stdin(Stdio::null());
+        let mut command = self.command(&["daemon", "--pipelines", "pipelines", "--listen", "127.0.0.1:0"]);
+        command.args(arguments).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(log);
         if let Some(fault) = fault {
             fs::remove_file(self.fault_log()).ok();
@@ -139,11 +150,25 @@ impl Fleet {
 
     /// Waits until all acknowledged runs have ended, or until `stop` says that it is enough.
     pub(super) async fn until_done(&self, mut stop: impl FnMut() -> bool) {
-        let start = Instant::now();
-        while !self.unfinished().await.is_empty() && !stop() {
-            assert!(start.elapsed() < PATIENCE, "these runs do not end: {:?}\n{}", self.unfinished().await, self.log());
+        let (mut start, mut before) = (Instant::now(), 0);
+        loop {
+            let unfinished = self.unfinished().await;
+            if unfinished.is_empty() || stop() {
+                return;
+            }
+            let now = self.progress().await;
+            if now != before {
+                (start, before) = (Instant::now(), now);
+            }
+            assert!(start.elapsed() < PATIENCE, "these runs do not go on: {unfinished:?}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// A number that grows with each attempt that begins or ends.
+    async fn progress(&self) -> i64 {
+        let counts = rows(&self.store, "select count(*) as begun, count(finished_at) as ended from attempts").await;
+        counts[0]["begun"].as_i64().unwrap_or_default() + counts[0]["ended"].as_i64().unwrap_or_default()
     }
 
     /// Waits until somebody drives the run that was submitted last.
@@ -154,6 +179,15 @@ impl Fleet {
             where run_id = '{run}'"
         );
         self.until_state(&begun, "yes").await;
+    }
+
+    /// Waits until the workers that a killed daemon left have ended.
+    pub(super) async fn until_no_worker(&self) {
+        let start = Instant::now();
+        while !workers(&self.project.path().join(".phaseline")).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "workers do not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until a daemon has ended.

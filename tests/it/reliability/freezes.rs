@@ -12,7 +12,7 @@ use crate::harness::postgres::Cluster;
 const LEASE: Duration = Duration::from_secs(3);
 
 #[tokio::test]
-async fn a_daemon_that_wakes_after_its_lease_was_taken_changes_nothing() {
+async fn a_daemon_that_wakes_after_its_lease_was_taken_changes_nothing_on_postgres() {
     let cluster = Cluster::start().await;
     let mut fleet = Fleet::new(Some(cluster.database("freezes").await)).await;
     let mut chance = Chance::new("freezes");

@@ -2,15 +2,19 @@
 
 mod artifacts;
 mod database;
+mod disk;
 mod fleet;
 mod freezes;
 mod kills;
 mod oracle;
 mod poison;
+mod restore;
+mod upgrade;
 mod workload;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 
 /// How many trials a scenario makes: `usual`, or that many times `PHASELINE_TORTURE`.
 fn trials(usual: usize) -> usize {
@@ -45,5 +49,18 @@ impl Chance {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// Copies a folder with all its files.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), target).unwrap();
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use phaseline::artifact::Digest;
 use phaseline::store::Store;
@@ -145,13 +145,17 @@ async fn nothing_left(scene: &Scene<'_>) -> Vec<String> {
             wrong.push(format!("I4: {} rows are left in {table}", left[0]["n"]));
         }
     }
-    let state = scene.state.to_string_lossy().into_owned();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(arguments) = fs::read(entry.path().join("cmdline")) else { continue };
-        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
-        if arguments.contains(" worker ") && arguments.contains(&state) {
-            wrong.push(format!("I4: a worker is left: {arguments}"));
-        }
-    }
+    wrong.extend(workers(&scene.state).iter().map(|arguments| format!("I4: a worker is left: {arguments}")));
     wrong
+}
+
+/// The command lines of workers that run for the state in a folder.
+pub(super) fn workers(state: &Path) -> Vec<String> {
+    let state = state.to_string_lossy().into_owned();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .map(|arguments| String::from_utf8_lossy(&arguments).replace('\0', " "))
+        .filter(|arguments| arguments.contains(" worker ") && arguments.contains(&state))
+        .collect()
 }

@@ -16,7 +16,7 @@ use super::{ApiError, ApiState, Caller, Need, Peer, Route, audit};
 use crate::store::{Standing, Token, is_token};
 
 /// The trouble of a daemon whose database does not answer.
-const DATABASE_AWAY: &str = "database_away";
+pub(super) const DATABASE_AWAY: &str = "database_away";
 
 /// What a sender of webhooks may show in place of a token.
 const SIGNATURES: [&str; 2] = ["x-hub-signature-256", "x-phaseline-signature"];
@@ -32,7 +32,13 @@ pub(super) struct Guard {
 pub(super) async fn layer(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut shown = None;
-    let admitted = match guard.admit(&parts, !body.is_end_stream(), &mut shown).await {
+    let path = parts.uri.path().to_owned();
+    let admitted = tokio::select! {
+        biased;
+        () = guard.without_database(&path) => return ApiError::database_away().into_response(),
+        admitted = guard.admit(&parts, !body.is_end_stream(), &mut shown) => admitted,
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refused) => {
             if matches!(refused.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -50,7 +56,18 @@ pub(super) async fn layer(State(guard): State<Guard>, request: Request, next: Ne
         parts.extensions.insert(route);
     }
     parts.extensions.insert(admitted.caller);
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let only_asks = matches!(parts.method, Method::GET | Method::HEAD);
+    let running = next.run(Request::from_parts(parts, body));
+    let response = if only_asks {
+        tokio::select! {
+            biased;
+            () = guard.without_database(&path) => return ApiError::database_away().into_response(),
+            response = running => response,
+        }
+    } else {
+        // What it changes may be done already, so its own answer is waited for.
+        running.await
+    };
     if !is_stream || !response.status().is_success() {
         return response;
     }
@@ -73,6 +90,16 @@ impl Admitted {
 }
 
 impl Guard {
+    /// Waits until a request for `path` cannot be answered, since the database is away. To find that out again by asking
+    /// would take as long as the database is given to come back, or to answer. Models do without it.
+    async fn without_database(&self, path: &str) {
+        let needs_database = ["/api/", "/hooks/"].iter().any(|prefix| path.starts_with(prefix));
+        let mut troubles = self.api.troubles.clone();
+        if !needs_database || troubles.wait_for(|troubles| troubles.contains_key(DATABASE_AWAY)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Decides about a request; `shown` is the token that it shows, whether it counts or not.
     async fn admit(
         &self,
@@ -87,11 +114,6 @@ impl Guard {
         let lookup = template.map(|template| self.table.lookup(method.as_str(), template));
         if let Some(Lookup::Found(route @ Route { need: Need::Nothing, .. })) = lookup {
             return Ok(Admitted { caller: Caller { token: None, peer }, route: Some(route) });
-        }
-        // To find that out again by asking would take as long as the database is given to come back. Models do without it.
-        let needs_database = ["/api/", "/hooks/"].iter().any(|prefix| path.starts_with(prefix));
-        if needs_database && self.api.troubles.borrow().contains_key(DATABASE_AWAY) {
-            return Err(ApiError::database_away());
         }
         if let Some(Lookup::Found(route @ Route { need: Need::Webhook, .. })) = lookup
             && !headers.contains_key(header::AUTHORIZATION)

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::guard::DATABASE_AWAY;
 use super::{ApiError, ApiState};
 use crate::telemetry::metrics;
 
@@ -28,6 +29,9 @@ pub(super) async fn layer(State(state): State<ApiState>, request: Request, next:
     let span = tracing::info_span!("request", http.method = method, http.route = route, http.status = Empty);
     let answered = tokio::time::timeout(state.limits.request_time, next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| {
+        if state.troubles.borrow().contains_key(DATABASE_AWAY) {
+            return ApiError::database_away().into_response();
+        }
         let message = format!("the request took longer than {} s", state.limits.request_time.as_secs_f64());
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message).into_response()
     });

@@ -68,7 +68,8 @@ impl Drive<'_> {
     }
 
     /// Looks for the attempts that an earlier process started. If the clock was set since, the run goes on by the time of
-    /// its attempts: nothing has taken longer because of that. To be called before anything is recorded.
+    /// its attempts, or from its last event on: nothing has taken longer because of that. To be called before anything is
+    /// recorded.
     pub(super) async fn find_attempts(&mut self) -> Result<Vec<(usize, Found)>, DriveError> {
         let running: Vec<usize> = self.journal.run.board.running.iter().copied().collect();
         let mut attempts = Vec::new();
@@ -84,11 +85,19 @@ impl Drive<'_> {
             }
             attempts.push((step, found));
         }
+        let before = self.journal.now();
         if let Some(ahead) = ahead.filter(|ahead| ahead.abs() > MOST_LATE) {
-            let seconds = ahead.num_seconds();
-            tracing::warn!(run.id = %self.journal.run.id(), "the clock was set by {seconds} s while the run went on; \
-                its times go on from before that");
             self.journal.clock.set_back(ahead);
+        }
+        let since_last = self.journal.run.clock.map(|last| self.journal.now() - last);
+        if let Some(behind) = since_last.filter(|since_last| *since_last < TimeDelta::zero()) {
+            self.journal.clock.set_back(behind);
+        }
+        // The clocks of two machines are never quite the same.
+        let set = (before - self.journal.now()).num_seconds();
+        if set != 0 {
+            let run = self.journal.run.id();
+            tracing::warn!(run.id = %run, "the clock was set by {set} s since; the run's times go on from before that");
         }
         Ok(attempts)
     }

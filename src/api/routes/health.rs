@@ -1,13 +1,19 @@
 //! Whether the server runs, and whether it can do its work.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{ApiError, ApiState, Need, Route};
+
+/// How long the database may take: one that hangs is as good as none.
+const ANSWER: Duration = Duration::from_secs(3);
 
 pub(super) const ROUTES: &[Route] = &[Route::get("/healthz", Need::Nothing), Route::get("/readyz", Need::Nothing)];
 
@@ -31,8 +37,9 @@ async fn ready(State(state): State<ApiState>) -> Response {
     if let Some((code, words)) = state.troubles.borrow().first_key_value() {
         return ApiError::unavailable(code, words).into_response();
     }
-    match state.store.ping().await {
-        Ok(()) => (StatusCode::OK, axum::Json(json!({"status": "ready"}))).into_response(),
-        Err(error) => ApiError::from(error).into_response(),
+    match timeout(ANSWER, state.store.ping()).await {
+        Ok(Ok(())) => (StatusCode::OK, axum::Json(json!({"status": "ready"}))).into_response(),
+        Ok(Err(error)) => ApiError::from(error).into_response(),
+        Err(_) => ApiError::database_away().into_response(),
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use phaseline::store::StoreUrl;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::until_state;
 use crate::harness::daemon::{Daemon, until};
+use crate::harness::postgres::Cluster;
 use crate::harness::project::Project;
 
 const WORK: &str = "version: 1
@@ -49,13 +51,11 @@ async fn whether_it_lives_and_is_ready_is_told_to_everybody() {
     assert_eq!(daemon.request(Method::GET, "/api/v1/runs").send().await.unwrap().status(), 401);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_used_fifty_times_at_once_makes_one_run_and_each_is_told_of_it() {
-    let project = Project::new();
-    project.write("pipelines/work.yaml", WORK);
-    let daemon = Daemon::start(&project);
+/// Asks for a run of `work` fifty times at once with the same key, in turn at each of the daemons. Every answer names the
+/// same run, and there is no other.
+async fn ask_at_once(daemons: &[Daemon]) {
     let mut asking = JoinSet::new();
-    for _ in 0..50 {
+    for daemon in daemons.iter().cycle().take(50) {
         let request = daemon.admin(Method::POST, "/api/v1/pipelines/work/runs");
         let request = request.header("idempotency-key", "once").header("content-type", "application/json").body("{}");
         asking.spawn(async move {
@@ -75,9 +75,25 @@ async fn a_key_that_is_used_fifty_times_at_once_makes_one_run_and_each_is_told_o
     }
     let runs: BTreeSet<String> = asking.join_all().await.into_iter().collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
-    let (_, listed) = daemon.ask(Method::GET, "/api/v1/runs", None).await;
+    let (_, listed) = daemons[0].ask(Method::GET, "/api/v1/runs", None).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
-    until_state(&daemon, runs.first().unwrap(), "succeeded").await;
+    until_state(&daemons[0], runs.first().unwrap(), "succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_used_fifty_times_at_once_makes_one_run_and_each_is_told_of_it() {
+    let project = Project::new();
+    project.write("pipelines/work.yaml", WORK);
+    ask_at_once(&[Daemon::start(&project)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_used_at_two_daemons_at_once_makes_one_run_too() {
+    let cluster = Cluster::start().await;
+    let StoreUrl::Postgres(url) = cluster.database("keys").await else { panic!("not Postgres") };
+    let project = Project::new().env("PHASELINE_DATABASE_URL", &url);
+    project.write("pipelines/work.yaml", WORK);
+    ask_at_once(&[Daemon::start(&project), Daemon::start(&project)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

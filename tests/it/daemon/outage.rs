@@ -9,17 +9,8 @@ use crate::harness::daemon::{Daemon, log_of, until};
 use crate::harness::postgres::Cluster;
 use crate::harness::project::Project;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_away_a_daemon_says_so_and_goes_on_by_itself_when_it_is_back() {
-    let mut cluster = Cluster::start().await;
-    let StoreUrl::Postgres(url) = cluster.database("away").await else { panic!("not Postgres") };
-    let project = Project::new().env("PHASELINE_DATABASE_URL", &url);
-    project.write("pipelines/holding.yaml", holding(&project, "holding"));
-    let mut daemon = Daemon::start(&project);
-    let run = submit(&daemon, "holding").await;
-    begun(&project, &run, "hold").await;
-
-    cluster.stop();
+/// Waits until a daemon notices that its database does not answer.
+async fn is_red(daemon: &Daemon) {
     until("the daemon to notice", async || {
         let (status, answer) = daemon.ask(Method::GET, "/readyz", None).await;
         (status == 503 && answer["error"]["code"] == "database_away").then_some(())
@@ -34,6 +25,45 @@ async fn while_the_database_is_away_a_daemon_says_so_and_goes_on_by_itself_when_
         let text = answer.text().await.unwrap();
         assert!(text.contains("database_away"), "{path}: {text}");
     }
+}
+
+async fn is_ready(daemon: &Daemon) {
+    until("the daemon to be ready", async || {
+        (daemon.ask(Method::GET, "/readyz", None).await == (200, json!({"status": "ready"}))).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_is_noticed_like_one_that_is_gone() {
+    let cluster = Cluster::start().await;
+    let StoreUrl::Postgres(url) = cluster.database("hangs").await else { panic!("not Postgres") };
+    let project = Project::new().env("PHASELINE_DATABASE_URL", &url);
+    project.write("pipelines/holding.yaml", holding(&project, "holding"));
+    let daemon = Daemon::start(&project);
+    let run = submit(&daemon, "holding").await;
+    begun(&project, &run, "hold").await;
+    cluster.freeze();
+    is_red(&daemon).await;
+    project.write("go", "");
+    cluster.thaw();
+    is_ready(&daemon).await;
+    until_state(&daemon, &run, "succeeded").await;
+    ran_once(&project, &[run], &["hold", "after"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_a_daemon_says_so_and_goes_on_by_itself_when_it_is_back() {
+    let mut cluster = Cluster::start().await;
+    let StoreUrl::Postgres(url) = cluster.database("away").await else { panic!("not Postgres") };
+    let project = Project::new().env("PHASELINE_DATABASE_URL", &url);
+    project.write("pipelines/holding.yaml", holding(&project, "holding"));
+    let mut daemon = Daemon::start(&project);
+    let run = submit(&daemon, "holding").await;
+    begun(&project, &run, "hold").await;
+
+    cluster.stop();
+    is_red(&daemon).await;
     // What runs goes on, and ends while nobody can be told.
     project.write("go", "");
     until("the end of the step", async || {
@@ -43,10 +73,7 @@ async fn while_the_database_is_away_a_daemon_says_so_and_goes_on_by_itself_when_
     assert!(!daemon.is_gone(), "{}", log_of(&project));
 
     cluster.start_again().await;
-    until("the daemon to be ready", async || {
-        (daemon.ask(Method::GET, "/readyz", None).await == (200, json!({"status": "ready"}))).then_some(())
-    })
-    .await;
+    is_ready(&daemon).await;
     until_state(&daemon, &run, "succeeded").await;
     let again = submit(&daemon, "holding").await;
     until_state(&daemon, &again, "succeeded").await;

@@ -66,7 +66,7 @@ async fn without_room_on_the_disk_nothing_new_begins_and_with_room_it_goes_on() 
     assert_eq!(readiness().await, (200, String::new()));
 
     let filler = project.path().join("ballast");
-    fallocate(&File::create(&filler).unwrap(), FallocateFlags::empty(), 0, ballast).unwrap();
+    fallocate(File::create(&filler).unwrap(), FallocateFlags::empty(), 0, ballast).unwrap();
     until("the trouble", async || (readiness().await == (503, "disk_full".to_owned())).then_some(())).await;
     let late = submit(&daemon, "holding").await;
     project.write("go", "");

@@ -67,6 +67,27 @@ impl Cluster {
         self.wait_until_ready().await;
     }
 
+    /// Lets the server and all that it has started stand still, so that nobody is answered and nobody is refused.
+    pub(crate) fn freeze(&self) {
+        self.signal_all(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal_all(rustix::process::Signal::CONT);
+    }
+
+    fn signal_all(&self, signal: rustix::process::Signal) {
+        let own = self.server.id();
+        // First the one that starts others.
+        let children = || fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+        for process in std::iter::once(own.to_string()).chain(children().split_whitespace().map(str::to_owned)) {
+            let pid = rustix::process::Pid::from_raw(process.parse().unwrap()).unwrap();
+            // A connection may have ended meanwhile.
+            rustix::process::kill_process(pid, signal).ok();
+        }
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://phaseline@localhost/{database}?host={}&sslmode=disable", self.folder.path().display())
     }
@@ -83,6 +104,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.thaw();
         signal(&self.server, rustix::process::Signal::QUIT);
         self.server.wait().ok();
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::cancel::unfinished;
-use super::{By, ControlError};
+use super::{By, ControlError, reason};
 use crate::engine::{Request, RequestKind, RunLog};
 use crate::id::{RequestId, RunId};
 use crate::manifest::suggest;
@@ -62,6 +62,7 @@ pub async fn decide(
             ControlError::invalid("reason_missing", message).help("it stands in the audit log and the model card")
         );
     }
+    reason::check(Some(&decision.reason))?;
     match (decision.kind, decision.expires_at) {
         (DecisionKind::Reject, Some(_)) => {
             return Err(ControlError::invalid("bad_expiry", "a rejection ends the run, so it cannot expire"));

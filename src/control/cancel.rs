@@ -1,6 +1,6 @@
 //! Asking for the end of a run.
 
-use super::{By, ControlError};
+use super::{By, ControlError, reason as reasons};
 use crate::engine::{Request, RequestKind};
 use crate::id::{RequestId, RunId};
 use crate::store::Store;
@@ -8,8 +8,9 @@ use crate::store::Store;
 /// Asks for the end of a run: whoever drives it ends its attempts.
 ///
 /// # Errors
-/// There is no such run, or it has ended.
+/// There is no such run, it has ended, or the reason is too long.
 pub async fn cancel(store: &Store, run: RunId, reason: Option<&str>, by: &By) -> Result<RequestId, ControlError> {
+    reasons::check(reason)?;
     unfinished(store, run, "be cancelled").await?;
     Ok(store
         .ask(Request { reason: reason.map(str::to_owned), ..Request::new(run, RequestKind::Cancel, by.who.as_str()) })

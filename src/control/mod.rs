@@ -7,6 +7,7 @@ mod by;
 mod environment;
 mod error;
 mod pipeline;
+mod reason;
 
 mod approvals;
 mod backfill;

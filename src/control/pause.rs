@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::cancel::unfinished;
 use super::pipeline::unknown_pipeline;
 use super::triggers::pass_by;
-use super::{By, ControlError, pause_backfill, resume_backfill};
+use super::{By, ControlError, pause_backfill, reason as reasons, resume_backfill};
 use crate::engine::{Request, RequestKind};
 use crate::id::{BackfillId, RequestId, RunId, is_name};
 use crate::manifest::suggest;
@@ -59,7 +59,7 @@ impl Target {
 /// Holds something back. For a run the request is returned, which whoever drives it carries out.
 ///
 /// # Errors
-/// It is not there, has ended, or is held back already.
+/// It is not there, has ended, or is held back already; or the reason is too long.
 pub async fn pause(
     store: &Store,
     target: &Target,
@@ -67,6 +67,7 @@ pub async fn pause(
     by: &By,
     now: DateTime<Utc>,
 ) -> Result<Option<RequestId>, ControlError> {
+    reasons::check(reason)?;
     match target {
         Target::Run(run) => {
             unfinished(store, *run, "be paused").await?;
@@ -80,13 +81,14 @@ pub async fn pause(
 /// Lets something go on that was held back, or a run that ended badly.
 ///
 /// # Errors
-/// It is not there, or is not held back.
+/// It is not there, or is not held back; or the reason is too long.
 pub async fn resume(
     store: &Store,
     target: &Target,
     reason: Option<&str>,
     by: &By,
 ) -> Result<Option<RequestId>, ControlError> {
+    reasons::check(reason)?;
     match target {
         Target::Run(run) => {
             let summary = store.run_summary(*run).await?;

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::openapi::Errors;
 use crate::api::{ApiState, Need, Route};
 use crate::store::Role;
 use crate::store::queries::Counts;
@@ -24,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 ///
 /// Counters begin at zero when the process does. When the database does not answer, what only it knows is left out and
 /// `phaseline_database_up` is 0.
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain"), Errors))]
 async fn read(State(state): State<ApiState>) -> impl IntoResponse {
     let mut snapshot = Snapshot::default();
     let counts = state.store.counts().await;

@@ -51,6 +51,10 @@ async fn a_decision_needs_a_reason_and_something_that_waits_for_it() {
     let gate = |word: &str| format!("/api/v1/runs/{id}/gates/contract/{word}");
     assert_eq!(server.post(422, &gate("approve"), &json!({"reason": " "})).await["error"]["code"], "reason_missing");
     assert_eq!(server.post(422, &gate("approve"), &json!({})).await["error"]["code"], "bad_body");
+    let long = json!({"reason": "x".repeat(2001)});
+    assert_eq!(server.post(422, &gate("waive"), &long).await["error"]["code"], "reason_too_long");
+    assert_eq!(server.post(422, &format!("/api/v1/runs/{id}/cancel"), &long).await["error"]["code"], "reason_too_long");
+    assert_eq!(server.post(422, &format!("/api/v1/runs/{id}/pause"), &long).await["error"]["code"], "reason_too_long");
     let early = server.post(409, &gate("approve"), &json!({"reason": "it is fine"})).await;
     assert_eq!(early["error"]["code"], "not_waiting");
     let asked = server.post(202, &gate("waive"), &json!({"reason": "known outlier"})).await;

@@ -18,7 +18,6 @@ alter table attempts add column memory_limit_bytes bigint;
 
 -- An artifact whose bytes were freed keeps its row.
 alter table artifacts add column collected_at text;
-alter table artifacts add column used_ms bigint;
 
 -- What attempts take, a row for each: used is what these rows say, so nothing can leak or be counted twice. `gpus` is 1
 -- for an attempt that takes a GPU, `gpu` which one; no `gpu_memory_bytes` means all of it.

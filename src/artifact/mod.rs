@@ -6,6 +6,7 @@
 mod collect;
 mod digest;
 mod error;
+mod examine;
 mod reference;
 mod remote;
 mod store;
@@ -13,6 +14,7 @@ mod store;
 pub use collect::{Blob, Freed, Mode, known_by};
 pub use digest::{Digest, DigestWriter, InvalidDigest};
 pub use error::ArtifactError;
+pub use examine::{Closeness, Condition};
 pub use reference::{ArtifactKind, ArtifactRef};
 pub use remote::redacted;
 pub use store::{ArtifactStore, Staged};

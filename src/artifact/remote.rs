@@ -91,6 +91,18 @@ impl Remote {
         })
     }
 
+    /// How large a blob is; none if it is not there.
+    pub(super) fn size(&self, digest: Digest) -> Result<Option<u64>, ArtifactError> {
+        let key = self.key(digest);
+        self.wait(async {
+            match self.store.head(&key).await {
+                Ok(found) => Ok(Some(found.size)),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+
     /// Sends the blob at `path`, unless it is there already and was sent lately: what was sent long ago may be about to be
     /// freed, so it is sent again.
     pub(super) fn send(&self, digest: Digest, bytes: u64, path: &Path) -> Result<(), ArtifactError> {

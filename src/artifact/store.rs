@@ -43,7 +43,7 @@ impl Staged {
 pub(super) struct FolderEntry {
     path: String,
     pub(super) digest: Digest,
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 pub(super) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {

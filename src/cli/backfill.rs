@@ -2,13 +2,17 @@
 
 use chrono::Utc;
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::database::{ask, time};
-use super::{Exit, Settings, UsageError, output, parts};
-use crate::control::{
-    Backfill, BackfillPlan, By, ControlError, ErrorKind, Mode, Params, Started, Version, plan_backfill, start_backfill,
-};
-use crate::store::queries::PageRequest;
+use super::client::{Client, ask};
+use super::database::time;
+use super::local::{Local, answered, refused};
+use super::remote::Remote;
+use super::{Exit, Settings, output};
+use crate::control::{Backfill, BackfillPlan, By, Mode, Params, Started, Version, plan_backfill, start_backfill};
+use crate::id::BackfillId;
+use crate::store::queries::{BackfillSummary, PageRequest};
 
 /// One run of a pipeline for each value of a param.
 #[derive(Debug, clap::Args)]
@@ -57,62 +61,87 @@ enum ModeName {
     All,
 }
 
+impl From<ModeName> for Mode {
+    fn from(mode: ModeName) -> Mode {
+        match mode {
+            ModeName::Missing => Mode::Missing,
+            ModeName::Failed => Mode::Failed,
+            ModeName::All => Mode::All,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OrderName {
     OldestFirst,
     NewestFirst,
 }
 
+/// A backfill that was recorded, or what it would do.
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    /// Its id; none where it was only told what would be done.
+    backfill: Option<BackfillId>,
+    #[serde(flatten)]
+    plan: BackfillPlan,
+}
+
 pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
-    super::database::existing_url(settings)?;
-    let (as_json, is_dry) = (args.json, args.dry_run);
-    let answer = parts::runtime()?.block_on(async {
-        let store = parts::store(settings).await?;
-        let answer = async {
-            let backfill = Backfill {
-                version: Version::of_pipeline(&store, &args.pipeline).await?,
-                param: args.param,
-                range: args.range,
-                step: args.step,
-                mode: match args.mode {
-                    ModeName::Missing => Mode::Missing,
-                    ModeName::Failed => Mode::Failed,
-                    ModeName::All => Mode::All,
-                },
-                parallel: args.parallel,
-                is_newest_first: args.order == OrderName::NewestFirst,
-                params: Params::Settings(args.set, None),
-                priority: args.priority,
-            };
-            if is_dry {
-                return Ok::<_, ControlError>((None, plan_backfill(&store, &backfill).await?, true));
-            }
-            let Started { backfill, plan } = start_backfill(&store, backfill, &By::local(), Utc::now()).await?;
-            let has_daemon = store.daemons().await?.iter().any(|daemon| daemon.state == "running");
-            Ok((Some(backfill), plan, has_daemon))
-        };
-        let answer = answer.await;
-        store.close().await;
-        anyhow::Ok(answer)
+    let as_json = args.json;
+    let (told, has_daemon) = ask(settings, async |client| match client {
+        Client::Local(local) => Ok((here(local, args).await?, answered(local.has_daemon().await)?)),
+        Client::Remote(remote) => Ok((there(remote, &args).await?, true)),
     })?;
-    let (id, plan, has_daemon) = match answer {
-        Ok(answer) => answer,
-        Err(error) if error.kind == ErrorKind::Failed => return Err(error.into()),
-        Err(error) => return Err(UsageError { message: error.message, help: error.help }.into()),
-    };
-    match (as_json, id) {
-        (true, Some(backfill)) => output::json(&Started { backfill, plan })?,
-        (true, None) => output::json(&plan)?,
-        (false, Some(id)) => {
-            output::write(text(&plan).as_bytes())?;
-            output::line(format!("{id}: a daemon carries it out; `phaseline backfills` shows how far it is"))?;
-            if !has_daemon {
-                output::line("no daemon runs now; start one with `phaseline daemon`")?;
-            }
+    if as_json {
+        output::json(&told)?;
+        return Ok(Exit::Succeeded);
+    }
+    output::write(text(&told.plan).as_bytes())?;
+    if let Some(id) = told.backfill {
+        output::line(format!("{id}: a daemon carries it out; `phaseline backfills` shows how far it is"))?;
+        if !has_daemon {
+            output::line("no daemon runs now; start one with `phaseline daemon`")?;
         }
-        (false, None) => output::write(text(&plan).as_bytes())?,
     }
     Ok(Exit::Succeeded)
+}
+
+async fn here(local: &Local, args: Args) -> anyhow::Result<Told> {
+    let backfill = Backfill {
+        version: Version::of_pipeline(&local.store, &args.pipeline).await.map_err(refused)?,
+        param: args.param,
+        range: args.range,
+        step: args.step,
+        mode: args.mode.into(),
+        parallel: args.parallel,
+        is_newest_first: args.order == OrderName::NewestFirst,
+        params: Params::Settings(args.set, None),
+        priority: args.priority,
+    };
+    if args.dry_run {
+        let plan = plan_backfill(&local.store, &backfill).await.map_err(refused)?;
+        return Ok(Told { backfill: None, plan });
+    }
+    let by = By::local();
+    let work = start_backfill(&local.store, backfill, &by, Utc::now());
+    let Started { backfill, plan } = local.audited("backfill", &args.pipeline, work).await?;
+    Ok(Told { backfill: Some(backfill), plan })
+}
+
+async fn there(remote: &Remote, args: &Args) -> anyhow::Result<Told> {
+    let mode = Mode::from(args.mode);
+    let body = json!({
+        "param": args.param,
+        "range": args.range,
+        "step": args.step,
+        "mode": mode.as_str(),
+        "parallel": args.parallel,
+        "newest_first": args.order == OrderName::NewestFirst,
+        "set": args.set,
+        "priority": args.priority,
+        "dry_run": args.dry_run,
+    });
+    Ok(remote.post(&["pipelines", &args.pipeline, "backfills"], &body, None).await?.document)
 }
 
 fn text(plan: &BackfillPlan) -> String {
@@ -140,8 +169,13 @@ pub(super) struct ListArgs {
 }
 
 pub(super) fn list(settings: &Settings, args: &ListArgs) -> anyhow::Result<Exit> {
-    let request = PageRequest { limit: args.limit, ..PageRequest::default() };
-    let found = ask(settings, async |store| store.backfills_page(&request).await)?.items;
+    let found: Vec<BackfillSummary> = ask(settings, async |client| match client {
+        Client::Local(local) => {
+            let request = PageRequest { limit: args.limit, ..PageRequest::default() };
+            Ok(answered(local.store.backfills_page(&request).await)?.items)
+        }
+        Client::Remote(remote) => remote.list(&["backfills"], &[], args.limit as usize).await,
+    })?;
     if args.json {
         output::json(&found)?;
         return Ok(Exit::Succeeded);

@@ -6,10 +6,10 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::local::{Local, answered};
+use super::local::{Local, answered, refused};
 use super::remote::Remote;
 use super::{Settings, UsageError, parts};
-use crate::control::{self, By, Decision, DecisionKind, Target};
+use crate::control::{self, By, Decision, DecisionKind, Target, Why};
 use crate::executor::owner;
 use crate::id::{BackfillId, RunId, is_name};
 use crate::store::RequestDetail;
@@ -160,6 +160,14 @@ impl Client {
         })
     }
 
+    /// Why a step is where it is.
+    pub(super) async fn why(&self, run: RunId, step: &str) -> anyhow::Result<Why> {
+        match self {
+            Client::Local(local) => control::why(&local.store, run, step).await.map_err(refused),
+            Client::Remote(remote) => remote.get(&["runs", &run.to_string(), "steps", step, "why"], &[]).await,
+        }
+    }
+
     /// The pipelines that daemons have loaded.
     pub(super) async fn pipelines(&self) -> anyhow::Result<Vec<PipelineSummary>> {
         match self {
@@ -204,6 +212,20 @@ impl Client {
             }
             Client::Remote(remote) => {
                 asked(remote, run, &["runs", &run.to_string(), "cancel"], &json!({"reason": reason})).await
+            }
+        }
+    }
+
+    /// Ends a backfill.
+    pub(super) async fn cancel_backfill(&self, backfill: BackfillId) -> anyhow::Result<()> {
+        match self {
+            Client::Local(local) => {
+                let work = control::cancel_backfill(&local.store, backfill);
+                local.audited("cancel", &backfill.to_string(), work).await.map(drop)
+            }
+            Client::Remote(remote) => {
+                let path = ["backfills", &backfill.to_string(), "cancel"];
+                remote.post::<Value>(&path, &json!({}), None).await.map(drop)
             }
         }
     }

@@ -6,7 +6,8 @@ use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::database::{ask, existing_url};
-use super::{Exit, Settings, UsageError, output, parts};
+use super::local::Local;
+use super::{Exit, Settings, UsageError, audit, output, parts};
 use crate::artifact::{Digest, Mode};
 use crate::control::By;
 use crate::control::gc::{Candidate, Decision, Freed, Kept, Policy, RunFiles, apply, free_run_files, look};
@@ -86,20 +87,28 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     existing_url(settings)?;
     let artifacts = parts::artifacts(settings)?;
     let (decision, files, leftovers, freed) = parts::runtime()?.block_on(async {
-        let store = parts::store(settings).await?;
-        if !args.trust_clock && mode == Mode::Apply {
-            check_clock(&store).await?;
-        }
-        let now = Utc::now();
-        let decision = look(&store, &policy, now).await?;
-        let age = policy.older_than.or(Policy::default().older_than).unwrap_or(Duration::MAX);
-        let files = free_run_files(&store, &settings.state, age, now, mode).await?;
-        let leftovers = artifacts.free_leftovers(decision.before.into(), mode)?;
-        let freed = match mode {
-            Mode::Apply => Some(apply(&store, &artifacts, &decision).await?),
-            Mode::DryRun => None,
+        let local = Local::open(settings, false).await?;
+        let work = async {
+            if !args.trust_clock && mode == Mode::Apply {
+                check_clock(&local.store).await?;
+            }
+            let now = Utc::now();
+            let decision = look(&local.store, &policy, now).await?;
+            let age = policy.older_than.or(Policy::default().older_than).unwrap_or(Duration::MAX);
+            let files = free_run_files(&local.store, &settings.state, age, now, mode).await?;
+            let leftovers = artifacts.free_leftovers(decision.before.into(), mode)?;
+            let freed = match mode {
+                Mode::Apply => Some(apply(&local.store, &artifacts, &decision).await?),
+                Mode::DryRun => None,
+            };
+            anyhow::Ok((decision, files, leftovers, freed))
         };
-        anyhow::Ok((decision, files, leftovers, freed))
+        let done = match mode {
+            Mode::Apply => local.noted("gc", "artifacts and files of runs", work).await,
+            Mode::DryRun => work.await,
+        };
+        local.store.close().await;
+        done
     })?;
     if args.json {
         output::json(&document(&decision, files, leftovers, freed))?;
@@ -180,12 +189,13 @@ fn document(decision: &Decision, files: RunFiles, leftovers: u64, freed: Option<
 }
 
 fn pin(settings: &Settings, command: &PinCommand) -> anyhow::Result<Exit> {
+    existing_url(settings)?;
     match command {
         PinCommand::Pin { digest, reason } => {
             if reason.trim().is_empty() {
                 return Err(UsageError::new("a pin needs a reason").into());
             }
-            let digest: Digest = ask(settings, async |store| {
+            let digest: Digest = audit::local(settings, "gc pin", Some(digest), async |store| {
                 let found = store.artifact(digest).await?.artifact.digest;
                 store.pin(found, reason, &By::local().who).await?;
                 Ok(found)
@@ -193,7 +203,7 @@ fn pin(settings: &Settings, command: &PinCommand) -> anyhow::Result<Exit> {
             output::line(format!("artifact {} is pinned", digest.short()))?;
         }
         PinCommand::Unpin { digest } => {
-            let (digest, was_pinned) = ask(settings, async |store| {
+            let (digest, was_pinned) = audit::local(settings, "gc unpin", Some(digest), async |store| {
                 let found = store.artifact(digest).await?.artifact.digest;
                 Ok((found, store.unpin(found).await?))
             })?;

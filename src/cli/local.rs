@@ -40,6 +40,24 @@ impl Local {
         done.map_err(refused)
     }
 
+    /// The same for work that is done right here and may take long, such as driving a run.
+    pub(super) async fn noted<T>(
+        &self,
+        action: &str,
+        object: &str,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let position = self.store.audit_begun(&audit::act(action, Some(object))).await?;
+        let done = work.await;
+        let (outcome, detail) = match &done {
+            Ok(_) => ("done", None),
+            Err(error) if error.is::<UsageError>() => ("refused", Some(error.to_string())),
+            Err(error) => ("failed", Some(error.to_string())),
+        };
+        self.store.audit_ended(position, outcome, detail.as_deref()).await?;
+        done
+    }
+
     /// Whether a daemon works on this state.
     pub(super) async fn has_daemon(&self) -> Result<bool, StoreError> {
         let daemons = self.store.daemons().await?;

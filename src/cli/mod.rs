@@ -14,6 +14,7 @@ mod daemon;
 mod database;
 mod decide;
 mod diff;
+mod doctor;
 mod exit;
 mod follow;
 mod gc;
@@ -79,7 +80,7 @@ enum Command {
     Run(run::Args),
     /// Record a run, which a daemon drives.
     Submit(submit::Args),
-    /// Ask for the end of a run.
+    /// Ask for the end of a run, or of a backfill.
     Cancel(request::Args),
     /// Let a run go on that waits at a gate or step.
     Approve(decide::Expiring),
@@ -119,6 +120,8 @@ enum Command {
     Sql(sql::Args),
     /// Free artifacts, logs and checkpoints that nobody needs.
     Gc(gc::Args),
+    /// Look whether all is well, and say what is not, where, and what helps.
+    Doctor(doctor::Args),
     /// Print the JSON Schema of manifests, or the kinds of steps.
     Schema(schema::Args),
     /// Drive the runs that anybody submits, keep a folder of pipelines loaded, and answer requests.
@@ -201,6 +204,7 @@ pub fn main() -> ExitCode {
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Gc(args) => gc::run(&settings, &args),
+            Command::Doctor(args) => doctor::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
             Command::Daemon(args) => daemon::run(&settings, args),
             Command::Serve(args) => serve::run(&settings, &args),
@@ -212,10 +216,9 @@ pub fn main() -> ExitCode {
             Command::Completions(args) => completions::run(&args),
         }
     });
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => exit::report(&error).into(),
-    }
+    let exit = result.unwrap_or_else(|error| exit::report(&error));
+    crate::telemetry::finish();
+    exit.into()
 }
 
 /// The definition of the command line, for completions and tests.

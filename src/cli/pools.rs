@@ -4,8 +4,9 @@ use chrono::Utc;
 use serde_json::json;
 
 use super::database::ask;
-use super::{Exit, Settings, UsageError, output, parts};
-use crate::control::{By, ErrorKind, set_pool};
+use super::local::Local;
+use super::{Exit, Settings, output, parts};
+use crate::control::{By, set_pool};
 use crate::store::PoolUse;
 
 #[derive(Debug, clap::Args)]
@@ -36,17 +37,15 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn set(settings: &Settings, name: &str, slots: u32) -> anyhow::Result<Exit> {
-    let done = parts::runtime()?.block_on(async {
-        let store = parts::store(settings).await?;
-        let done = set_pool(&store, name, slots, &By::local(), Utc::now()).await;
-        store.close().await;
-        anyhow::Ok(done)
+    parts::runtime()?.block_on(async {
+        let local = Local::open(settings, true).await?;
+        let by = By::local();
+        let work = set_pool(&local.store, name, slots, &by, Utc::now());
+        let done = local.audited("pools set", &format!("{name} {slots}"), work).await;
+        local.store.close().await;
+        done
     })?;
-    match done {
-        Ok(()) => output::line(format!("pool `{name}` has {slots} slots now"))?,
-        Err(error) if error.kind == ErrorKind::Failed => return Err(error.into()),
-        Err(error) => return Err(UsageError { message: error.message, help: error.help }.into()),
-    }
+    output::line(format!("pool `{name}` has {slots} slots now"))?;
     Ok(Exit::Succeeded)
 }
 

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use super::client::{Asked, Client, Hands, ask};
 use super::{Exit, Settings, output};
+use crate::id::BackfillId;
 
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A run id, the beginning of one, or `latest`.
+    /// A run (its id, the beginning of it, or `latest`), or a backfill, which then makes no more runs.
     run: String,
     /// Why.
     #[arg(long, value_name = "TEXT")]
@@ -20,6 +21,15 @@ pub(super) struct Args {
 
 pub(super) fn cancel(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
     ask(settings, async |client| {
+        if let Ok(backfill) = args.run.parse::<BackfillId>() {
+            client.cancel_backfill(backfill).await?;
+            if args.json {
+                output::json(&json!({"backfill": backfill, "state": "cancelled"}))?;
+            } else {
+                output::line(format!("{backfill} makes no more runs; those that it has made go on"))?;
+            }
+            return Ok(Exit::Succeeded);
+        }
         let run = client.find_run(&args.run).await?;
         let asked = client.cancel(run, args.reason.as_deref()).await?;
         tell(client, settings, &asked, args.json).await

@@ -34,7 +34,8 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
             && client.hands(id).await? != Hands::Busy
         {
             let format = if args.json { Format::Json } else { Format::Text };
-            return drive(settings, &local.store, id, format).await;
+            let work = drive(settings, &local.store, id, format);
+            return local.noted("resume", &id.to_string(), Box::pin(work)).await;
         }
         let summary = client.summary(id).await?;
         // Whoever drives it, or takes it on at once, needs no word for that.

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
 use serde_json::json;
 
 use super::database::{time, url};
-use super::{Exit, Settings, UsageError, output};
-use crate::control::{self, By, ControlError, ErrorKind, Firing, Target, Version};
+use super::local::{Local, refused};
+use super::{Exit, Settings, UsageError, output, parts};
+use crate::control::{self, By, ControlError, Firing, Target, Version};
 use crate::daemon::triggers::schedule::Times;
 use crate::manifest::{Manifest, Rejected, TriggerKind};
 use crate::store::queries::TriggerSummary;
@@ -78,21 +78,21 @@ pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
         Some(Action::Next { file, count, from, json }) => next(&file, count, from.unwrap_or_else(Utc::now), json),
         Some(Action::Fire { trigger, key, json }) => {
             let (pipeline, name) = named(&trigger)?;
-            let fired = control(settings, async |store| {
+            let fired = changed(settings, "triggers fire", &trigger, async |store| {
                 control::fire(store, pipeline, name, key.as_deref(), &By::local(), Utc::now()).await
             })?;
             tell(&fired, json)
         }
         Some(Action::Token { trigger }) => {
             let (pipeline, name) = named(&trigger)?;
-            let secret = control(settings, async |store| {
+            let secret = changed(settings, "triggers token", &trigger, async |store| {
                 control::make_webhook_token(store, pipeline, name, &By::local()).await
             })?;
             output::line(secret.reveal())?;
             Ok(Exit::Succeeded)
         }
         Some(Action::Pause { trigger }) => {
-            control(settings, async |store| match trigger.split_once('.') {
+            changed(settings, "triggers pause", &trigger, async |store| match trigger.split_once('.') {
                 Some((pipeline, name)) => control::pause_trigger(store, pipeline, name, &By::local()).await,
                 None => control::pause(store, &Target::Pipeline(trigger.clone()), None, &By::local(), Utc::now())
                     .await
@@ -102,7 +102,7 @@ pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
             Ok(Exit::Succeeded)
         }
         Some(Action::Resume { trigger }) => {
-            control(settings, async |store| match trigger.split_once('.') {
+            changed(settings, "triggers resume", &trigger, async |store| match trigger.split_once('.') {
                 Some((pipeline, name)) => control::resume_trigger(store, pipeline, name).await,
                 None => control::resume(store, &Target::Pipeline(trigger.clone()), None, &By::local()).await.map(drop),
             })?;
@@ -130,7 +130,7 @@ fn tell(fired: &Firing, as_json: bool) -> anyhow::Result<Exit> {
 }
 
 fn list(settings: &Settings, pipeline: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
-    let found = control(settings, async |store| control::triggers(store, pipeline).await)?;
+    let found = asked(settings, async |store| control::triggers(store, pipeline).await)?;
     if as_json {
         output::json(&found)?;
     } else if found.is_empty() {
@@ -219,26 +219,33 @@ fn read(file: &std::path::Path) -> Result<Manifest, Rejected> {
     Ok(manifest)
 }
 
-/// Does something with the database that daemons use.
-fn control<T>(settings: &Settings, action: impl AsyncFnOnce(&Store) -> Result<T, ControlError>) -> anyhow::Result<T> {
-    let url = url(settings)?;
-    if let StoreUrl::Sqlite(path) = &url
+/// Asks the database that daemons use.
+fn asked<T>(settings: &Settings, action: impl AsyncFnOnce(&Store) -> Result<T, ControlError>) -> anyhow::Result<T> {
+    with(settings, async |local| action(&local.store).await.map_err(refused))
+}
+
+/// Changes something in it, with a row in the audit log.
+fn changed<T>(
+    settings: &Settings,
+    word: &str,
+    trigger: &str,
+    action: impl AsyncFnOnce(&Store) -> Result<T, ControlError>,
+) -> anyhow::Result<T> {
+    with(settings, async |local| local.audited(word, trigger, action(&local.store)).await)
+}
+
+fn with<T>(settings: &Settings, work: impl AsyncFnOnce(&Local) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    if let StoreUrl::Sqlite(path) = url(settings)?
         && !path.exists()
     {
         let message = format!("no daemon has worked in `{}` yet", settings.state.display());
         return Err(UsageError::new(message).help("name its folder by --state").into());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(async {
-        let store = Store::open(&url).await?;
-        let done = action(&store).await;
-        store.close().await;
-        done.map_err(|error| match error.kind {
-            ErrorKind::Failed => error.into(),
-            ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid => {
-                UsageError { message: error.message, help: error.help }.into()
-            }
-        })
+    parts::runtime()?.block_on(async {
+        let local = Local::open(settings, true).await?;
+        let done = work(&local).await;
+        local.store.close().await;
+        done
     })
 }
 

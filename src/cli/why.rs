@@ -1,8 +1,9 @@
 //! `phaseline why`.
 
-use super::database::{existing_url, time};
-use super::{Exit, Settings, UsageError, output, parts};
-use crate::control::{ErrorKind, Why, why};
+use super::client::ask;
+use super::database::time;
+use super::{Exit, Settings, output};
+use crate::control::Why;
 
 /// Which step.
 #[derive(Debug, clap::Args)]
@@ -17,19 +18,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
-    existing_url(settings)?;
-    let id = super::database::ask(settings, async |store| store.find_run(&args.run).await)?;
-    let told = parts::runtime()?.block_on(async {
-        let store = parts::store(settings).await?;
-        let told = why(&store, id, &args.step).await;
-        store.close().await;
-        anyhow::Ok(told)
+    let told = ask(settings, async |client| {
+        let run = client.find_run(&args.run).await?;
+        client.why(run, &args.step).await
     })?;
-    let told = match told {
-        Ok(told) => told,
-        Err(error) if error.kind == ErrorKind::Failed => return Err(error.into()),
-        Err(error) => return Err(UsageError { message: error.message, help: error.help }.into()),
-    };
     if args.json {
         output::json(&told)?;
     } else {
@@ -39,7 +31,8 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn text(told: &Why) -> String {
-    let mut text = format!("{} of {} is {}\n", told.step, told.run, told.state);
+    let driver = told.driver.as_ref().map(|driver| format!("; {driver} drives the run")).unwrap_or_default();
+    let mut text = format!("{} of {} is {}{driver}\n", told.step, told.run, told.state);
     for reason in &told.reasons {
         let since = reason.since.as_ref().map(|since| format!(", since {}", time(since))).unwrap_or_default();
         let until = reason.until.as_ref().map(|until| format!(", until {}", time(until))).unwrap_or_default();

@@ -12,6 +12,7 @@ mod reason;
 mod approvals;
 mod backfill;
 mod cancel;
+pub mod doctor;
 pub mod gc;
 mod pause;
 mod pools;

@@ -60,12 +60,17 @@ impl Firing {
     }
 }
 
+/// The page that a list without pages is.
+pub(super) fn everything() -> PageRequest {
+    PageRequest { after: None, limit: LISTED }
+}
+
 /// All triggers, of one pipeline or of all, by name.
 ///
 /// # Errors
 /// There is no such pipeline.
 pub async fn triggers(store: &Store, pipeline: Option<&str>) -> Result<Vec<TriggerSummary>, ControlError> {
-    let page = store.triggers_page(pipeline, &PageRequest { after: None, limit: LISTED }).await?;
+    let page = store.triggers_page(pipeline, &everything()).await?;
     if let (true, Some(name)) = (page.items.is_empty(), pipeline) {
         Version::of_pipeline(store, name).await?;
     }

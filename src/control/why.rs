@@ -1,17 +1,18 @@
 //! Why a step of a run is where it is: what it waits for, who could change that and how, or how it ended.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ControlError;
 use crate::engine::{Obstacle, Question, Run, RunLog, StepEnd, StepState};
+use crate::executor::owner::is_gone;
 use crate::id::{RunId, StepName};
 use crate::manifest::suggest;
 use crate::store::queries::{PoolHolder, RunLease, RunSummary, StepDetail, StepWait};
 use crate::store::{DaemonEntry, PipelineEntry, QUARANTINED, Store};
 
 /// Why a step is where it is.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Why {
     /// The run.
     #[schema(value_type = String)]
@@ -20,12 +21,14 @@ pub struct Why {
     pub step: String,
     /// Its state in one word.
     pub state: String,
+    /// Who drives the run now; none while nobody does.
+    pub driver: Option<String>,
     /// The reasons, the one that has to go away first before the others.
     pub reasons: Vec<Reason>,
 }
 
 /// One reason.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Reason {
     /// The stable code, such as `upstream`, `gate`, `approval`, `pool` or `no_daemon`.
     pub code: String,
@@ -62,6 +65,8 @@ impl Reason {
 struct Surroundings {
     summary: RunSummary,
     lease: RunLease,
+    /// Who drives the run, if somebody does.
+    driver: Option<String>,
     daemons: Vec<DaemonEntry>,
     pipeline: Option<PipelineEntry>,
     wait: Option<(StepWait, Vec<PoolHolder>)>,
@@ -77,7 +82,7 @@ pub async fn why(store: &Store, run: RunId, step: &str) -> Result<Why, ControlEr
     if let Some(flaw) = summary.parked.as_deref().and_then(|parked| parked.strip_prefix(QUARANTINED)) {
         let reason = Reason::new("quarantined", format!("the run was put aside, since it cannot be read: {flaw}"))
             .help("repair the database or update the program; daemons try it again when they start");
-        return Ok(Why { run, step: step.to_owned(), state: summary.state, reasons: vec![reason] });
+        return Ok(Why { run, step: step.to_owned(), state: summary.state, driver: None, reasons: vec![reason] });
     }
     let loaded = Run::load(store.run(run).await?, &store.events(run).await?)?;
     let names = loaded.plan().steps.keys().map(StepName::as_str);
@@ -92,8 +97,10 @@ pub async fn why(store: &Store, run: RunId, step: &str) -> Result<Why, ControlEr
         }
         None => None,
     };
+    let lease = store.run_lease(run).await?;
     let around = Surroundings {
-        lease: store.run_lease(run).await?,
+        driver: lease.owner.clone().filter(|owner| lease.is_held && !is_gone(owner)),
+        lease,
         daemons: store.daemons().await?,
         pipeline: store.pipeline(&summary.pipeline).await?,
         detail: store.step_detail(run, step).await?,
@@ -102,7 +109,8 @@ pub async fn why(store: &Store, run: RunId, step: &str) -> Result<Why, ControlEr
     };
     let record = loaded.step(&name).expect("the step is one of the plan's");
     let state = record.state().as_str().to_owned();
-    Ok(Why { run, step: step.to_owned(), state, reasons: reasons(&loaded, &name, record.state(), &around) })
+    let reasons = reasons(&loaded, &name, record.state(), &around);
+    Ok(Why { run, step: step.to_owned(), state, driver: around.driver, reasons })
 }
 
 fn reasons(run: &Run, step: &StepName, state: &StepState, around: &Surroundings) -> Vec<Reason> {
@@ -122,7 +130,7 @@ fn reasons(run: &Run, step: &StepName, state: &StepState, around: &Surroundings)
             let until = Some(time(*until));
             vec![Reason { until, ..Reason::new("back_off", message) }]
         }
-        StepState::Waiting => Vec::new(),
+        StepState::Waiting => again(run, step, around).into_iter().collect(),
     };
     if matches!(state, StepState::Waiting | StepState::BackingOff { .. }) {
         reasons.extend(run.obstacles(step).iter().map(|obstacle| stands_before(run, obstacle)));
@@ -145,9 +153,21 @@ fn reasons(run: &Run, step: &StepName, state: &StepState, around: &Surroundings)
     }
     reasons.extend(driver(run, around));
     if reasons.is_empty() {
-        reasons.push(Reason::new("ready", "nothing stands before it: it begins as soon as its driver looks"));
+        let driver = around.driver.as_deref().unwrap_or("its driver");
+        reasons.push(Reason::new("ready", format!("nothing stands before it: it begins as soon as {driver} looks")));
     }
     reasons
+}
+
+/// Why a step that has had an attempt, or a result, waits once more.
+fn again(run: &Run, step: &StepName, around: &Surroundings) -> Option<Reason> {
+    let record = run.step(step).filter(|record| record.attempts() > 0)?;
+    if let Some(failure) = record.failure() {
+        let message = format!("its last attempt failed: {} ({})", failure.message, failure.code);
+        return Some(Reason::new("again", message));
+    }
+    let why = around.detail.as_ref()?.why.as_ref()?;
+    Some(Reason::new("again", format!("it runs again: {why}")))
 }
 
 /// How it ended.
@@ -228,7 +248,7 @@ fn trouble_of_driver(around: &Surroundings) -> Option<Reason> {
 
 /// Why nobody drives the run, if nobody does.
 fn driver(run: &Run, around: &Surroundings) -> Option<Reason> {
-    if run.outcome().is_some() || around.lease.is_held {
+    if run.outcome().is_some() || around.driver.is_some() {
         return None;
     }
     if let Some(parked) = &around.summary.parked {
@@ -242,6 +262,11 @@ fn driver(run: &Run, around: &Surroundings) -> Option<Reason> {
         let message =
             format!("pipeline `{}` was paused by {by}{because}, so its runs do not begin", around.summary.pipeline);
         return Some(Reason { since: entry.paused_at.clone(), ..Reason::new("pipeline_paused", message) });
+    }
+    if !around.lease.is_shared {
+        let owner = around.lease.owner.as_deref().map(|owner| format!(", since {owner} is gone")).unwrap_or_default();
+        let message = format!("the run was started in the foreground, and nobody drives it now{owner}");
+        return Some(Reason::new("interrupted", message).help(format!("go on with `phaseline resume {}`", run.id())));
     }
     let alive: Vec<&DaemonEntry> = around.daemons.iter().filter(|daemon| daemon.state != "gone").collect();
     if alive.is_empty() {
@@ -267,7 +292,7 @@ fn driver(run: &Run, around: &Surroundings) -> Option<Reason> {
     };
     Some(
         Reason::new("undriven", message)
-            .help("a daemon takes runs that were submitted; others go on by `phaseline resume`"),
+            .help("a daemon takes it within seconds, unless it drives all the `--runs` that it may"),
     )
 }
 

@@ -87,6 +87,11 @@ impl GpuProbe {
     }
 }
 
+/// Whether the driver of GPUs is loaded, whatever `nvidia-smi` says.
+pub fn has_gpu_driver() -> bool {
+    std::path::Path::new("/proc/driver/nvidia/version").exists()
+}
+
 impl Default for GpuProbe {
     fn default() -> GpuProbe {
         GpuProbe::new()

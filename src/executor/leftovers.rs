@@ -51,6 +51,19 @@ pub(super) async fn remove_group(folder: &AttemptFolder) {
     tracing::debug!("the control group of an attempt could not be removed");
 }
 
+/// The processes of this machine that belong to attempts, with the attempts; those of other users cannot be told.
+pub fn processes_of_attempts() -> Vec<(u32, AttemptId)> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let start = format!("{ATTEMPT_VARIABLE}=");
+    let attempt = |pid: u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.find_map(|variable| std::str::from_utf8(variable).ok()?.strip_prefix(&start)?.parse().ok())
+    };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| Some((pid, attempt(pid)?))).collect()
+}
+
 /// Kills the processes that carry `mark` in their environment, and says how many there were.
 fn kill_marked(mark: &str) -> usize {
     let Ok(entries) = fs::read_dir("/proc") else { return 0 };

@@ -17,7 +17,8 @@ use async_trait::async_trait;
 use crate::id::{AttemptId, RunId};
 use crate::worker::{Report, WorkOrder};
 
-pub use gpus::{Gpu, GpuProbe};
+pub use gpus::{Gpu, GpuProbe, has_gpu_driver};
+pub use leftovers::processes_of_attempts;
 pub use local::{AttemptMessage, LocalExecutor};
 pub use memory::memory_bytes;
 

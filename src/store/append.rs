@@ -46,7 +46,7 @@ impl Store {
         }
         write_events(&mut session, run, events).await?;
         outbox::publish(&mut session, run, events, now_ms).await?;
-        rows::write(&mut session, run, &projection).await?;
+        rows::write(&mut session, run, &lease.owner, &projection).await?;
         write_run(&mut session, run, &projection).await?;
         write_keys(&mut session, run, &projection).await?;
         models::register(&mut session, run, &projection.registrations).await?;

@@ -60,6 +60,45 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     fault::point("migrate.after_commit").map_err(|error| sql(error.into()))
 }
 
+/// How the tables of a database stand beside those that this program knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// The version of the tables; none when there are none.
+    pub found: Option<i64>,
+    /// The newest version that this program knows.
+    pub newest: i64,
+    /// Migrations that were begun and not ended.
+    pub unfinished: Vec<i64>,
+    /// Migrations whose text was another one when they were applied.
+    pub changed: Vec<i64>,
+}
+
+/// Looks how the tables stand, and changes nothing.
+pub(super) async fn schema(database: &Database) -> Result<Schema, sqlx::Error> {
+    let mut schema = Schema { newest: NEWEST, found: version(database).await, ..Schema::default() };
+    if schema.found.is_none() {
+        return Ok(schema);
+    }
+    let sql = "select version, success, checksum from _sqlx_migrations order by version";
+    let rows: Vec<(i64, bool, Vec<u8>)> = match database {
+        Database::Sqlite { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await?,
+        Database::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await?,
+    };
+    let known = match database {
+        Database::Sqlite { .. } => &SQLITE,
+        Database::Postgres(_) => &POSTGRES,
+    };
+    for (version, is_done, checksum) in rows {
+        if !is_done {
+            schema.unfinished.push(version);
+        }
+        if known.iter().any(|migration| migration.version == version && *migration.checksum != checksum) {
+            schema.changed.push(version);
+        }
+    }
+    Ok(schema)
+}
+
 /// The version of the tables; none when there are none yet.
 async fn version(database: &Database) -> Option<i64> {
     let sql = "select max(version) as version from _sqlx_migrations";

@@ -7,6 +7,7 @@ mod append;
 mod audit;
 mod backfills;
 mod cache;
+mod checkup;
 mod clock;
 mod connection;
 mod daemons;
@@ -41,6 +42,10 @@ mod url;
 
 pub use audit::{Act, AuditPosition};
 pub use backfills::{BackfillState, ItemSubmission, NewBackfill, NewItem, OpenBackfill, RunsOfValue, WaitingItem};
+pub use checkup::{
+    GivenUp, OpenRun, PostgresFacts, QuarantinedRun, RunningAttempt, Schema, Server, SqliteFacts, StraySlot,
+    WaitingRequest,
+};
 pub use clock::{Clock, Leap};
 pub use daemons::{Beat, DaemonEntry, SILENCE};
 pub use deliveries::{Delivery, NewDelivery, Tried};

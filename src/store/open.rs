@@ -29,22 +29,43 @@ pub struct Store {
     patience: Duration,
 }
 
+/// What to do where there is no database yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Make,
+    Refuse,
+}
+
 impl Store {
     /// Opens the database at `url`; a SQLite file is created when it does not exist, and tables are brought up to date.
     ///
     /// # Errors
     /// When the place cannot be reached or written, or the tables are those of a newer program.
     pub async fn open(url: &StoreUrl) -> Result<Store, StoreError> {
+        let store = Store::connect(url, Absent::Make).await?;
+        migrate::migrate(&store.database).await?;
+        Ok(store)
+    }
+
+    /// Opens the database as it is, for whoever only looks: no file is made, and old tables stay as they are.
+    ///
+    /// # Errors
+    /// When the place cannot be reached, or there is nothing.
+    pub async fn open_as_it_is(url: &StoreUrl) -> Result<Store, StoreError> {
+        Store::connect(url, Absent::Refuse).await
+    }
+
+    async fn connect(url: &StoreUrl, absent: Absent) -> Result<Store, StoreError> {
         let failed = |source: sqlx::Error| StoreError::Open { url: url.to_string(), source: Box::new(source) };
         let database = match url {
             StoreUrl::Sqlite(path) => {
-                if let Some(folder) = path.parent() {
+                if let Some(folder) = path.parent().filter(|_| absent == Absent::Make) {
                     std::fs::create_dir_all(folder)
                         .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
                 }
                 let options = SqliteConnectOptions::new()
                     .filename(path)
-                    .create_if_missing(true)
+                    .create_if_missing(absent == Absent::Make)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .foreign_keys(false)
@@ -83,7 +104,6 @@ impl Store {
                 return Err(failed(error));
             }
         }
-        migrate::migrate(&store.database).await?;
         Ok(store)
     }
 

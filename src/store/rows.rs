@@ -19,9 +19,14 @@ pub(super) async fn insert(
 }
 
 /// Writes everything except registrations and cache entries, which read before they write.
-pub(super) async fn write(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+pub(super) async fn write(
+    session: &mut Session<'_>,
+    run: RunId,
+    owner: &str,
+    projection: &Projection,
+) -> Result<(), sqlx::Error> {
     write_steps(session, run, projection).await?;
-    write_attempts(session, run, projection).await?;
+    write_attempts(session, run, owner, projection).await?;
     write_artifacts(session, run, projection).await?;
     edges::write(session, run, projection).await?;
     write_measures(session, projection).await?;
@@ -63,7 +68,12 @@ async fn write_steps(session: &mut Session<'_>, run: RunId, projection: &Project
     session.execute_rows(many, rows.collect()).await
 }
 
-async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Projection) -> Result<(), sqlx::Error> {
+async fn write_attempts(
+    session: &mut Session<'_>,
+    run: RunId,
+    owner: &str,
+    projection: &Projection,
+) -> Result<(), sqlx::Error> {
     let starts = projection.attempts.iter().map(|start| {
         vec![
             start.attempt.to_string().into(),
@@ -75,11 +85,20 @@ async fn write_attempts(session: &mut Session<'_>, run: RunId, projection: &Proj
             serde_json::to_string(&start.parts).expect("key parts are plain data").into(),
             start.why.as_str().into(),
             text(start.at).into(),
+            owner.into(),
         ]
     });
-    let into = "insert into attempts
-        (attempt_id, run_id, step, number, state, cache_key, parts, why, started_at)";
-    insert(session, into, "", starts.collect()).await?;
+    // The machine and the memory are those of the slot that the attempt was granted.
+    let many = Many {
+        before:
+            "insert into attempts (attempt_id, run_id, step, number, state, cache_key, parts, why, started_at, owner,
+                host, memory_limit_bytes)
+            select v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9,
+                v.column10, s.host, nullif(s.memory_bytes, 0)
+            from (",
+        after: ") as v left join slots s on s.attempt_id = v.column1",
+    };
+    session.execute_rows(many, starts.collect()).await?;
     let ends = projection.ends.iter().map(|end| {
         let failure = end.failure.as_ref();
         vec![

@@ -20,7 +20,7 @@ use super::{OPERATOR, VIEWER};
 use crate::api::extract::{Json as Body, Path, Query};
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Page, Route};
-use crate::control::{self, Backfill, BackfillPlan, Mode, Params, Target, Version};
+use crate::control::{self, Backfill, BackfillPlan, Mode, Target, Version};
 use crate::id::BackfillId;
 use crate::store::queries::{BackfillItem, BackfillSummary};
 
@@ -88,6 +88,9 @@ pub(in crate::api) struct BackfillBody {
     /// Values of other params.
     #[serde(default)]
     params: BTreeMap<String, Value>,
+    /// The same as texts such as `epochs=50`, which take the declared types; instead of `params`.
+    #[serde(default)]
+    set: Vec<String>,
     /// Runs with a higher number get slots first.
     #[serde(default)]
     priority: i32,
@@ -155,7 +158,7 @@ async fn start(
         },
         parallel: body.parallel.unwrap_or(1),
         is_newest_first: body.newest_first,
-        params: Params::Values(body.params.into_iter().collect()),
+        params: super::pipelines::params(body.params, body.set)?,
         priority: body.priority,
     };
     if body.dry_run {

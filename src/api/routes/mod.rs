@@ -5,6 +5,7 @@ mod artifacts;
 mod asked;
 mod backfills;
 mod catalog;
+mod doctor;
 mod download;
 mod events;
 mod gates;
@@ -60,6 +61,7 @@ pub(super) fn all() -> OpenApiRouter<ApiState> {
         .merge(backfills::router())
         .merge(triggers::router())
         .merge(operations::router())
+        .merge(doctor::router())
 }
 
 /// What every route needs.
@@ -80,6 +82,7 @@ pub(super) fn table() -> Vec<Route> {
         backfills::ROUTES,
         triggers::ROUTES,
         operations::ROUTES,
+        doctor::ROUTES,
         MODELS,
     ]
     .concat()

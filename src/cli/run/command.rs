@@ -6,6 +6,7 @@ use anyhow::Context;
 use chrono::Utc;
 
 use super::drive::{Driver, Format, interrupted};
+use crate::cli::local::Local;
 use crate::cli::{Exit, Settings, UsageError, load, parts};
 use crate::engine::{NewRun, Origin, RunOptions};
 use crate::id::{RunId, StepName};
@@ -58,14 +59,14 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
         origin: Origin::default(),
     };
     parts::runtime()?.block_on(async {
-        let store = parts::store(settings).await?;
+        let local = Local::open(settings, true).await?;
         let artifacts = parts::artifacts(settings)?;
-        let (engine, messages) = parts::engine(settings, &store, artifacts.clone())?;
+        let (engine, messages) = parts::engine(settings, &local.store, artifacts.clone())?;
         let mut driver = Driver { engine, messages, artifacts };
         let id = new.id;
         let work = driver.drive(&plan, settings, format, |engine, cancel| engine.start(new, cancel));
-        let ended = Box::pin(work).await;
-        store.close().await;
+        let ended = local.noted("run", &id.to_string(), Box::pin(work)).await;
+        local.store.close().await;
         ended.with_context(|| interrupted(settings, id))
     })
 }

@@ -62,7 +62,7 @@ impl Mode {
 }
 
 /// What a backfill would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackfillPlan {
     /// The pipeline.
     pub pipeline: String,
@@ -73,7 +73,7 @@ pub struct BackfillPlan {
 }
 
 /// One value of a backfill.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedValue {
     /// The value.
     pub value: String,

@@ -33,27 +33,54 @@ impl Cgroups {
         if let Some(base) = std::env::var_os(BASE_VARIABLE) {
             return Cgroups::below(base.into());
         }
+        let (base, is_ready) = Cgroups::place()?;
+        if is_ready {
+            return Cgroups::below(base);
+        }
+        let own = base.join(OWN);
+        let moved = make(&own).and_then(|()| fs::write(own.join("cgroup.procs"), "0"));
+        moved.map_err(|error| format!("`{}` cannot be written: {error}", base.display()))?;
+        Cgroups::below(base)
+    }
+
+    /// Tells whether there can be groups of attempts, and changes nothing.
+    ///
+    /// # Errors
+    /// Says why there can be none.
+    pub(super) fn look() -> Result<Cgroups, String> {
+        let base = match std::env::var_os(BASE_VARIABLE) {
+            Some(base) => PathBuf::from(base),
+            None => Cgroups::place()?.0,
+        };
+        let control = base.join("cgroup.subtree_control");
+        // The group to write to and the folder to make groups in.
+        for path in [&control, &base] {
+            rustix::fs::access(path, rustix::fs::Access::WRITE_OK)
+                .map_err(|error| format!("`{}` cannot be written: {}", path.display(), std::io::Error::from(error)))?;
+        }
+        Ok(Cgroups { base })
+    }
+
+    /// The group below which attempts would get theirs, and whether this process has made it ready.
+    fn place() -> Result<(PathBuf, bool), String> {
         let mounts = read(Path::new("/proc/self/mountinfo"))?;
         let membership = read(Path::new("/proc/self/cgroup"))?;
         let own = own_group(&mounts, &membership)?;
         if own.file_name().is_some_and(|name| name == OWN) {
-            return Cgroups::below(own.parent().unwrap_or(&own).to_owned());
+            return Ok((own.parent().unwrap_or(&own).to_owned(), true));
         }
         let base = own;
         if !controls_memory(&base.join("cgroup.controllers")) {
             return Err(format!("`{}` has no control over memory", base.display()));
         }
         if controls_memory(&base.join("cgroup.subtree_control")) {
-            return Cgroups::below(base);
+            return Ok((base, true));
         }
         let processes = read(&base.join("cgroup.procs"))?;
         if processes.split_whitespace().any(|pid| pid != process::id().to_string()) {
             return Err(format!("`{}` is not this program's alone", base.display()));
         }
-        let own = base.join(OWN);
-        let moved = make(&own).and_then(|()| fs::write(own.join("cgroup.procs"), "0"));
-        moved.map_err(|error| format!("`{}` cannot be written: {error}", base.display()))?;
-        Cgroups::below(base)
+        Ok((base, false))
     }
 
     /// The groups below `base`, which must hold no processes.

@@ -25,6 +25,14 @@ impl MemoryEnforcement {
             Err(because) => MemoryEnforcement::EachProcess { because },
         }
     }
+
+    /// Tells which way there is, and makes nothing ready.
+    pub fn look() -> MemoryEnforcement {
+        match Cgroups::look() {
+            Ok(groups) => MemoryEnforcement::ControlGroup(groups.base().to_owned()),
+            Err(because) => MemoryEnforcement::EachProcess { because },
+        }
+    }
 }
 
 impl fmt::Display for MemoryEnforcement {

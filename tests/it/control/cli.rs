@@ -158,7 +158,7 @@ fn without_a_daemon_a_run_is_recorded_and_driven_here_when_somebody_asks() {
 
     let audit = project.run(&["audit", "--json"]).expect(0).json();
     let did: Vec<&str> = audit.as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
-    assert_eq!(did, ["submit", "approve", "submit", "cancel", "submit"]);
+    assert_eq!(did, ["submit", "resume", "approve", "submit", "resume", "cancel", "submit"]);
 }
 
 #[test]
@@ -176,4 +176,92 @@ fn a_server_that_is_not_there_or_does_not_know_the_token_is_told_with_a_remedy()
     assert!(refused.contains("PHASELINE_TOKEN"), "{refused}");
     let file = project.run(&["--server", daemon.address(), "submit", "pipelines/daily.yaml"]).expect(2).stderr();
     assert!(file.contains("takes no files"), "{file}");
+}
+
+#[test]
+fn a_backfill_is_planned_started_listed_and_cancelled_alike() {
+    both_ways(|way| {
+        let backfill = ["backfill", "daily", "--param", "day", "--range", "2026-01-01..2026-12-31", "--mode", "all"];
+        let plan = way.json(&[&backfill[..], &["--dry-run", "--set", "rows=4"]].concat());
+        assert_eq!((&plan["backfill"], plan["values"].as_array().unwrap().len()), (&Value::Null, 365), "{plan}");
+        let wrong = way.run(&[&backfill[..], &["--set", "rows=none"]].concat()).expect(2).stderr();
+        assert!(wrong.contains("rows"), "{wrong}");
+        let unknown = way.run(&["backfill", "dailly", "--param", "day", "--range", "a,b"]).expect(2).stderr();
+        assert!(unknown.contains("did you mean `daily`?"), "{unknown}");
+        let started = way.json(&backfill);
+        let id = started["backfill"].as_str().unwrap();
+        let listed = way.json(&["backfills", "-n", "1"]);
+        assert_eq!((&listed[0]["backfill_id"], &listed[0]["items"]), (&id.into(), &365.into()), "{listed}");
+        way.run(&["pause", id]).expect(0);
+        way.run(&["resume", id]).expect(0);
+        assert!(way.run(&["cancel", id]).expect(0).stdout().contains("makes no more runs"));
+        way.run(&["cancel", id]).expect(2);
+        assert_eq!(way.json(&["backfills", "-n", "1"])[0]["state"], "cancelled");
+    });
+}
+
+#[test]
+fn why_is_answered_alike() {
+    both_ways(|way| {
+        let parked = way.run(&["submit", "asking", "--wait", "--json"]).expect(4).json();
+        let run = parked["run"].as_str().unwrap();
+        let told = way.json(&["why", run, "sign_off"]);
+        assert_eq!((&told["reasons"][0]["code"], &told["driver"]), (&"approval".into(), &Value::Null), "{told}");
+        let wrong = way.run(&["why", run, "sign_of"]).expect(2).stderr();
+        assert!(wrong.contains("did you mean `sign_off`?"), "{wrong}");
+    });
+}
+
+#[test]
+fn whatever_changes_something_here_stands_in_the_audit_log() {
+    let project = project();
+    project.write(
+        "pipelines/hooked.yaml",
+        "version: 1\npipeline: hooked\ntriggers:\n  hook: {webhook: token}\ndata_engineering:\n  steps:\n    load: {run: echo 1}\n",
+    );
+    let made = "version: 1\npipeline: made\ndata_engineering:\n  steps:\n    load: {run: 'echo 1 > $PHASELINE_OUTPUT_OUT', outputs: {out: file}}\n";
+    project.write("made.yaml", made);
+    project.run(&["run", "made.yaml"]).expect(0);
+    let artifacts = project.run(&["artifacts", "--json"]).expect(0).json();
+    let digest = artifacts[0]["digest"].as_str().unwrap_or_else(|| panic!("{artifacts}")).to_owned();
+    let daemon = Daemon::start(&project);
+    for command in [
+        &["pools", "set", "db", "2"][..],
+        &["triggers", "pause", "hooked.hook"],
+        &["triggers", "resume", "hooked.hook"],
+        &["triggers", "token", "hooked.hook"],
+        &["triggers", "fire", "hooked.hook", "--key", "k"],
+        &["gc", "pin", &digest, "--reason", "kept"],
+        &["gc", "unpin", &digest],
+        &["gc", "--apply"],
+        &["backfill", "daily", "--param", "day", "--range", "a,b", "--dry-run"],
+        &["gc"],
+        &["doctor"],
+    ] {
+        project.run(command).expect(0);
+    }
+    project.run(&["pools", "set", "Db", "2"]).expect(2);
+    drop(daemon);
+    let audit = project.run(&["audit", "--json"]).expect(0).json();
+    let rows: Vec<(&str, &str)> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|row| (row["action"].as_str().unwrap(), row["outcome"].as_str().unwrap()))
+        .collect();
+    let done = |action| (action, "done");
+    let expected = [
+        done("run"),
+        done("pools set"),
+        done("triggers pause"),
+        done("triggers resume"),
+        done("triggers token"),
+        done("triggers fire"),
+        done("gc pin"),
+        done("gc unpin"),
+        done("gc"),
+        ("pools set", "refused bad_name"),
+    ];
+    assert_eq!(rows, expected);
 }

@@ -8,7 +8,12 @@ use crate::store::{PipelineEntry, Store, StoreError};
 pub(super) async fn check(store: &Store) -> Result<Check, StoreError> {
     let entries = store.pipelines().await?;
     let mut findings: Vec<Finding> = entries.iter().filter_map(judge).collect();
-    for kept in store.kept_manifests().await? {
+    let kept = store.kept_manifests().await?;
+    let is_read =
+        |entry: &PipelineEntry| kept.iter().any(|kept| Some(kept.pipeline.as_str()) == entry.pipeline.as_deref());
+    let stored = entries.iter().filter(|entry| entry.manifest_digest.is_some() && entry.retired_at.is_none());
+    let damaged: Vec<Finding> = stored.filter(|entry| !is_read(entry)).map(unreadable).collect();
+    for kept in kept {
         let version = Version::new(kept.path.clone(), kept.text);
         let mistakes = match version.manifest() {
             Ok(manifest) => manifest.mistakes().first().map(|mistake| mistake.message.clone()),
@@ -20,12 +25,19 @@ pub(super) async fn check(store: &Store) -> Result<Check, StoreError> {
             findings.push(Finding::problem(kept.path, message, "change the manifest as `phaseline check` says"));
         }
     }
+    findings.extend(damaged);
     let loaded = entries.iter().filter(|entry| matches!(entry.state, "ready" | "broken_edit" | "paused")).count();
     let message = match loaded as u64 {
         0 => "none is loaded".to_owned(),
         count => format!("{} loaded", words::count(count, "pipeline")),
     };
     Ok(Check::new("pipelines", message, findings))
+}
+
+fn unreadable(entry: &PipelineEntry) -> Finding {
+    let name = entry.pipeline.as_deref().unwrap_or_default();
+    let message = format!("what is stored of the last good version of `{name}` cannot be read");
+    Finding::problem(&entry.manifest_path, message, "restart a daemon: it loads the file anew")
 }
 
 fn judge(entry: &PipelineEntry) -> Option<Finding> {

@@ -222,8 +222,8 @@ fn whatever_changes_something_here_stands_in_the_audit_log() {
     let made = "version: 1\npipeline: made\ndata_engineering:\n  steps:\n    load: {run: 'echo 1 > $PHASELINE_OUTPUT_OUT', outputs: {out: file}}\n";
     project.write("made.yaml", made);
     project.run(&["run", "made.yaml"]).expect(0);
-    let artifacts = project.run(&["artifacts", "--json"]).expect(0).json();
-    let digest = artifacts[0]["digest"].as_str().unwrap_or_else(|| panic!("{artifacts}")).to_owned();
+    let shown = project.run(&["show", "latest", "--json"]).expect(0).json();
+    let digest = shown["steps"][0]["outputs"][0]["digest"].as_str().unwrap_or_else(|| panic!("{shown}")).to_owned();
     let daemon = Daemon::start(&project);
     for command in [
         &["pools", "set", "db", "2"][..],

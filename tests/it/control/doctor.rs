@@ -62,10 +62,15 @@ async fn a_sound_state_has_no_findings(url: StoreUrl) {
     let store = open(&url).await;
     let folder = tempfile::tempdir().unwrap();
     let diagnosis = look(&store, &patient(folder.path())).await;
-    for check in diagnosis.checks.iter().filter(|check| !OF_THE_MACHINE.contains(&check.check.as_str())) {
-        assert_eq!((check.level, check.findings.len()), (Level::Ok, 0), "{check:?}");
-    }
     let is_sqlite = matches!(url, StoreUrl::Sqlite(_));
+    for check in diagnosis.checks.iter().filter(|check| !OF_THE_MACHINE.contains(&check.check.as_str())) {
+        if check.check == "database" && !is_sqlite {
+            // The clusters of tests are set up to be fast.
+            assert!(only(&diagnosis, "database").1.contains("`fsync` is off"), "{check:?}");
+        } else {
+            assert_eq!((check.level, check.findings.len()), (Level::Ok, 0), "{check:?}");
+        }
+    }
     assert_eq!(diagnosis.checks.iter().any(|check| check.check == "integrity"), is_sqlite);
     assert!(check(&diagnosis, "database").message.contains(if is_sqlite { "SQLite 3" } else { "Postgres 1" }));
 }
@@ -137,12 +142,13 @@ async fn slots_requests_and_notifications_that_lead_nowhere_are_found(url: Store
 async fn manifests_triggers_and_tokens_that_need_a_hand_are_found(url: StoreUrl) {
     let store = open(&url).await;
     let folder = tempfile::tempdir().unwrap();
-    write(
-        &url,
-        "insert into pipelines (pipeline, manifest_path, manifest_digest, manifest_text, loaded_at, loaded_by)
-        values ('daily', '/p/daily.yaml', 'd', 'version: 9', '', 'one')",
-    )
-    .await;
+    for (name, digest) in [("daily", "0".repeat(64)), ("damaged", "no digest".to_owned())] {
+        let sql = format!(
+            "insert into pipelines (pipeline, manifest_path, manifest_digest, manifest_text, loaded_at, loaded_by)
+            values ('{name}', '/p/{name}.yaml', '{digest}', 'version: 9', '', 'one')"
+        );
+        write(&url, &sql).await;
+    }
     write(
         &url,
         "insert into manifest_problems (manifest_path, kind, report, noted_at, noted_by)
@@ -166,9 +172,8 @@ async fn manifests_triggers_and_tokens_that_need_a_hand_are_found(url: StoreUrl)
     store.create_token(new).await.unwrap();
     let diagnosis = look(&store, &patient(folder.path())).await;
     let pipelines = check(&diagnosis, "pipelines");
-    assert_eq!((pipelines.level, pipelines.findings.len()), (Level::Problem, 2), "{pipelines:?}");
     let places: Vec<&str> = pipelines.findings.iter().map(|found| found.place.as_str()).collect();
-    assert_eq!(places, ["/p/x.yaml", "/p/daily.yaml"]);
+    assert_eq!((pipelines.level, places), (Level::Problem, vec!["/p/x.yaml", "/p/daily.yaml", "/p/damaged.yaml"]));
     let triggers = check(&diagnosis, "triggers");
     let told: Vec<String> =
         triggers.findings.iter().map(|found| format!("{} {}", found.place, found.message)).collect();

@@ -181,7 +181,7 @@ data_engineering:
     contract: {check: steps.load.metrics.rows > 1}
   steps:
     load: {run: echo 1}
-    clean: {run: echo 2, needs: [load]}
+    clean: {run: echo 2, needs: [load], when: steps.load.metrics.rows > 1}
 model_engineering:
   steps:
     fit: {run: echo 3}

@@ -147,8 +147,8 @@ def idle(pid, seconds):
     return tree_rss(pid) / 2**20, (tree_cpu(pid) - before) / seconds * 100
 
 
-def load(daemon, runs):
-    """Steps per second, CPU milliseconds per step, and the latency of answers at the 50th and 99th percentile in ms."""
+def load(daemon, runs, first=0):
+    """Runs whose param counts from `first`, so that none reuses what another made: steps per second, CPU milliseconds per step, and the latency of answers at the 50th and 99th percentile in ms."""
     connection, latencies, done = daemon.connection(), [], threading.Event()
 
     def look():
@@ -162,7 +162,7 @@ def load(daemon, runs):
     before, start = tree_cpu(daemon.process.pid), time.perf_counter()
     looker = threading.Thread(target=look)
     looker.start()
-    for number in range(runs):
+    for number in range(first, first + runs):
         daemon.ask(connection, "POST", "/api/v1/pipelines/small/runs", {"params": {"n": number}})
     submitted = time.perf_counter() - start
     while True:
@@ -328,7 +328,7 @@ def main():
             daemon.stop()
             fill(postgres, given.history)
             daemon.start()
-            rows.append([f"Phaseline, Postgres with {given.history} step rows", *busy(load(daemon, given.runs)), "", "", ""])
+            rows.append([f"Phaseline, Postgres with {given.history} step rows", *busy(load(daemon, given.runs, given.runs)), "", "", ""])
         daemon.stop()
         postgres.stop()
     if given.peers:

@@ -10,7 +10,7 @@ alter table runs add column wake_ms bigint;
 alter table runs add column fired_by text;
 alter table runs add column rerun_of text;
 alter table runs add column backfill_id text;
-create index runs_unfinished on runs (priority, created_at) where finished_at is null;
+create index runs_unfinished on runs (priority desc, created_at, run_id) where finished_at is null;
 
 alter table attempts add column host text;
 alter table attempts add column owner text;

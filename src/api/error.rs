@@ -159,7 +159,7 @@ impl From<EngineError> for ApiError {
                 Ok(error) => (*error).into(),
                 Err(source) => ApiError::internal(&*source),
             },
-            other => ApiError::internal(&other),
+            EngineError::Corrupt { .. } => ApiError::internal(&error),
         }
     }
 }

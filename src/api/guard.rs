@@ -133,7 +133,8 @@ impl Guard {
                 return Err(method_not_allowed(method, path).help(format!("it takes {methods}")));
             }
             Lookup::Missing => {
-                let cause = format!("`{method} {}` is in no table of roles", template.unwrap_or_default());
+                let template = template.unwrap_or_default();
+                let cause = format!("`{method} {template}` is in no table of roles");
                 return Err(ApiError::internal(&std::io::Error::other(cause)));
             }
         };

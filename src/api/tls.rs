@@ -115,7 +115,7 @@ pub(super) async fn reload_on_hangup(tls: Option<Tls>) {
         Ok(hangup) => hangup,
         Err(error) => {
             tracing::warn!(%error, "a new certificate needs a new start: SIGHUP cannot be listened for");
-            return std::future::pending().await;
+            return std::future::pending::<()>().await;
         }
     };
     while hangup.recv().await.is_some() {
@@ -126,7 +126,7 @@ pub(super) async fn reload_on_hangup(tls: Option<Tls>) {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]

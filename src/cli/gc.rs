@@ -1,5 +1,6 @@
 //! `phaseline gc`: frees what nobody needs, after showing what that is.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -141,8 +142,9 @@ fn text(decision: &Decision, files: RunFiles, leftovers: u64, freed: Option<Free
     rows.extend(decision.keep.iter().map(|(candidate, kept)| row(candidate, &kept.to_string())));
     let mut text = output::table(&["artifact", "kind", "size", "last used", "because"], &rows);
     let verb = if freed.is_some() { "freed" } else { "would free" };
-    text.push_str(&format!(
-        "\n{verb} {} artifacts ({}), logs of {} runs, checkpoints of {} runs ({}), leftovers ({}); {} artifacts stay ({})\n",
+    writeln!(
+        text,
+        "\n{verb} {} artifacts ({}), logs of {} runs, checkpoints of {} runs ({}), leftovers ({}); {} artifacts stay ({})",
         freed.map_or(decision.free.len() as u64, |freed| freed.artifacts),
         output::bytes(freed.map_or(decision.free_bytes(), |freed| freed.bytes)),
         files.logs,
@@ -151,11 +153,13 @@ fn text(decision: &Decision, files: RunFiles, leftovers: u64, freed: Option<Free
         output::bytes(leftovers),
         decision.keep.len(),
         output::bytes(decision.keep_bytes()),
-    ));
+    )
+    .expect("a string takes everything");
     match freed {
         None => text.push_str("nothing was changed: `phaseline gc --apply` does it\n"),
         Some(freed) if freed.spared > 0 => {
-            text.push_str(&format!("{} artifacts came to be needed meanwhile and stay\n", freed.spared));
+            writeln!(text, "{} artifacts came to be needed meanwhile and stay", freed.spared)
+                .expect("a string takes everything");
         }
         Some(_) => {}
     }

@@ -1,5 +1,6 @@
 //! The state of this machine as what commands ask: its database, with a row in the audit log for all that changes it.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use super::database::{existing_url, explained, url};
@@ -69,7 +70,7 @@ impl Local {
 /// A refusal as the command line shows it.
 pub(super) fn refused(error: ControlError) -> anyhow::Error {
     let ControlError { kind, message, help, source, code, details } = error;
-    match source.map(|source| source.downcast::<Rejected>()) {
+    match source.map(<dyn Error + Send + Sync>::downcast::<Rejected>) {
         Some(Ok(rejected)) => anyhow::Error::from(*rejected),
         source if kind == ErrorKind::Failed => {
             let source = source.and_then(Result::err);

@@ -46,7 +46,7 @@ pub(super) struct Args {
 pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
     let (wait, as_json) = (args.wait, args.json);
     ask(settings, async |client| {
-        let recorded = record(client, args).await?;
+        let recorded = Box::pin(record(client, args)).await?;
         go_on(client, settings, recorded, wait, as_json).await
     })
 }
@@ -70,7 +70,7 @@ async fn record(client: &Client, args: Args) -> anyhow::Result<Recorded> {
             return Ok(answer.document.or_repeated(answer.is_repeated));
         }
     };
-    let work = async {
+    let work = Box::pin(async {
         let manifest = match &args.manifest {
             None => Manifest::Own,
             Some(_) if is_latest => Manifest::Latest,
@@ -86,6 +86,6 @@ async fn record(client: &Client, args: Args) -> anyhow::Result<Recorded> {
             idempotency_key: args.idempotency_key,
         };
         control::rerun(&local.store, rerun, &By::local(), Utc::now()).await
-    };
+    });
     Ok(local.audited("rerun", &run.to_string(), work).await?.into())
 }

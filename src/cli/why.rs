@@ -1,5 +1,7 @@
 //! `phaseline why`.
 
+use std::fmt::Write;
+
 use super::client::ask;
 use super::database::time;
 use super::{Exit, Settings, output};
@@ -36,12 +38,13 @@ fn text(told: &Why) -> String {
     for reason in &told.reasons {
         let since = reason.since.as_ref().map(|since| format!(", since {}", time(since))).unwrap_or_default();
         let until = reason.until.as_ref().map(|until| format!(", until {}", time(until))).unwrap_or_default();
-        text.push_str(&format!("  {}{since}{until}\n", reason.message));
+        writeln!(text, "  {}{since}{until}", reason.message).expect("a string takes everything");
         for holder in &reason.holders {
-            text.push_str(&format!("    held by {} of {} on {}\n", holder.step, holder.run_id, holder.host));
+            writeln!(text, "    held by {} of {} on {}", holder.step, holder.run_id, holder.host)
+                .expect("a string takes everything");
         }
         if let Some(help) = &reason.help {
-            text.push_str(&format!("    help: {help}\n"));
+            writeln!(text, "    help: {help}").expect("a string takes everything");
         }
     }
     text

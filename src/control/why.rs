@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ControlError;
-use crate::engine::{Obstacle, Question, Run, RunLog, StepEnd, StepState};
+use crate::engine::{GateState, Obstacle, Question, Run, RunLog, StepEnd, StepState};
 use crate::executor::owner::is_gone;
 use crate::id::{RunId, StepName};
 use crate::manifest::suggest;
@@ -209,9 +209,9 @@ fn stands_before(run: &Run, obstacle: &Obstacle) -> Reason {
             if let Some((_, question)) = question {
                 return asked(run, &format!("gate `{gate}`"), gate.as_str(), question);
             }
-            let verdict = run.gate(gate).and_then(|state| state.verdict());
+            let verdict = run.gate(gate).and_then(GateState::verdict);
             match (verdict, run.gate(gate)) {
-                (Some(verdict), Some(crate::engine::GateState::Evaluated { evidence, .. })) => {
+                (Some(verdict), Some(GateState::Evaluated { evidence, .. })) => {
                     let evidence: Vec<String> =
                         evidence.iter().map(|(path, value)| format!("{path} = {value}")).collect();
                     let message = format!("gate `{gate}` is {}: {}", verdict.as_str(), evidence.join(", "));

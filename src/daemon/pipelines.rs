@@ -203,7 +203,7 @@ fn say(changes: &ManifestChanges) {
     for (pipeline, report) in &changes.broken {
         match report {
             Some(report) => {
-                tracing::error!(%pipeline, "its file is broken now; the last good version stays:\n{report}")
+                tracing::error!(%pipeline, "its file is broken now; the last good version stays:\n{report}");
             }
             None => tracing::info!(%pipeline, "its file is right again"),
         }

@@ -49,6 +49,9 @@ enum Went {
     Badly(String),
 }
 
+/// How many runs more than cores stand ready for a core that becomes free.
+const STANDING_BY: usize = 4;
+
 type Tasks = JoinSet<(RunId, Went)>;
 
 impl Supervisor {
@@ -56,7 +59,8 @@ impl Supervisor {
     pub(super) async fn run(mut self, mut draining: watch::Receiver<bool>) -> Vec<RunId> {
         let (detach, detached) = watch::channel(false);
         let mut tasks = Tasks::new();
-        let mut driven: HashMap<Id, RunId> = HashMap::new();
+        let mut driven: HashMap<Id, (RunId, i64)> = HashMap::new();
+        let crowd = self.engine.crowd().clone();
         let mut backoff = BackOff::default();
         let mut gone_looked_for = None;
         let mut left = Vec::new();
@@ -73,11 +77,10 @@ impl Supervisor {
                     gone_looked_for = Some(Instant::now());
                     self.end_leases_of_the_gone().await;
                 }
-                let room = self.most_runs.saturating_sub(tasks.len());
-                for run in self.claim(room, &driven, &backoff).await {
+                for (run, priority) in self.claim(&driven, &backoff).await {
                     let control = Control { cancel: watch::channel(None).1, detach: detached.clone() };
                     let task = tasks.spawn(drive(Arc::clone(&self.engine), self.store.clone(), run, control));
-                    driven.insert(task.id(), run);
+                    driven.insert(task.id(), (run, priority));
                 }
             }
             tokio::select! {
@@ -88,6 +91,7 @@ impl Supervisor {
                     }
                 }
                 () = self.bell.rung() => {}
+                () = crowd.shrunk() => {}
                 () = tokio::time::sleep(POLL) => {}
                 Ok(()) = draining.changed() => {}
             }
@@ -96,13 +100,17 @@ impl Supervisor {
         left
     }
 
-    async fn claim(&self, limit: usize, driven: &HashMap<Id, RunId>, backoff: &BackOff) -> Vec<RunId> {
+    async fn claim(&self, driven: &HashMap<Id, (RunId, i64)>, backoff: &BackOff) -> Vec<(RunId, i64)> {
+        let limit = self.most_runs.saturating_sub(driven.len());
         if limit == 0 {
             return Vec::new();
         }
-        let except: Vec<RunId> = driven.values().copied().chain(backoff.waiting(Instant::now())).collect();
+        let crowd = driven.len().saturating_sub(self.engine.crowd().busy());
+        let fresh = limit.min((self.engine.cpus() + STANDING_BY).saturating_sub(crowd));
+        let above = driven.values().map(|(_, priority)| *priority).min().unwrap_or(i64::MIN);
+        let except: Vec<RunId> = driven.values().map(|(run, _)| *run).chain(backoff.waiting(Instant::now())).collect();
         let (owner, host) = (self.owner.as_str(), self.host.as_str());
-        let claims = Claims { owner, host, lease_for: self.lease_for, limit, except: &except };
+        let claims = Claims { owner, host, lease_for: self.lease_for, limit, fresh, above, except: &except };
         match self.store.claim_pending(claims).await {
             Ok(runs) => runs,
             Err(error) => {
@@ -123,7 +131,7 @@ impl Supervisor {
     async fn settle(
         &self,
         joined: Result<(Id, (RunId, Went)), JoinError>,
-        driven: &mut HashMap<Id, RunId>,
+        driven: &mut HashMap<Id, (RunId, i64)>,
         backoff: &mut BackOff,
         left: &mut Vec<RunId>,
     ) {
@@ -132,7 +140,7 @@ impl Supervisor {
             Err(error) => (error.id(), Went::Badly(format!("its driver panicked: {error}"))),
         };
         let is_panic = matches!(&went, Went::Badly(why) if why.starts_with("its driver panicked"));
-        let Some(run) = driven.remove(&id) else { return };
+        let Some((run, _)) = driven.remove(&id) else { return };
         match went {
             Went::Well => backoff.worked(run),
             Went::Left => left.push(run),

@@ -5,6 +5,7 @@
 //! behind it, but not for ever: once it has waited for [`PASSED_FOR`], what it needs is kept free for it.
 
 use std::cmp::Reverse;
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::limits::{Limits, Take};
@@ -200,7 +201,7 @@ fn full<'slots>(
     let holders: Vec<String> = slots.filter(holds).map(|slot| format!("{} of {}", slot.step, slot.run)).collect();
     let mut named = holders.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     if holders.len() > NAMED {
-        named.push_str(&format!(" and {} more", holders.len() - NAMED));
+        write!(named, " and {} more", holders.len() - NAMED).expect("a string takes everything");
     }
     let by = if named.is_empty() { String::new() } else { format!(": {named}") };
     format!("{}{by}", room.shortage(&it.take, short))

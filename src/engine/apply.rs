@@ -108,6 +108,7 @@ impl Run {
         self.rebuild();
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn change(&self, event: &RunEvent) -> Result<Change, String> {
         if event.seq != self.next_seq {
             return Err(format!("number {} was expected", self.next_seq));

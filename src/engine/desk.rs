@@ -67,7 +67,7 @@ impl Inbox {
     /// Waits until there may be new ones.
     pub(super) async fn changed(&mut self) {
         if self.requests.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

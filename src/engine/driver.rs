@@ -17,7 +17,7 @@ use super::journal::Journal;
 use super::resolve::Resolver;
 use super::run_loop::{Drive, End};
 use super::{
-    Bell, CacheIndex, DriveError, EngineError, Happening, Lease, Limits, NewRun, Outcome, Run, RunEvent, RunLog,
+    Bell, CacheIndex, Crowd, DriveError, EngineError, Happening, Lease, Limits, NewRun, Outcome, Run, RunEvent, RunLog,
     RunOptions, Slots,
 };
 use crate::artifact::ArtifactStore;
@@ -111,6 +111,7 @@ pub struct Engine {
     pub(super) artifacts: ArtifactStore,
     pub(super) settings: EngineSettings,
     pub(super) desk: Desk,
+    pub(super) crowd: Crowd,
     registry: StepRegistry,
     files: Arc<Mutex<FileDigests>>,
     committed: broadcast::Sender<Arc<RunEvent>>,
@@ -129,6 +130,7 @@ impl Engine {
         let files = FileDigests::kept_in(settings.state_folder.join(FileDigests::FILE));
         Engine {
             desk: Desk::new(log.clone(), settings.bell.clone()),
+            crowd: Crowd::default(),
             log,
             cache,
             slots,
@@ -145,6 +147,16 @@ impl Engine {
     /// Who drives: the holder of the leases that this engine takes.
     pub fn owner(&self) -> &str {
         &self.settings.owner
+    }
+
+    /// The runs that it drives and that wait for a core.
+    pub fn crowd(&self) -> &Crowd {
+        &self.crowd
+    }
+
+    /// How many cores its attempts may use.
+    pub fn cpus(&self) -> usize {
+        usize::try_from(self.settings.limits.cpus).unwrap_or(usize::MAX)
     }
 
     /// Every event from now on, once it is durable. A listener that is too slow misses events; the run does not wait.

@@ -115,7 +115,7 @@ fn mutate(document: &mut Value, mutation: &Mutation) {
                 fields.insert(format!("{key}_too"), value);
             }
             Value::Array(items) if matches!(mutation.change, Change::Remove) => {
-                drop(items.remove(key.parse().unwrap()))
+                drop(items.remove(key.parse().unwrap()));
             }
             Value::Array(items) => {
                 let place: usize = key.parse().unwrap();
@@ -188,7 +188,9 @@ proptest! {
         seed in 0u64..60, mutations in prop::collection::vec(mutation(), 1..4),
     ) {
         let mut document = document(seed);
-        mutations.iter().for_each(|it| mutate(&mut document, it));
+        for it in &mutations {
+            mutate(&mut document, it);
+        }
         read(&document);
     }
 

@@ -339,7 +339,9 @@ impl Slots for MemoryLog {
     async fn give_back(&self, lease: &Lease, attempts: &[AttemptId]) -> Result<(), EngineError> {
         let mut state = self.state();
         state.held(lease)?;
-        attempts.iter().for_each(|attempt| state.release(*attempt));
+        for attempt in attempts {
+            state.release(*attempt);
+        }
         Ok(())
     }
 }

@@ -366,7 +366,9 @@ impl Run {
         let gate = &self.plan.gates[index];
         let is_open = match &self.gates[index] {
             GateState::Open => false,
-            state => state.unpassed().is_none_or(|ruling| effect(gate.on_fail, ruling) == Effect::GoesOn),
+            state @ GateState::Evaluated { .. } => {
+                state.unpassed().is_none_or(|ruling| effect(gate.on_fail, ruling) == Effect::GoesOn)
+            }
         };
         self.selection.gates[index] && gate.is_blocking() && !is_open
     }

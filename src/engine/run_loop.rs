@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attempts::{Attempts, Finished, Watch, meaning, no_gpu, not_started};
+use super::crowd::Busy;
 use super::desk::Inbox;
 use super::journal::Journal;
 use super::lease::LeaseKeeper;
@@ -51,6 +52,8 @@ pub(super) struct Drive<'engine> {
     /// After which time they do, if nothing happens before.
     look_after: Duration,
     bell: Bell,
+    /// Held unless the run stands in the crowd.
+    busy: Option<Busy>,
 }
 
 /// A step that has room, with its attempt and the GPU for it.
@@ -101,6 +104,7 @@ impl<'engine> Drive<'engine> {
             asks: true,
             look_after: FIRST_LOOK,
             bell: engine.settings.bell.clone(),
+            busy: None,
         }
     }
 
@@ -388,6 +392,12 @@ impl<'engine> Drive<'engine> {
 
     async fn wait(&mut self, wake_at: Option<chrono::DateTime<Utc>>) -> Result<(), DriveError> {
         let run = self.journal.run.id();
+        let waits_for_a_core = self.waits.values().any(|short| matches!(short, Short::Cpus | Short::Turn));
+        if self.attempts.is_empty() && waits_for_a_core {
+            self.busy = None;
+        } else {
+            self.busy.get_or_insert_with(|| self.engine.crowd.enter());
+        }
         let wake = wake_at.map(|time| self.journal.clock.instant(time));
         let look = (!self.waits.is_empty()).then(|| Instant::now() + self.look_after);
         let wake = wake.into_iter().chain(look).chain(self.question_over()).chain(self.wait_over()).min();
@@ -444,7 +454,7 @@ impl<'engine> Drive<'engine> {
 
 async fn told(detach: &mut watch::Receiver<bool>) {
     if detach.wait_for(|detach| *detach).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -230,6 +230,7 @@ impl GateState {
     }
 
     /// The ruling about a gate that did not pass; none if it passed or is open.
+    #[expect(clippy::option_option, reason = "a gate that did not pass may have no ruling yet")]
     pub(crate) fn unpassed(&self) -> Option<Option<&Ruling>> {
         match self {
             GateState::Evaluated { verdict, ruling, .. } if *verdict != Verdict::Passed => Some(ruling.as_ref()),

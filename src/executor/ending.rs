@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use super::Ended;
 use crate::id::AttemptId;
-use crate::worker::{AttemptFolder, Limits, Report, ReportedEnd};
+use crate::worker::{AttemptFolder, AttemptGroup, Limits, Report, ReportedEnd};
 
 /// How much of the end of a log is looked through.
 const LAST: u64 = 4096;
@@ -35,7 +35,7 @@ pub(super) fn found_gone(folder: &AttemptFolder, attempt: AttemptId) -> Ended {
 
 fn has_run_out_of_memory(folder: &AttemptFolder, signal: Option<i32>) -> bool {
     let Ok(Some(limits)) = Limits::read(folder) else { return false };
-    let in_group = limits.group.as_ref().is_some_and(|group| group.has_exceeded_memory());
+    let in_group = limits.group.as_ref().is_some_and(AttemptGroup::has_exceeded_memory);
     // Where each process has its own limit, Rust's allocator says what it wanted and aborts.
     let may_have_aborted = signal.is_none_or(|signal| signal == Signal::SIGABRT as i32);
     in_group || (limits.memory_bytes.is_some() && may_have_aborted && asked_for_too_much(folder).unwrap_or(false))

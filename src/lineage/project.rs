@@ -24,6 +24,7 @@ pub fn project(events: &[RunEvent]) -> Projection {
 }
 
 impl Projection {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn event(&mut self, event: &RunEvent) {
         let at = event.at;
         match &event.what {

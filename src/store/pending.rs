@@ -22,6 +22,10 @@ pub struct Claims<'daemon> {
     pub lease_for: Duration,
     /// How many at most.
     pub limit: usize,
+    /// How many of them may be of any priority that have neither slots nor open requests.
+    pub fresh: usize,
+    /// All others must have a higher priority than this.
+    pub above: i64,
     /// Runs that it leaves for now, whatever their state.
     pub except: &'daemon [RunId],
 }
@@ -33,13 +37,18 @@ impl Store {
     /// Takes the leases of the most urgent runs that nobody drives: recorded for any daemon, not ended, and not parked
     /// unless their time has come or somebody asked something of them. Runs of a paused pipeline do not begin. A run whose
     /// lease the asking daemon has itself and could not give back is one of them, unless it is among the excepted.
-    pub async fn claim_pending(&self, claims: Claims<'_>) -> Result<Vec<RunId>, StoreError> {
+    ///
+    /// First those with slots, or of which somebody asked something, whatever their priority: nobody else gives their
+    /// slots back. Gives each run with its priority.
+    pub async fn claim_pending(&self, claims: Claims<'_>) -> Result<Vec<(RunId, i64)>, StoreError> {
         let doing = "claim runs";
         let mut retry = self.retry();
         loop {
             match self.claim_pending_once(&claims).await {
-                Ok(texts) => {
-                    return texts.iter().map(|text| super::queries::parsed("run id", text)).collect();
+                Ok(rows) => {
+                    let read =
+                        |(text, priority): &(String, i64)| Ok((super::queries::parsed("run id", text)?, *priority));
+                    return rows.iter().map(read).collect();
                 }
                 Err(error) if retry.again_after(&error).await => {}
                 Err(error) => return Err(self.error(doing, error)),
@@ -47,18 +56,19 @@ impl Store {
         }
     }
 
-    async fn claim_pending_once(&self, claims: &Claims<'_>) -> Result<Vec<String>, sqlx::Error> {
-        if !self.has_pending(claims).await? {
+    async fn claim_pending_once(&self, claims: &Claims<'_>) -> Result<Vec<(String, i64)>, sqlx::Error> {
+        // A look that takes no lock, since most of the time there is nothing.
+        let mut session = self.database.begin(Access::Read).await?;
+        let now_ms = session.now_ms().await?;
+        if pending(&mut session, claims, now_ms, "").await?.is_empty() {
             return Ok(Vec::new());
         }
+        drop(session);
         let mut session = self.database.begin(Access::Write).await?;
         let now_ms = session.now_ms().await?;
-        let most = claims.limit + claims.except.len();
-        let rows = pending(&mut session, claims, now_ms, most).await?;
-        let except: Vec<String> = claims.except.iter().map(RunId::to_string).collect();
-        let mut runs: Vec<String> = rows.into_iter().filter(|run| !except.contains(run)).collect();
-        runs.truncate(claims.limit);
-        for run in &runs {
+        let lock = session.skip_locked();
+        let runs = pending(&mut session, claims, now_ms, lock).await?;
+        for (run, _) in &runs {
             let sql = "update runs set lease_owner = $2, lease_epoch = lease_epoch + 1, lease_expires_ms = $3
                 where run_id = $1";
             let expires_ms = now_ms + milliseconds(claims.lease_for);
@@ -68,20 +78,6 @@ impl Store {
         session.commit().await?;
         fault::point("claim.after_commit").map_err(sqlx::Error::Io)?;
         Ok(runs)
-    }
-
-    /// A look that takes no lock, since most of the time there is nothing.
-    async fn has_pending(&self, claims: &Claims<'_>) -> Result<bool, sqlx::Error> {
-        let mut session = self.database.begin(Access::Read).await?;
-        let now_ms = session.now_ms().await?;
-        let sql = format!("{PENDING} limit $4");
-        let rows = session.fetch(sql, pending_values(claims, now_ms, claims.except.len() + 1)).await?;
-        let mut found = false;
-        for row in rows {
-            let run: String = row.get("run_id")?;
-            found |= !claims.except.iter().any(|except| except.to_string() == run);
-        }
-        Ok(found)
     }
 
     /// Ends the leases of processes that are gone, so that their runs can be taken at once. Tells how many.
@@ -158,37 +154,57 @@ impl Store {
     }
 }
 
-/// `$1` is the time, `$2` this machine, `$3` when a lease must have been given back. A lease without an owner was given
-/// back: workers that a daemon on another machine has left running are left to the next one there for a while. `$5` is who
-/// asks.
-const PENDING: &str = "select r.run_id from runs r
-    where r.run_id in (
-            select u.run_id from runs u where u.finished_at is null
-            union select q.run_id from requests q where q.handled_at is null)
-        and r.shared and (r.lease_owner is null or r.lease_expires_ms <= $1 or r.lease_owner = $5)
-        and (r.parked is null or r.parked not like 'quarantined: %')
-        and (exists (select 1 from requests q where q.run_id = r.run_id and q.handled_at is null)
-            or (r.finished_at is null
-                and (r.wake_ms <= $1 or (r.parked is null and r.wake_ms is null))
-                and (r.started_at is not null or not exists (
-                    select 1 from pipelines p where p.pipeline = r.pipeline and p.paused_at is not null))))
-        and (r.lease_owner is not null or r.lease_expires_ms <= $3
-            or not exists (select 1 from attempts a
-                where a.run_id = r.run_id and a.state = 'running' and a.host is not null and a.host <> $2))
-    order by r.priority desc, r.created_at, r.run_id";
+/// Runs that may be driven on: `$1` is the time, `$2` this machine, `$3` when a lease must have been given back. A lease
+/// without an owner was given back: workers that a daemon on another machine has left running are left to the next one
+/// there for a while. `$5` is who asks.
+const OPEN: &str = "r.shared and (r.lease_owner is null or r.lease_expires_ms <= $1 or r.lease_owner = $5)
+    and (r.parked is null or r.parked not like 'quarantined: %')
+    and (r.lease_owner is not null or r.lease_expires_ms <= $3
+        or not exists (select 1 from attempts a
+            where a.run_id = r.run_id and a.state = 'running' and a.host is not null and a.host <> $2))";
 
+/// Those of them that have not ended and whose time has come.
+const DUE: &str = "r.finished_at is null and (r.wake_ms <= $1 or (r.parked is null and r.wake_ms is null))
+    and (r.started_at is not null
+        or not exists (select 1 from pipelines p where p.pipeline = r.pipeline and p.paused_at is not null))";
+
+/// The order in which they are taken, and `$4`, how many.
+const ORDER: &str = "order by r.priority desc, r.created_at, r.run_id limit $4";
+
+/// The most urgent runs with their priorities: first those with slots or open requests, then the others.
 async fn pending(
     session: &mut Session<'_>,
     claims: &Claims<'_>,
     now_ms: i64,
-    most: usize,
-) -> Result<Vec<String>, sqlx::Error> {
-    let lock = session.skip_locked();
-    let sql = format!("{PENDING} limit $4 {lock}");
-    session.fetch(sql, pending_values(claims, now_ms, most)).await?.iter().map(|row| row.get("run_id")).collect()
-}
-
-fn pending_values(claims: &Claims<'_>, now_ms: i64, most: usize) -> Vec<Value> {
+    lock: &str,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
     let left_ms = now_ms - milliseconds(LEFT_TO_THEIR_MACHINE);
-    vec![now_ms.into(), claims.host.into(), left_ms.into(), most.into(), claims.owner.into()]
+    let values = |most: usize| {
+        let most = most.saturating_add(claims.except.len());
+        vec![now_ms.into(), claims.host.into(), left_ms.into(), Value::from(most), claims.owner.into()]
+    };
+    let urgent = format!(
+        "select r.run_id, r.priority from runs r
+        where r.run_id in (select q.run_id from requests q where q.handled_at is null union select s.run_id from slots s)
+            and {OPEN} and (({DUE})
+                or exists (select 1 from requests q where q.run_id = r.run_id and q.handled_at is null))
+        {ORDER} {lock}"
+    );
+    let mut rows = session.fetch(urgent, values(claims.limit)).await?;
+    let fresh =
+        format!("select r.run_id, r.priority from runs r where {DUE} and {OPEN} and r.priority > $6 {ORDER} {lock}");
+    let (most, above) = if claims.fresh > 0 { (claims.fresh, i64::MIN) } else { (claims.limit, claims.above) };
+    let mut fresh_values = values(most);
+    fresh_values.push(above.into());
+    rows.extend(session.fetch(fresh, fresh_values).await?);
+    let except: Vec<String> = claims.except.iter().map(RunId::to_string).collect();
+    let mut runs: Vec<(String, i64)> = Vec::new();
+    for row in &rows {
+        let run: String = row.get("run_id")?;
+        if !except.contains(&run) && !runs.iter().any(|(other, _)| *other == run) {
+            runs.push((run, row.get("priority")?));
+        }
+    }
+    runs.truncate(claims.limit);
+    Ok(runs)
 }

@@ -258,7 +258,7 @@ pub fn is_token(text: &str) -> bool {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 const SELECT: &str = "select token_id, name, role, scope, created_at, created_by, expires_at, revoked_at, used_at

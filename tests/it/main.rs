@@ -22,6 +22,7 @@ mod notifications;
 mod outage;
 mod outbox;
 mod pages;
+mod pending;
 mod querying;
 mod reliability;
 mod requests;

@@ -29,10 +29,13 @@ fn what_became_of_runs_is_told_at_least_once() {
     ]);
 }
 
+/// The head of a request, line by line, and its body.
+type Got = (Vec<String>, String);
+
 /// A server that answers each request with the next of `answers`, the last one for ever, and keeps what it got.
 struct Server {
     url: String,
-    got: Arc<Mutex<Vec<(Vec<String>, String)>>>,
+    got: Arc<Mutex<Vec<Got>>>,
 }
 
 impl Server {
@@ -69,7 +72,7 @@ impl Server {
         Server { url, got }
     }
 
-    fn got(&self) -> Vec<(Vec<String>, String)> {
+    fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 }

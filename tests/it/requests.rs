@@ -62,8 +62,9 @@ async fn submitted(store: &Store) -> RunId {
 
 /// The runs that a daemon gets when it looks for work.
 async fn taken(store: &Store) -> Vec<RunId> {
-    let claims = Claims { owner: "alpha:1", host: "alpha", lease_for: HOUR, limit: 10, except: &[] };
-    store.claim_pending(claims).await.unwrap()
+    let claims =
+        Claims { owner: "alpha:1", host: "alpha", lease_for: HOUR, limit: 10, fresh: 10, above: i64::MIN, except: &[] };
+    store.claim_pending(claims).await.unwrap().into_iter().map(|(run, _)| run).collect()
 }
 
 async fn append(store: &Store, lease: &Lease, log: &mut Log, happenings: Vec<Happening>) {

@@ -56,7 +56,7 @@ async fn download(
     let artifact = detail.artifact.clone();
     let (path, name) = blocking(&state, move |state| {
         let path = state.artifacts.path(&artifact).map_err(gone)?;
-        let short = artifact.digest.short().to_string();
+        let short = artifact.digest.short();
         let wanted = match (artifact.kind.is_folder(), query.file) {
             (false, None) => return Ok((path, format!("{short}.{}", extension(artifact.kind)))),
             (false, Some(_)) => {

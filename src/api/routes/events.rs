@@ -52,7 +52,7 @@ pub(in crate::api) struct EventsQuery {
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct RunEventsQuery {
     /// The number of the last event that was seen, where a client cannot send `Last-Event-ID`; all of them unless told.
-    #[param(maximum = 9007199254740991_u64)]
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
 }
 

@@ -65,10 +65,10 @@ pub(in crate::api) struct LogQuery {
     #[param(value_type = Option<String>, pattern = "^att_[0-9a-f]{32}$")]
     attempt: Option<AttemptId>,
     /// The first byte; 0 unless told.
-    #[param(maximum = 9007199254740991_u64)]
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     offset: Option<u64>,
     /// Bytes at most, up to 4194304; 262144 unless told.
-    #[param(minimum = 4, maximum = 4194304)]
+    #[param(minimum = 4, maximum = 4_194_304)]
     limit: Option<u64>,
     /// `json`, which is meant unless told, or `text`.
     #[param(inline)]
@@ -84,7 +84,7 @@ pub(in crate::api) struct FollowQuery {
     #[param(value_type = Option<String>, pattern = "^att_[0-9a-f]{32}$")]
     attempt: Option<AttemptId>,
     /// The first byte; 0 unless told.
-    #[param(maximum = 9007199254740991_u64)]
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     offset: Option<u64>,
 }
 

@@ -207,13 +207,11 @@ fn stored(value: &Value) -> String {
 /// Why a value gets no run in this mode, given the runs that it had.
 fn skipped(mode: Mode, before: Option<&RunsOfValue>) -> Option<String> {
     match (mode, before) {
-        (Mode::All, _) | (Mode::Missing, None) => None,
         (Mode::Missing, Some(runs)) if runs.succeeded => Some("a run for it has succeeded".to_owned()),
         (Mode::Missing | Mode::Failed, Some(runs)) if runs.unfinished => Some("a run for it is under way".to_owned()),
-        (Mode::Missing, Some(_)) => None,
         (Mode::Failed, None) => Some("there was no run for it".to_owned()),
         (Mode::Failed, Some(runs)) if runs.latest_state == "succeeded" => Some("its latest run succeeded".to_owned()),
-        (Mode::Failed, Some(_)) => None,
+        (Mode::All | Mode::Missing, _) | (Mode::Failed, Some(_)) => None,
     }
 }
 

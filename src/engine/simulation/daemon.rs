@@ -187,7 +187,7 @@ impl World {
         let mut has_changed = false;
         for index in considered {
             let Some(inputs) = drive.run.bindings(*index) else { continue };
-            let key = self.key(&drive.run, *index, &inputs);
+            let key = World::key(&drive.run, *index, &inputs);
             let found = key.and_then(|key| ready(self.log.lookup(&[key])).unwrap().pop());
             let planned = drive.run.planned(*index);
             let step = planned.name.clone();

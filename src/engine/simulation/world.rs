@@ -128,7 +128,9 @@ impl World {
             }
             self.now_ms += self.rng.random_range(100..1500);
             self.log.set_time(self.now_ms);
-            left.iter().for_each(|id| self.look_at(*id));
+            for id in &left {
+                self.look_at(*id);
+            }
             self.damage();
             for daemon in &mut daemons {
                 if daemon.away_until_ms > self.now_ms {
@@ -238,7 +240,7 @@ impl World {
     }
 
     /// Every second step can be reused and is computed by one run at a time.
-    pub(super) fn key(&self, run: &Run, index: usize, inputs: &[InputBinding]) -> Option<CacheKey> {
+    pub(super) fn key(run: &Run, index: usize, inputs: &[InputBinding]) -> Option<CacheKey> {
         if index % 2 == 1 {
             return None;
         }

@@ -17,7 +17,7 @@ pub(super) fn forms(value: &str) -> Vec<String> {
         // What stands before a value, as a user's name does in `user:password`, shifts its bits.
         forms.extend((0..3).map(|before| base64_core(value.as_bytes(), before, alphabet)));
     }
-    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = value.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     forms.push(hex.to_ascii_uppercase());
     forms.push(hex);
     forms.retain(|form| form.len() >= SHORTEST_PIECE);

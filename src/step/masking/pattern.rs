@@ -68,11 +68,12 @@ impl Spellings {
         let code = u32::from(character);
         let each = |escape: fn(&u8) -> String| bytes.iter().map(escape).collect::<String>();
         let mut units = [0; 2];
-        let utf16: String = character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let utf16: Vec<String> =
+            character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect();
         let mut spellings = vec![
             each(|byte| format!("%{byte:02x}")),
             each(|byte| format!("\\x{byte:02x}")),
-            utf16,
+            utf16.concat(),
             format!("\\u{{{code:x}}}"),
             format!("&#{code};"),
             format!("&#x{code:x};"),

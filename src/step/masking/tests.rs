@@ -39,12 +39,12 @@ fn a_value_is_masked_in_every_form_that_programs_write_it_in() {
         "%70%40%73%73%20%77%30%72%64%2F%22%2B%27%C3%A9%3C%26",
         r#"p@ss w0rd/\"+'é<&"#,
         r#"p@ss w0rd\/\"+'\u00e9<&"#,
-        r#"p@ss w0rd/\u0022+\u0027\u00E9\u003c\u0026"#,
+        r"p@ss w0rd/\u0022+\u0027\u00E9\u003c\u0026",
         r#"p@ss w0rd/"+\'é<&"#,
         r#"b'p@ss w0rd/"+\'\xc3\xa9<&'"#,
         r#"p@ss w0rd/"+'\''é<&"#,
-        r#"p@ss w0rd/&quot;+&#39;é&lt;&amp;"#,
-        r#"p@ss w0rd/&#34;+&#x27;&#233;&lt;&amp;"#,
+        r"p@ss w0rd/&quot;+&#39;é&lt;&amp;",
+        r"p@ss w0rd/&#34;+&#x27;&#233;&lt;&amp;",
         r#"p@ss w0rd/"+'\u{e9}<&"#,
     ];
     let masker = masker(&[secret]);

@@ -1,5 +1,7 @@
 //! Lists in pages that stay right while rows are added: each page begins after the key of the last row before it.
 
+use std::fmt::Write;
+
 use serde_json::Value as Json;
 
 use super::super::StoreError;
@@ -57,13 +59,15 @@ impl Listing {
             let first = self.values.len() + 1;
             let places: Vec<String> = (first..first + columns.len()).map(|number| format!("${number}")).collect();
             let sign = if self.order.is_descending { '<' } else { '>' };
-            self.sql.push_str(&format!(" and ({}) {sign} ({})", columns.join(", "), places.join(", ")));
+            write!(self.sql, " and ({}) {sign} ({})", columns.join(", "), places.join(", "))
+                .expect("a string takes everything");
             self.values.extend(self.order.key(after)?);
         }
         let direction = if self.order.is_descending { " desc" } else { "" };
         let by: Vec<String> = columns.iter().map(|column| format!("{column}{direction}")).collect();
         self.values.push((i64::from(request.limit) + 1).into());
-        self.sql.push_str(&format!(" order by {} limit ${}", by.join(", "), self.values.len()));
+        write!(self.sql, " order by {} limit ${}", by.join(", "), self.values.len())
+            .expect("a string takes everything");
         let mut rows = session.fetch(self.sql, self.values).await?;
         let is_more = rows.len() > request.limit as usize;
         rows.truncate(request.limit as usize);

@@ -1,5 +1,6 @@
 //! A whole server of the API in this process, and requests byte by byte.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,13 +94,13 @@ impl Served {
     pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
-            text.push_str(&format!("host: {}\r\n", self.address));
+            write!(text, "host: {}\r\n", self.address).unwrap();
         }
         for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
         if !body.is_empty() {
-            text.push_str(&format!("content-length: {}\r\n", body.len()));
+            write!(text, "content-length: {}\r\n", body.len()).unwrap();
         }
         text.push_str("\r\n");
         text.push_str(body);
@@ -133,7 +134,7 @@ impl Answer {
 
     async fn read_whole(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<Answer> {
         let mut bytes = Vec::new();
-        let mut more = [0u8; 16 * 1024];
+        let mut more = vec![0u8; 16 * 1024];
         let end = loop {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use phaseline::control::{
-    Backfill, By, ErrorKind, Manifest, Mode, Params, Rerun, Submission, Version, advance_backfills, cancel_backfill,
-    plan_backfill, rerun, start_backfill, submit,
+    Advanced, Backfill, By, ErrorKind, Manifest, Mode, Params, Rerun, Submission, Version, advance_backfills,
+    cancel_backfill, plan_backfill, rerun, start_backfill, submit,
 };
 use phaseline::engine::{Happening, Origin, Outcome, RunEvent, RunLog, RunOptions};
 use phaseline::id::RunId;
@@ -185,7 +185,7 @@ async fn a_cancelled_backfill_hands_out_no_more(url: StoreUrl) {
     for run in handed_out {
         end(&store, run, Outcome::Cancelled).await;
     }
-    assert_eq!(advance_backfills(&store, now()).await.unwrap(), Default::default());
+    assert_eq!(advance_backfills(&store, now()).await.unwrap(), Advanced::default());
     assert_eq!(cancel_backfill(&store, started.backfill).await.unwrap_err().code, "backfill_state");
 }
 

@@ -1,6 +1,7 @@
 //! What a tick does while the trigger's last run goes on.
 
-use phaseline::store::{Tick, TickState};
+use phaseline::store::Tick;
+use phaseline::store::TickState::{Fired, Queued, Skipped};
 
 use super::{looked_after, ticks};
 use crate::harness::daemon::{Daemon, store_of, until};
@@ -32,7 +33,6 @@ async fn a_tick_meets_a_run_that_goes_on_as_its_overlap_says() {
             until("a run that goes on", async || state(&first).await.filter(|state| state != "waiting")).await;
         }
     }
-    use TickState::{Fired, Queued, Skipped};
     let states = async |trigger| ticks(&store, "held", trigger).await.iter().map(|tick| tick.state).collect::<Vec<_>>();
     assert_eq!(states("skips").await, [Fired, Skipped, Skipped]);
     assert_eq!(states("queues").await, [Fired, Queued, Skipped]);

@@ -106,6 +106,9 @@ async fn counted_once(scene: &Scene<'_>, it: &Acknowledged) -> Vec<String> {
     wrong
 }
 
+/// Executions: from when to when, and which.
+type Spans<'a> = Vec<(f64, f64, &'a str)>;
+
 /// I3: an attempt starts at most once, and two executions of a step of a run never overlap.
 fn no_overlap(entries: &[Entry]) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -118,7 +121,7 @@ fn no_overlap(entries: &[Entry]) -> Vec<String> {
             wrong.push(format!("I3: attempt {attempt} was begun {} times", executions.len()));
         }
     }
-    let mut spans: BTreeMap<(&str, &str), Vec<(f64, f64, &str)>> = BTreeMap::new();
+    let mut spans: BTreeMap<(&str, &str), Spans<'_>> = BTreeMap::new();
     for begin in entries.iter().filter(|entry| entry.what == "begin") {
         let end = entries.iter().find(|entry| entry.execution == begin.execution && entry.what != "begin");
         // One that was killed has no end; it is known not to have gone on from its begin at least.

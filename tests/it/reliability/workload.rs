@@ -1,6 +1,7 @@
 //! A pipeline whose steps tell a ledger outside of the program's reach when they begin and end, and whose every output
 //! can be told beforehand.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -64,13 +65,13 @@ pub(super) fn lay_out(project: &Project) {
     for (name, inputs) in STEPS {
         // Twins carry the same words, so they are one piece of work.
         let word = name.trim_end_matches("_again");
-        manifest.push_str(&format!("    {name}:\n      run: sh work.sh {word} ${{{{ params.salt }}}}\n"));
-        manifest
-            .push_str(&format!("      env: {{LEDGER: {}}}\n      outputs: {{out: file}}\n", ledger(project).display()));
+        write!(manifest, "    {name}:\n      run: sh work.sh {word} ${{{{ params.salt }}}}\n").unwrap();
+        write!(manifest, "      env: {{LEDGER: {}}}\n      outputs: {{out: file}}\n", ledger(project).display())
+            .unwrap();
         if !inputs.is_empty() {
             let bound: Vec<String> =
                 ["a", "b"].iter().zip(inputs).map(|(port, step)| format!("{port}: {step}.out")).collect();
-            manifest.push_str(&format!("      inputs: {{{}}}\n", bound.join(", ")));
+            writeln!(manifest, "      inputs: {{{}}}", bound.join(", ")).unwrap();
         }
     }
     project.write("pipelines/work.yaml", manifest);

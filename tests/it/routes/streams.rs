@@ -52,7 +52,8 @@ impl Stream {
                 };
                 let found = Event { id: field("id:"), name: field("event:"), data: Value::Null };
                 let data = field("data:");
-                self.text = rest.to_owned();
+                let rest = rest.to_owned();
+                self.text = rest;
                 if data.is_empty() {
                     continue;
                 }

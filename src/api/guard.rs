@@ -140,7 +140,7 @@ impl Guard {
         };
         let rights = &token.rights;
         if !route.allows(rights, path) {
-            let message = format!("this token ({rights}) does not allow `{method} {}`", path);
+            let message = format!("this token ({rights}) does not allow `{method} {path}`");
             let help = match route.need {
                 Need::Role(role) => format!("it takes a token of role {role}: `phaseline token create --role {role}`"),
                 Need::Webhook | Need::Predict | Need::Nothing => {

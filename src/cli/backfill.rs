@@ -89,7 +89,7 @@ struct Told {
 pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
     let as_json = args.json;
     let (told, has_daemon) = ask(settings, async |client| match client {
-        Client::Local(local) => Ok((here(local, args).await?, answered(local.has_daemon().await)?)),
+        Client::Local(local) => Ok((Box::pin(here(local, args)).await?, answered(local.has_daemon().await)?)),
         Client::Remote(remote) => Ok((there(remote, &args).await?, true)),
     })?;
     if as_json {
@@ -123,7 +123,7 @@ async fn here(local: &Local, args: Args) -> anyhow::Result<Told> {
         return Ok(Told { backfill: None, plan });
     }
     let by = By::local();
-    let work = start_backfill(&local.store, backfill, &by, Utc::now());
+    let work = Box::pin(start_backfill(&local.store, backfill, &by, Utc::now()));
     let Started { backfill, plan } = local.audited("backfill", &args.pipeline, work).await?;
     Ok(Told { backfill: Some(backfill), plan })
 }

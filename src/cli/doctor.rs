@@ -1,5 +1,6 @@
 //! `phaseline doctor`: whether all is well, here or at a daemon.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use chrono::Utc;
@@ -78,18 +79,19 @@ fn text(diagnosis: &Diagnosis) -> String {
     let found: Vec<String> =
         [count(Level::Problem, "problem"), count(Level::Warning, "warning")].into_iter().flatten().collect();
     let verdict = if found.is_empty() { "all is well".to_owned() } else { found.join(" and ") };
-    text.push_str(&format!("\n{verdict}, as {} sees it\n", diagnosis.host));
+    writeln!(text, "\n{verdict}, as {} sees it", diagnosis.host).expect("a string takes everything");
     text
 }
 
 fn of_check(check: &Check, width: usize) -> String {
     let mut text = format!("{:<7}  {:<width$}  {}\n", check.level.as_str(), check.check, check.message);
     for finding in &check.findings {
-        text.push_str(&format!("  {}: {}: {}\n", finding.level.as_str(), finding.place, finding.message));
-        text.push_str(&format!("    help: {}\n", finding.help));
+        writeln!(text, "  {}: {}: {}", finding.level.as_str(), finding.place, finding.message)
+            .expect("a string takes everything");
+        writeln!(text, "    help: {}", finding.help).expect("a string takes everything");
     }
     if check.untold() > 0 {
-        text.push_str(&format!("  and {} more\n", check.untold()));
+        writeln!(text, "  and {} more", check.untold()).expect("a string takes everything");
     }
     text
 }

@@ -331,10 +331,11 @@ async fn a_run_that_its_holder_does_not_drive_is_taken_by_it_again_and_by_nobody
     let store = open(&url).await;
     let run = submitted(&store).await;
     let driven = [run];
-    let claims = |owner, except| Claims { owner, host: "alpha", lease_for: HOUR, limit: 10, except };
-    assert_eq!(store.claim_pending(claims("alpha:1", &[])).await.unwrap(), [run]);
+    let claims =
+        |owner, except| Claims { owner, host: "alpha", lease_for: HOUR, limit: 10, fresh: 10, above: 0, except };
+    assert_eq!(store.claim_pending(claims("alpha:1", &[])).await.unwrap(), [(run, 0)]);
     assert_eq!(store.claim_pending(claims("alpha:2", &[])).await.unwrap(), []);
     assert_eq!(store.claim_pending(claims("alpha:1", &driven)).await.unwrap(), [], "it drives it");
     // As after a full disk: the lease could not be given back.
-    assert_eq!(store.claim_pending(claims("alpha:1", &[])).await.unwrap(), [run]);
+    assert_eq!(store.claim_pending(claims("alpha:1", &[])).await.unwrap(), [(run, 0)]);
 }

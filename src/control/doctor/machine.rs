@@ -11,7 +11,7 @@ use crate::worker::MemoryEnforcement;
 const FEW_FILES: u64 = 1024;
 
 pub(super) async fn check() -> Vec<Check> {
-    let files = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| soft).unwrap_or(0);
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, |found| found.count() as u64);
     let program = std::fs::read_link("/proc/self/exe").map(|path| path.to_string_lossy().into_owned());
     vec![

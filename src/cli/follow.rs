@@ -3,21 +3,41 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::client::Client;
+use super::exit::Failure;
 use super::{Exit, output, show};
 use crate::id::RunId;
 use crate::store::QUARANTINED;
 use crate::store::queries::RunSummary;
 
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How long whoever follows a run does without an answer.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Tells how the run goes on, and at its end what `phaseline show` tells. One that waits for somebody is not waited for.
 pub(super) async fn follow(client: &Client, run: RunId, as_json: bool, is_new: bool) -> anyhow::Result<Exit> {
     note(&format!("following {run}; Ctrl-C leaves it running, `phaseline cancel {run}` ends it"));
     let mut told = String::new();
+    let mut lost = None;
     let exit = loop {
-        let summary = client.summary(run).await?;
+        let summary = match client.summary(run).await {
+            Ok(summary) => summary,
+            // A daemon that is replaced by a newer one, or whose database is away, comes back; the run goes on meanwhile.
+            Err(error) if error.is::<Failure>() => {
+                if lost.is_none() {
+                    note(&format!("{error}; {run} is looked for again"));
+                }
+                if lost.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    return Err(error);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        lost = None;
         let now = format!("{} {}/{} steps", summary.state, summary.done, summary.steps);
         if now != told {
             note(&now);

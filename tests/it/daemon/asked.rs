@@ -8,10 +8,10 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::until_state;
+use super::{begun, holding, until_state};
 use crate::harness::daemon::{Daemon, until};
 use crate::harness::postgres::Cluster;
-use crate::harness::project::Project;
+use crate::harness::project::{Ended, Project};
 
 const WORK: &str = "version: 1
 pipeline: work
@@ -94,6 +94,26 @@ async fn a_key_that_is_used_at_two_daemons_at_once_makes_one_run_too() {
     let project = Project::new().env("PHASELINE_DATABASE_URL", &url);
     project.write("pipelines/work.yaml", WORK);
     ask_at_once(&[Daemon::start(&project), Daemon::start(&project)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_and_wait_does_without_a_daemon_that_is_replaced() {
+    let project = Project::new();
+    project.write("pipelines/holding.yaml", holding(&project, "holding"));
+    let daemon = Daemon::start(&project);
+    let address = daemon.address().to_owned();
+    let waiting = project.start(&["--server", &address, "submit", "holding", "--wait", "--json"]);
+    let run = until("the run", async || {
+        let (_, listed) = daemon.ask(Method::GET, "/api/v1/runs", None).await;
+        listed["items"][0]["run"].as_str().map(str::to_owned)
+    })
+    .await;
+    begun(&project, &run, "hold").await;
+    daemon.kill();
+    let _next = Daemon::start_with(&project, &["--listen", address.strip_prefix("http://").unwrap()]);
+    project.write("go", "");
+    let ended = tokio::task::spawn_blocking(move || Ended(waiting.wait_with_output().unwrap())).await.unwrap();
+    assert_eq!(ended.expect(0).json()["state"], "succeeded");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,10 @@ impl Daemon {
     fn launch(project: &Project, arguments: &[&str], fault: Option<&str>) -> Daemon {
         fs::create_dir_all(project.path().join("pipelines")).unwrap();
         let log = fs::OpenOptions::new().create(true).append(true).open(project.path().join("daemon.log")).unwrap();
-        let mut usual = vec!["daemon", "--listen", "127.0.0.1:0", "--pipelines", "pipelines"];
+        let mut usual = vec!["daemon", "--pipelines", "pipelines"];
+        if !arguments.contains(&"--listen") {
+            usual.extend(["--listen", "127.0.0.1:0"]);
+        }
         if !arguments.contains(&"--disk-floor") {
             usual.extend(["--disk-floor", "0"]);
         }

@@ -1,6 +1,7 @@
 //! A state of the version before: brought up to date by a process that is killed while it does so, and refused when it
 //! comes from a version after.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -41,7 +42,7 @@ fn copying(old: &str, new: &str, columns: &[(String, String)]) -> String {
     for table in tables {
         let of: Vec<&str> = columns.iter().filter(|(it, _)| it == table).map(|(_, column)| column.as_str()).collect();
         let of = of.join(", ");
-        statements.push_str(&format!("insert into {old}.{table} ({of}) select {of} from {new}.{table};\n"));
+        writeln!(statements, "insert into {old}.{table} ({of}) select {of} from {new}.{table};").unwrap();
     }
     statements
 }

@@ -3,6 +3,7 @@
 //! A ring carries nothing and may be lost: looking again after a while stays the truth, and the bell makes it soon.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -11,18 +12,25 @@ use tokio::sync::watch;
 pub struct Bell {
     rope: Arc<watch::Sender<()>>,
     ear: watch::Receiver<()>,
+    rings: Arc<AtomicU64>,
 }
 
 impl Bell {
     /// A bell that has not been rung.
     pub fn new() -> Bell {
         let (rope, ear) = watch::channel(());
-        Bell { rope: Arc::new(rope), ear }
+        Bell { rope: Arc::new(rope), ear, rings: Arc::default() }
     }
 
     /// Wakes everybody who waits.
     pub fn ring(&self) {
+        self.rings.fetch_add(1, Ordering::SeqCst);
         self.rope.send_replace(());
+    }
+
+    /// How often it has been rung.
+    pub(super) fn rings(&self) -> u64 {
+        self.rings.load(Ordering::SeqCst)
     }
 
     /// Waits until the bell has been rung since this clone last heard it; several rings count as one.

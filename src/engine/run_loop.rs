@@ -49,6 +49,8 @@ pub(super) struct Drive<'engine> {
     pub(super) short_since: BTreeMap<usize, Instant>,
     /// Whether those that wait are to ask again.
     asks: bool,
+    /// Whether they are because the bell was rung.
+    was_rung: bool,
     /// After which time they do, if nothing happens before.
     look_after: Duration,
     bell: Bell,
@@ -102,6 +104,7 @@ impl<'engine> Drive<'engine> {
             waits: BTreeMap::new(),
             short_since: BTreeMap::new(),
             asks: true,
+            was_rung: false,
             look_after: FIRST_LOOK,
             bell: engine.settings.bell.clone(),
             busy: None,
@@ -254,7 +257,21 @@ impl<'engine> Drive<'engine> {
         }
         self.asks = false;
         let limits = self.limits().await;
+        let turn = self.engine.crowd.turn().await;
+        let rings = self.bell.rings();
+        let waits_for_a_core = self.waits.values().all(|short| matches!(short, Short::Cpus | Short::Turn));
+        let is_known = self.queued.keys().eq(self.waits.keys());
+        if std::mem::take(&mut self.was_rung) && is_known && waits_for_a_core && self.engine.crowd.is_full(rings) {
+            return Ok(false);
+        }
         let granted = self.ask_for_room(&limits).await?;
+        let lacks_one = |(step, short): (&usize, &Short)| {
+            *short == Short::Cpus && self.journal.run.planned(*step).resources.cpus <= 1
+        };
+        if self.waits.iter().any(lacks_one) {
+            self.engine.crowd.asked_in_vain(rings);
+        }
+        drop(turn);
         if granted.is_empty() {
             return Ok(false);
         }
@@ -392,6 +409,7 @@ impl<'engine> Drive<'engine> {
 
     async fn wait(&mut self, wake_at: Option<chrono::DateTime<Utc>>) -> Result<(), DriveError> {
         let run = self.journal.run.id();
+        self.was_rung = false;
         let waits_for_a_core = self.waits.values().any(|short| matches!(short, Short::Cpus | Short::Turn));
         if self.attempts.is_empty() && waits_for_a_core {
             self.busy = None;
@@ -411,7 +429,10 @@ impl<'engine> Drive<'engine> {
         let finished = tokio::select! {
             finished = self.attempts.next() => finished,
             () = sleep => Vec::new(),
-            () = self.bell.rung(), if !self.waits.is_empty() => Vec::new(),
+            () = self.bell.rung(), if !self.waits.is_empty() => {
+                self.was_rung = true;
+                Vec::new()
+            }
             () = self.inbox.changed() => {
                 let requests = self.inbox.open();
                 self.answer(requests).await?;

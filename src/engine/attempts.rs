@@ -1,6 +1,7 @@
 //! Waits for attempts, ends those that take too long or are not wanted any more, and says what their end means.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,7 +200,14 @@ pub(super) fn no_gpu() -> Failure {
 
 /// An attempt that the executor could not start.
 pub(super) fn not_started(error: &ExecutorError) -> Failure {
-    Failure { fault: Fault::Environment, code: "not_started".to_owned(), message: with_causes(error), help: None }
+    let ExecutorError::Io { source, .. } = error;
+    let (code, help) = match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ("disk_full", Some("make room in the state folder".to_owned()))
+        }
+        _ => ("not_started", None),
+    };
+    Failure { fault: Fault::Environment, code: code.to_owned(), message: with_causes(error), help }
 }
 
 /// The outputs that a step must not end without: all planned ones that its kind does not call optional.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::connection::{Access, Value};
+use super::connection::{Access, Row, Value};
 use super::time::{milliseconds, text};
 use super::{Store, StoreError};
 
@@ -96,7 +96,7 @@ impl Store {
         work.await.map_err(|error| self.error("say that the daemon has ended", error))
     }
 
-    /// All daemons that were heard of lately, the latest to start first.
+    /// All daemons that were heard of lately, the latest to start first. A row that makes no sense is passed over.
     pub async fn daemons(&self) -> Result<Vec<DaemonEntry>, StoreError> {
         let mut session = self.read("list daemons").await?;
         let now_ms = session.now_ms().await?;
@@ -104,26 +104,28 @@ impl Store {
             from daemons
             order by started_at desc, daemon";
         let rows = session.fetch(sql, vec![]).await?;
-        rows.iter()
-            .map(|row| {
-                let silent_ms = (now_ms - row.get::<i64>("beat_ms")?).max(0);
-                let state = match row.get("draining")? {
-                    _ if silent_ms > milliseconds(SILENCE) => "gone",
-                    true => "draining",
-                    false => "running",
-                };
-                Ok(DaemonEntry {
-                    daemon: row.get("daemon")?,
-                    host: row.get("host")?,
-                    version: row.get("version")?,
-                    address: row.get("address")?,
-                    pipelines: row.get("pipelines")?,
-                    started_at: row.get("started_at")?,
-                    silent_ms,
-                    state,
-                    trouble: row.get("trouble")?,
-                })
-            })
-            .collect()
+        let told =
+            |error: &sqlx::Error| tracing::debug!(%error, "the row of a daemon makes no sense and is passed over");
+        Ok(rows.iter().filter_map(|row| entry(row, now_ms).inspect_err(told).ok()).collect())
     }
+}
+
+fn entry(row: &Row, now_ms: i64) -> Result<DaemonEntry, sqlx::Error> {
+    let silent_ms = (now_ms - row.get::<i64>("beat_ms")?).max(0);
+    let state = match row.get("draining")? {
+        _ if silent_ms > milliseconds(SILENCE) => "gone",
+        true => "draining",
+        false => "running",
+    };
+    Ok(DaemonEntry {
+        daemon: row.get("daemon")?,
+        host: row.get("host")?,
+        version: row.get("version")?,
+        address: row.get("address")?,
+        pipelines: row.get("pipelines")?,
+        started_at: row.get("started_at")?,
+        silent_ms,
+        state,
+        trouble: row.get("trouble")?,
+    })
 }

@@ -3,7 +3,7 @@
 use std::backtrace::Backtrace;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use super::claim::{Claim, ClaimError};
 use super::folder::{AttemptFolder, create_once, read_json};
 use super::limits::Limits;
 use super::log::AttemptLog;
-use super::report::{Failure, Report, ReportedEnd};
+use super::report::{Failure, Report, ReportedEnd, with_causes};
 use super::reporter::PipeReporter;
 use super::secrets;
 use crate::artifact::ArtifactStore;
@@ -46,16 +46,20 @@ pub fn main_if_worker(registry: fn() -> StepRegistry) -> Option<ExitCode> {
     Some(work(&AttemptFolder::at(folder), &registry()))
 }
 
-#[expect(clippy::print_stderr, reason = "standard error is the attempt's log")]
+/// Writes a line to the attempt's log, which is standard error. On a full disk it is lost, and the worker goes on.
+fn tell(line: &str) {
+    writeln!(io::stderr(), "{line}").ok();
+}
+
 fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
     let order: WorkOrder = match read_json(&folder.order()) {
         Ok(Some(order)) => order,
         Ok(None) => {
-            eprintln!("there is no work order in `{}`", folder.path().display());
+            tell(&format!("there is no work order in `{}`", folder.path().display()));
             return ExitCode::FAILURE;
         }
         Err(error) => {
-            eprintln!("cannot read the work order in `{}`: {error}", folder.path().display());
+            tell(&format!("cannot read the work order in `{}`: {error}", folder.path().display()));
             return ExitCode::FAILURE;
         }
     };
@@ -65,7 +69,7 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
         Ok(_) => return ExitCode::FAILURE,
         Err(ClaimError::Taken) => return ExitCode::from(EXIT_CLAIMED),
         Err(error) => {
-            eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+            tell(&with_causes(&error));
             return ExitCode::FAILURE;
         }
     }
@@ -104,13 +108,12 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
 
 /// Becomes the program that runs steps of this kind, if there is one beside this program. The process stays the same,
 /// so whoever started it need not know.
-#[expect(clippy::print_stderr, reason = "standard error is the attempt's log")]
 fn hand_over(folder: &AttemptFolder, order: &WorkOrder, registry: &StepRegistry) {
     let Some(program) = registry.kind(&order.kind).ok().and_then(|kind| kind.program) else { return };
     let Some(path) = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(program))) else { return };
     if path.is_file() {
         let error = std::process::Command::new(&path).arg(WORKER_COMMAND).arg(folder.path()).exec();
-        eprintln!("cannot start `{}`: {error}", path.display());
+        tell(&format!("cannot start `{}`: {error}", path.display()));
     }
 }
 

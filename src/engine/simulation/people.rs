@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use rand::RngExt;
 
 use super::world::World;
-use crate::engine::{Outcome, Request, RequestKind, Run};
+use crate::engine::{Outcome, Request, RequestKind, Run, Subject};
 use crate::id::RunId;
 
 impl World {
@@ -17,11 +17,15 @@ impl World {
         if run.outcome().is_some() || run.is_cancelling() {
             return;
         }
-        let subject = run.questions().map(|(subject, _)| subject.name().to_owned()).next();
+        let subject = run.questions().map(|(subject, _)| subject).next();
         let trouble = self.trouble;
         if let Some(subject) = subject.filter(|_| self.rng.random_bool(0.7)) {
-            let kind = if self.rng.random_bool(0.7) { RequestKind::Approve } else { RequestKind::Reject };
-            self.ask(self.request(id, kind).about(subject, "it was looked at"));
+            let kind = match (self.rng.random_range(0..10), &subject) {
+                (0 | 1, Subject::Gate(_)) => RequestKind::Waive,
+                (0..7, _) => RequestKind::Approve,
+                _ => RequestKind::Reject,
+            };
+            self.ask(self.request(id, kind).about(subject.name(), "it was looked at"));
         } else if run.paused().is_some() {
             self.ask(self.request(id, RequestKind::Resume));
         } else if self.rng.random_bool(trouble) {

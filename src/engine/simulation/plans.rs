@@ -95,6 +95,6 @@ fn approval<'names>(
 }
 
 fn terms(rng: &mut ChaCha8Rng) -> ApprovalTerms {
-    let expires = rng.random_bool(0.4).then(|| Duration::from_secs(rng.random_range(5..600)));
+    let expires = rng.random_bool(0.4).then(|| Duration::from_secs(rng.random_range(5..200)));
     ApprovalTerms { expires, ..ApprovalTerms::default() }
 }

@@ -69,6 +69,11 @@ impl Fleet {
     /// Starts a daemon, in which the `fault` waits for its point, if there is one.
     pub(super) fn daemon(&self, fault: Option<&str>, arguments: &[&str]) -> Daemon {
         let log = File::options().create(true).append(true).open(self.project.path().join("daemon.log")).unwrap();
+        self.daemon_logging_to(log, fault, arguments)
+    }
+
+    /// The same with a log of its own.
+    pub(super) fn daemon_logging_to(&self, log: File, fault: Option<&str>, arguments: &[&str]) -> Daemon {
         let mut command = self.command(&["daemon", "--pipelines", "pipelines", "--listen", "127.0.0.1:0"]);
         command.args(arguments).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(log);

@@ -115,6 +115,22 @@ async fn a_stored_value_that_makes_no_sense_stops_at_most_the_run_that_it_belong
 }
 
 #[tokio::test]
+async fn a_row_of_a_daemon_that_makes_no_sense_is_passed_over() {
+    let fleet = Fleet::new(None).await;
+    let columns = "(daemon, host, version, address, pipelines, started_at, beat_ms, draining)";
+    let mut connection = open(&fleet.project.path().join(".phaseline")).await;
+    let sql = format!(
+        "pragma ignore_check_constraints = on;
+        insert into daemons {columns} values ('a', 'here', '1', null, null, '2026-01-01T00:00:00Z', 0, 'wrong'),
+            ('b', 'here', '1', null, null, '2026-01-01T00:00:00Z', 0, false)"
+    );
+    raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let daemons = fleet.store.daemons().await.unwrap();
+    assert_eq!(daemons.iter().map(|daemon| daemon.daemon.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test]
 async fn a_token_whose_row_makes_no_sense_opens_nothing_and_that_of_this_machine_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&StoreUrl::in_state_folder(folder.path())).await.unwrap();

@@ -110,10 +110,11 @@ impl StepKind for Command {
         let mut command = self.prepare(context, &staged, events.path(), writer)?;
         descendants::adopt_orphans();
         let kills_before = ending::kills_for_memory();
+        let termination = Termination::listen()?;
         let child = command.spawn().map_err(|error| StepError::from(error).help("`run` steps need `sh` on PATH"))?;
         // It holds the writing ends of the pipe, which must be the program's alone.
         drop(command);
-        let ended = wait(child, output, &mut events, context);
+        let ended = wait(child, output, &mut events, &termination, context);
         let said = context.printed();
         let status = ended?;
         if !status.success() {
@@ -171,9 +172,9 @@ fn wait(
     mut child: Child,
     mut output: ProgramOutput,
     events: &mut EventFile,
+    termination: &Termination,
     context: &mut StepContext,
 ) -> Result<ExitStatus, StepError> {
-    let termination = Termination::listen();
     let mut pause = SHORTEST_POLL;
     let status = loop {
         let has_printed = output.print(context);

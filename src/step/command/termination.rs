@@ -1,47 +1,27 @@
 //! A request to end that reaches a worker while its program runs.
 
-use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::SIGTERM;
 
-/// Whether this process was asked to end (SIGTERM) since it began to hold the signal back.
+/// Whether this process was asked to end (SIGTERM) since it began to listen.
 ///
 /// The signal goes to the whole process group, so the program gets it too and may have something to put in order: the
 /// worker outlives it, until the time of grace is over and the group is ended by force.
-pub(super) struct Termination {
-    is_held_back: bool,
-}
+pub(super) struct Termination(Arc<AtomicBool>);
 
 impl Termination {
-    /// Holds the signal back from now on. A program that was started before does not inherit that.
-    pub(super) fn listen() -> Termination {
-        let mut signals = SigSet::empty();
-        signals.add(Signal::SIGTERM);
-        Termination { is_held_back: signals.thread_block().is_ok() }
+    /// Listens from now on, which must be before the program starts. A program that is started does not inherit a handler.
+    pub(super) fn listen() -> io::Result<Termination> {
+        let is_asked = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM, Arc::clone(&is_asked))?;
+        Ok(Termination(is_asked))
     }
 
-    /// Whether it was asked to end. The signal that is held back is looked for where the kernel keeps it: a thread that
-    /// waits for it might be told after the program has ended already.
+    /// Whether it was asked to end.
     pub(super) fn is_asked(&self) -> bool {
-        self.is_held_back && fs::read_to_string("/proc/self/status").is_ok_and(|status| is_pending(&status))
-    }
-}
-
-/// Whether SIGTERM waits for the process, by the text of its `/proc/PID/status` (proc(5)).
-fn is_pending(status: &str) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (Signal::SIGTERM as u32 - 1) & 1 == 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signal_that_is_held_back_is_found() {
-        assert!(!is_pending("Name:\tphaseline\nSigPnd:\t0000000000004000\nShdPnd:\t0000000000000000\n"));
-        assert!(is_pending("SigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\nSigBlk:\t0000000000004000\n"));
-        assert!(!is_pending("nothing of it"));
+        self.0.load(Ordering::SeqCst)
     }
 }

@@ -80,7 +80,8 @@ impl Cluster {
     fn signal_all(&self, signal: rustix::process::Signal) {
         let own = self.server.id();
         // First the one that starts others.
-        let children = || fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+        // A server that was stopped has none.
+        let children = || fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
         for process in std::iter::once(own.to_string()).chain(children().split_whitespace().map(str::to_owned)) {
             let pid = rustix::process::Pid::from_raw(process.parse().unwrap()).unwrap();
             // A connection may have ended meanwhile.

@@ -148,7 +148,10 @@ def idle(pid, seconds):
 
 
 def load(daemon, runs, first=0):
-    """Runs whose param counts from `first`, so that none reuses what another made: steps per second, CPU milliseconds per step, and the latency of answers at the 50th and 99th percentile in ms."""
+    """Steps per second, CPU milliseconds per step, and the latency of answers at the 50th and 99th percentile in ms.
+
+    The param of the runs counts from `first`, so that none reuses what another one made.
+    """
     connection, latencies, done = daemon.connection(), [], threading.Event()
 
     def look():

@@ -197,7 +197,7 @@ async fn drive(engine: Arc<Engine>, store: Store, run: RunId, control: Control) 
 /// What a failure to drive a run means.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// The run is somebody else's now, or gone.
+    /// The run is somebody else's now.
     Elsewhere,
     /// The surroundings failed; they may be better later.
     Later,
@@ -207,11 +207,10 @@ enum Verdict {
 
 fn verdict(error: &DriveError) -> Verdict {
     match error {
-        DriveError::Engine(EngineError::LeaseLost { .. } | EngineError::Held { .. } | EngineError::NoRun(_)) => {
-            Verdict::Elsewhere
-        }
+        DriveError::Engine(EngineError::LeaseLost { .. } | EngineError::Held { .. }) => Verdict::Elsewhere,
         DriveError::Engine(EngineError::Database { .. }) | DriveError::Executor(_) => Verdict::Later,
-        DriveError::Engine(EngineError::Corrupt { .. }) => Verdict::Never("corrupt"),
+        // It was there when it was claimed, so that what belongs to it is missing.
+        DriveError::Engine(EngineError::Corrupt { .. } | EngineError::NoRun(_)) => Verdict::Never("corrupt"),
         DriveError::Illegal(_) | DriveError::Stuck { .. } => Verdict::Never("bug"),
         DriveError::UnknownStep(_) => Verdict::Never("unknown_step"),
         DriveError::NotCached { .. } => Verdict::Never("not_cached"),
@@ -240,7 +239,7 @@ mod tests {
         for (error, expected) in [
             (DriveError::from(database), Verdict::Later),
             (EngineError::LeaseLost { run, reason: "taken".to_owned() }.into(), Verdict::Elsewhere),
-            (EngineError::NoRun(run).into(), Verdict::Elsewhere),
+            (EngineError::NoRun(run).into(), Verdict::Never("corrupt")),
             (EngineError::Corrupt { run, reason: "event 3 is missing".to_owned() }.into(), Verdict::Never("corrupt")),
             (DriveError::Stuck { run }, Verdict::Never("bug")),
         ] {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::Store;
 use super::append::AppendError;
-use super::connection::{Access, Many};
+use super::connection::{Access, Many, Row};
 use super::run_log::retried;
 use crate::engine::{CacheIndex, CacheKey, CachedResult, EngineError, KeyParts};
 use crate::id::{PipelineName, StepName};
@@ -34,15 +34,11 @@ impl Store {
         let rows = session.fetch_rows(many, keys.iter().map(|key| vec![key.to_string().into()]).collect()).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
-            let (key, attempt, outcome): (String, String, String) =
-                (row.get("key")?, row.get("attempt_id")?, row.get("outcome")?);
             // An entry that cannot be read, perhaps since another version wrote it, is as good as none.
-            let (Ok(key), Ok(made_by), Ok(outcome)) = (key.parse(), attempt.parse(), serde_json::from_str(&outcome))
-            else {
-                tracing::warn!(key, "a cached result cannot be read and is ignored");
-                continue;
-            };
-            found.push((CacheKey(key), CachedResult { made_by, outcome }));
+            match entry(&row) {
+                Some(entry) => found.push(entry),
+                None => tracing::warn!("a cached result cannot be read and is ignored"),
+            }
         }
         Ok(found)
     }
@@ -60,11 +56,21 @@ impl Store {
         let rows = session.fetch(sql, vec![pipeline.as_str().into()]).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
-            let (step, parts): (String, String) = (row.get("step")?, row.get("parts")?);
-            if let (Ok(step), Ok(parts)) = (step.parse(), serde_json::from_str(&parts)) {
-                found.push((step, parts));
-            }
+            found.extend(latest(&row));
         }
         Ok(found)
     }
+}
+
+fn entry(row: &Row) -> Option<(CacheKey, CachedResult)> {
+    let text = |column| row.get::<String>(column).ok();
+    let key = CacheKey(text("key")?.parse().ok()?);
+    let outcome = serde_json::from_str(&text("outcome")?).ok()?;
+    Some((key, CachedResult { made_by: text("attempt_id")?.parse().ok()?, outcome }))
+}
+
+/// What went into a step's latest key; none if it cannot be read: it only explains why a step runs.
+fn latest(row: &Row) -> Option<(StepName, KeyParts)> {
+    let text = |column| row.get::<String>(column).ok();
+    Some((text("step")?.parse().ok()?, serde_json::from_str(&text("parts")?).ok()?))
 }

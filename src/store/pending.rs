@@ -46,9 +46,8 @@ impl Store {
         loop {
             match self.claim_pending_once(&claims).await {
                 Ok(rows) => {
-                    let read =
-                        |(text, priority): &(String, i64)| Ok((super::queries::parsed("run id", text)?, *priority));
-                    return rows.iter().map(read).collect();
+                    let read = |(text, priority): &(String, i64)| Some((text.parse().ok()?, *priority));
+                    return Ok(rows.iter().filter_map(read).collect());
                 }
                 Err(error) if retry.again_after(&error).await => {}
                 Err(error) => return Err(self.error(doing, error)),
@@ -200,9 +199,10 @@ async fn pending(
     let except: Vec<String> = claims.except.iter().map(RunId::to_string).collect();
     let mut runs: Vec<(String, i64)> = Vec::new();
     for row in &rows {
-        let run: String = row.get("run_id")?;
+        // A row that makes no sense must not keep the others from being taken.
+        let Ok(run) = row.get::<String>("run_id") else { continue };
         if !except.contains(&run) && !runs.iter().any(|(other, _)| *other == run) {
-            runs.push((run, row.get("priority")?));
+            runs.push((run, row.get("priority").unwrap_or(0)));
         }
     }
     runs.truncate(claims.limit);

@@ -104,6 +104,9 @@ pub struct PipelineEntry {
     pub retired_at: Option<String>,
 }
 
+/// Stands for words that cannot be read.
+const UNREADABLE: &str = "(cannot be read)";
+
 impl Store {
     /// Records what a daemon has found in its folder, all of it or nothing.
     pub async fn record_manifests(&self, changes: &ManifestChanges, by: &str) -> Result<(), StoreError> {
@@ -178,9 +181,10 @@ impl Store {
         let mut entries = pipelines(&mut session, "").await?;
         let sql = "select manifest_path, pipeline, kind, report, noted_at, noted_by from manifest_problems
             order by manifest_path";
-        for row in session.fetch(sql, vec![]).await? {
-            entries.push(problem(&row)?);
-        }
+        let rows = session.fetch(sql, vec![]).await?;
+        entries.extend(rows.iter().filter_map(|row| {
+            problem(row).inspect_err(|error| tracing::warn!(%error, "a manifest's problem cannot be read")).ok()
+        }));
         entries
             .sort_by(|left, right| (&left.pipeline, &left.manifest_path).cmp(&(&right.pipeline, &right.manifest_path)));
         Ok(entries)
@@ -231,34 +235,37 @@ async fn pipelines(session: &mut Session<'_>, name: &str) -> Result<Vec<Pipeline
             broken, paused_at, paused_by, paused_because
         from pipelines where pipeline = $1 or $1 = '' order by pipeline";
     let rows = session.fetch(sql, vec![name.into()]).await?;
-    rows.iter()
-        .map(|row| {
-            let broken: Option<String> = row.get("broken")?;
-            let paused_at: Option<String> = row.get("paused_at")?;
-            let retired_at: Option<String> = row.get("retired_at")?;
-            let state = match (&retired_at, &paused_at, &broken) {
-                (Some(_), _, _) => "retired",
-                (None, Some(_), _) => "paused",
-                (None, None, Some(_)) => "broken_edit",
-                (None, None, None) => "ready",
-            };
-            Ok(PipelineEntry {
-                pipeline: row.get("pipeline")?,
-                state,
-                manifest_path: row.get("manifest_path")?,
-                manifest_digest: row.get("manifest_digest")?,
-                description: row.get("description")?,
-                owner: row.get("owner")?,
-                loaded_at: row.get("loaded_at")?,
-                loaded_by: row.get("loaded_by")?,
-                broken,
-                paused_at,
-                paused_by: row.get("paused_by")?,
-                paused_because: row.get("paused_because")?,
-                retired_at,
-            })
-        })
-        .collect()
+    let entries = rows.iter().filter_map(|row| {
+        // A row whose name makes no sense must not hide the others.
+        entry(row).inspect_err(|error| tracing::warn!(%error, "a pipeline cannot be read and is left out")).ok()
+    });
+    Ok(entries.collect())
+}
+
+fn entry(row: &Row) -> Result<PipelineEntry, sqlx::Error> {
+    let words = |column| row.get::<Option<String>>(column).unwrap_or_else(|_| Some(UNREADABLE.to_owned()));
+    let (broken, paused_at, retired_at) = (words("broken"), words("paused_at"), words("retired_at"));
+    let state = match (&retired_at, &paused_at, &broken) {
+        (Some(_), _, _) => "retired",
+        (None, Some(_), _) => "paused",
+        (None, None, Some(_)) => "broken_edit",
+        (None, None, None) => "ready",
+    };
+    Ok(PipelineEntry {
+        pipeline: row.get("pipeline")?,
+        state,
+        manifest_path: row.get("manifest_path")?,
+        manifest_digest: words("manifest_digest"),
+        description: words("description"),
+        owner: words("owner"),
+        loaded_at: words("loaded_at").unwrap_or_default(),
+        loaded_by: words("loaded_by").unwrap_or_default(),
+        broken,
+        paused_at,
+        paused_by: words("paused_by"),
+        paused_because: words("paused_because"),
+        retired_at,
+    })
 }
 
 fn problem(row: &Row) -> Result<PipelineEntry, StoreError> {

@@ -115,6 +115,40 @@ async fn a_stored_value_that_makes_no_sense_stops_at_most_the_run_that_it_belong
 }
 
 #[tokio::test]
+async fn a_row_of_a_pipeline_that_makes_no_sense_hides_no_other() {
+    let mut fleet = Fleet::new(None).await;
+    let daemon = fleet.daemon(None, &[]);
+    fleet.submit("before").await;
+    fleet.until_done(|| false).await;
+    daemon.kill();
+    let state = fleet.project.path().join(".phaseline");
+    let mut connection = open(&state).await;
+    let sound = format!("vacuum into '{}'", fleet.project.path().join("sound.db").display());
+    raw_sql(AssertSqlSafe(sound)).execute(&mut connection).await.unwrap();
+    let all = columns(&mut connection).await;
+    let of_pipelines: Vec<_> = all.iter().filter(|(table, _)| table == "pipelines").collect();
+    assert!(of_pipelines.len() > 10, "{of_pipelines:?}");
+    for (table, column) in of_pipelines {
+        for junk in JUNK {
+            raw_sql("begin").execute(&mut connection).await.unwrap();
+            if poison(&mut connection, table, column, junk).await {
+                raw_sql("commit").execute(&mut connection).await.unwrap();
+            } else {
+                raw_sql("rollback").execute(&mut connection).await.unwrap();
+            }
+            let listed = fleet.store.pipelines().await.unwrap_or_else(|error| panic!("{junk} in {column}: {error}"));
+            assert!(!listed.is_empty(), "{junk} in {column}");
+            assert!(fleet.store.kept_manifests().await.is_ok(), "{junk} in {column}");
+            let restored = format!(
+                "attach '{}' as sound; delete from pipelines; insert into pipelines select * from sound.pipelines; detach sound",
+                fleet.project.path().join("sound.db").display()
+            );
+            raw_sql(AssertSqlSafe(restored)).execute(&mut connection).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_row_of_a_daemon_that_makes_no_sense_is_passed_over() {
     let fleet = Fleet::new(None).await;
     let columns = "(daemon, host, version, address, pipelines, started_at, beat_ms, draining)";

@@ -111,7 +111,7 @@ impl Store {
 }
 
 fn entry(row: &Row, now_ms: i64) -> Result<DaemonEntry, sqlx::Error> {
-    let silent_ms = (now_ms - row.get::<i64>("beat_ms")?).max(0);
+    let silent_ms = now_ms.saturating_sub(row.get("beat_ms")?).max(0);
     let state = match row.get("draining")? {
         _ if silent_ms > milliseconds(SILENCE) => "gone",
         true => "draining",

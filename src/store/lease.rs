@@ -62,7 +62,8 @@ impl Store {
         let row = rows.first().ok_or(EngineError::NoRun(run))?;
         if !is_claimed {
             let holder: Option<String> = row.get("lease_owner")?;
-            let remaining = Duration::from_millis((row.get::<i64>("lease_expires_ms")? - now_ms).max(0).unsigned_abs());
+            let remaining =
+                Duration::from_millis(row.get::<i64>("lease_expires_ms")?.saturating_sub(now_ms).max(0).unsigned_abs());
             let holder = holder.unwrap_or_else(|| "another process".to_owned());
             return Err(EngineError::Held { run, holder, remaining }.into());
         }

@@ -125,7 +125,7 @@ impl Store {
                     run: parsed("run id", &row.get::<String>("run_id")?)?,
                     pipeline: row.get("pipeline")?,
                     is_held: owner.is_some() && expires_ms > now_ms,
-                    undriven_ms: (expires_ms > 0).then(|| now_ms - expires_ms),
+                    undriven_ms: (expires_ms > 0).then(|| now_ms.saturating_sub(expires_ms)),
                     owner,
                     created_at: row.get("created_at")?,
                     is_shared: row.get("shared")?,

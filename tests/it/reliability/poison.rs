@@ -156,7 +156,7 @@ async fn a_row_of_a_daemon_that_makes_no_sense_is_passed_over() {
     let sql = format!(
         "pragma ignore_check_constraints = on;
         insert into daemons {columns} values ('a', 'here', '1', null, null, '2026-01-01T00:00:00Z', 0, 'wrong'),
-            ('b', 'here', '1', null, null, '2026-01-01T00:00:00Z', 0, false)"
+            ('b', 'here', '1', null, null, '2026-01-01T00:00:00Z', -9223372036854775808, false)"
     );
     raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

@@ -131,7 +131,7 @@ fn row(candidate: &Candidate, because: &str) -> Vec<String> {
     vec![
         candidate.digest.short(),
         candidate.kind.to_string(),
-        output::bytes(candidate.bytes),
+        manifest::size(candidate.bytes),
         candidate.used_at.chars().take(16).collect(),
         because.to_owned(),
     ]
@@ -146,13 +146,13 @@ fn text(decision: &Decision, files: RunFiles, leftovers: u64, freed: Option<Free
         text,
         "\n{verb} {} artifacts ({}), logs of {} runs, checkpoints of {} runs ({}), leftovers ({}); {} artifacts stay ({})",
         freed.map_or(decision.free.len() as u64, |freed| freed.artifacts),
-        output::bytes(freed.map_or(decision.free_bytes(), |freed| freed.bytes)),
+        manifest::size(freed.map_or(decision.free_bytes(), |freed| freed.bytes)),
         files.logs,
         files.checkpoints,
-        output::bytes(files.bytes),
-        output::bytes(leftovers),
+        manifest::size(files.bytes),
+        manifest::size(leftovers),
         decision.keep.len(),
-        output::bytes(decision.keep_bytes()),
+        manifest::size(decision.keep_bytes()),
     )
     .expect("a string takes everything");
     match freed {

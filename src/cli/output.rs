@@ -79,18 +79,6 @@ pub(super) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// A number of bytes as people say it.
-pub(super) fn bytes(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,9 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_sizes_read_naturally() {
+    fn durations_read_naturally() {
         let read: Vec<String> = [0.04, 9.96, 59.0, 61.0, 7800.0].into_iter().map(seconds).collect();
         assert_eq!(read, ["0.0s", "10s", "59s", "1m01s", "2h10m"]);
-        assert_eq!([bytes(12), bytes(2048), bytes(5 << 30)], ["12 B", "2.0 KiB", "5.0 GiB"]);
     }
 }

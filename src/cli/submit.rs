@@ -8,29 +8,19 @@ use serde_json::json;
 
 use super::client::{Client, begin};
 use super::follow::{follow, note, tell};
-use super::run::Format;
+use super::run::{Format, Steps};
 use super::{Exit, Settings, UsageError, output, resume};
 use crate::control::{self, By, Params, Submission, Version};
-use crate::engine::{Origin, RunOptions};
-use crate::id::{RunId, StepName, is_name};
+use crate::engine::Origin;
+use crate::id::{RunId, is_name};
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A pipeline that a daemon has loaded, or the file of a manifest.
     pipeline: String,
-    /// Set a parameter of the manifest; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Run this step and everything after it anew; what is before it is reused where it can be.
-    #[arg(long, value_name = "STEP")]
-    from: Vec<StepName>,
-    /// Run only this step; what it needs is reused.
-    #[arg(long, value_name = "STEP")]
-    only: Vec<StepName>,
-    /// Run this step anew, even if its result is known.
-    #[arg(long, value_name = "STEP")]
-    refresh: Vec<StepName>,
+    #[command(flatten)]
+    steps: Steps,
     /// Runs with a higher number get slots first.
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
@@ -78,8 +68,8 @@ async fn record(client: &Client, args: Args) -> anyhow::Result<Recorded> {
     let local = match client {
         Client::Local(local) => local,
         Client::Remote(remote) if is_pipeline => {
-            let body = json!({"set": args.set, "from": args.from, "only": args.only, "refresh": args.refresh,
-                "priority": args.priority});
+            let Steps { set, from, only, refresh } = args.steps;
+            let body = json!({"set": set, "from": from, "only": only, "refresh": refresh, "priority": args.priority});
             let path = ["pipelines", &args.pipeline, "runs"];
             let answer = remote.post::<Recorded>(&path, &body, args.idempotency_key.as_deref()).await?;
             return Ok(answer.document.or_repeated(answer.is_repeated));
@@ -97,10 +87,11 @@ async fn record(client: &Client, args: Args) -> anyhow::Result<Recorded> {
         } else {
             Version::read(Path::new(&args.pipeline))?
         };
+        let (set, options) = args.steps.into_options();
         let submission = Submission {
             version,
-            params: Params::Settings(args.set, std::env::current_dir().ok().filter(|_| !is_pipeline)),
-            options: RunOptions { from: args.from, only: args.only, refresh: args.refresh },
+            params: Params::Settings(set, std::env::current_dir().ok().filter(|_| !is_pipeline)),
+            options,
             origin: Origin { priority: args.priority, ..Origin::default() },
             idempotency_key: args.idempotency_key,
         };

@@ -217,7 +217,7 @@ fn verdict(error: &DriveError) -> Verdict {
     }
 }
 
-/// Leaves a run alone for good, so that the others can go on. `show` tells.
+/// Leaves a run alone for good, so that the others can go on. `show` and `doctor` tell.
 async fn put_aside(store: &Store, owner: &str, run: RunId, why: &str) {
     let put: Result<(), StoreError> = store.quarantine(run, owner, &format!("{why} (run {run})")).await;
     match put {

@@ -24,6 +24,11 @@ pub enum Short {
 }
 
 impl Short {
+    /// Whether it is but a core, or the turn, that is lacking.
+    pub(super) fn is_a_core(self) -> bool {
+        matches!(self, Short::Cpus | Short::Turn)
+    }
+
     const ALL: [Short; 6] = [Short::Pool, Short::Cpus, Short::Memory, Short::Gpu, Short::Turn, Short::Result];
 
     /// The word for it, as in SQL.

@@ -259,7 +259,7 @@ impl<'engine> Drive<'engine> {
         let limits = self.limits().await;
         let turn = self.engine.crowd.turn().await;
         let rings = self.bell.rings();
-        let waits_for_a_core = self.waits.values().all(|short| matches!(short, Short::Cpus | Short::Turn));
+        let waits_for_a_core = self.waits.values().all(|short| short.is_a_core());
         let is_known = self.queued.keys().eq(self.waits.keys());
         if std::mem::take(&mut self.was_rung) && is_known && waits_for_a_core && self.engine.crowd.is_full(rings) {
             return Ok(false);
@@ -410,7 +410,7 @@ impl<'engine> Drive<'engine> {
     async fn wait(&mut self, wake_at: Option<chrono::DateTime<Utc>>) -> Result<(), DriveError> {
         let run = self.journal.run.id();
         self.was_rung = false;
-        let waits_for_a_core = self.waits.values().any(|short| matches!(short, Short::Cpus | Short::Turn));
+        let waits_for_a_core = self.waits.values().any(|short| short.is_a_core());
         if self.attempts.is_empty() && waits_for_a_core {
             self.busy = None;
         } else {

@@ -23,12 +23,8 @@ pub(super) async fn end(folder: &AttemptFolder, attempt: AttemptId) {
     if let Ok(Some(Limits { group: Some(group), .. })) = Limits::read(folder) {
         group.kill();
     }
-    let mark = format!("{ATTEMPT_VARIABLE}={attempt}");
     for _ in 0..LOOKS {
-        let found = tokio::task::spawn_blocking({
-            let mark = mark.clone();
-            move || kill_marked(&mark)
-        });
+        let found = tokio::task::spawn_blocking(move || kill_processes_of(attempt));
         if !matches!(found.await, Ok(1..)) {
             break;
         }
@@ -51,7 +47,8 @@ pub(super) async fn remove_group(folder: &AttemptFolder) {
     tracing::debug!("the control group of an attempt could not be removed");
 }
 
-/// The processes of this machine that belong to attempts, with the attempts; those of other users cannot be told.
+/// The processes of this machine that belong to attempts, with the attempts; those of other users cannot be told, and a
+/// process that has ended has no environment.
 pub fn processes_of_attempts() -> Vec<(u32, AttemptId)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let start = format!("{ATTEMPT_VARIABLE}=");
@@ -64,21 +61,9 @@ pub fn processes_of_attempts() -> Vec<(u32, AttemptId)> {
     pids.filter_map(|pid| Some((pid, attempt(pid)?))).collect()
 }
 
-/// Kills the processes that carry `mark` in their environment, and says how many there were.
-fn kill_marked(mark: &str) -> usize {
-    let Ok(entries) = fs::read_dir("/proc") else { return 0 };
-    let mut killed = 0;
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        if pid.unsigned_abs() == std::process::id() {
-            continue;
-        }
-        // What belongs to others cannot be read, and a process that has ended has no environment.
-        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-        let is_marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
-        if is_marked && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok() {
-            killed += 1;
-        }
-    }
-    killed
+/// Kills the processes of `attempt`, and says how many there were.
+fn kill_processes_of(attempt: AttemptId) -> usize {
+    let others = processes_of_attempts().into_iter().filter(|(pid, of)| *of == attempt && *pid != std::process::id());
+    let killed = others.filter(|(pid, _)| kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).is_ok());
+    killed.count()
 }

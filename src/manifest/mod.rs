@@ -40,4 +40,4 @@ pub use source::{MAX_FILE_BYTES, Source, Span, Spanned};
 pub use step::{Axis, COMMAND, StepDecl, Work};
 pub use template::{Part, has_expression, split, whole};
 pub use trigger::{AfterOutcome, CronLine, Missed, Overlap, Trigger, TriggerKind, WebhookProof, trigger_fields, zone};
-pub use units::{bytes, duration};
+pub use units::{bytes, duration, size};

@@ -36,6 +36,18 @@ pub fn bytes(text: &str) -> Option<u64> {
     (bytes >= 1.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
 }
 
+/// A size as people read it: `12 B`, `1.2 GiB`.
+pub fn size(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
+}
+
 /// A decimal number without sign, and the unit after it.
 fn split(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|char: char| !char.is_ascii_digit() && char != '.')?;
@@ -46,6 +58,11 @@ fn split(text: &str) -> Option<(f64, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_shown_in_the_unit_that_fits() {
+        assert_eq!([12, 1536, 5 << 30, 3 << 50].map(size), ["12 B", "1.5 KiB", "5.0 GiB", "3072.0 TiB"]);
+    }
 
     #[test]
     fn times_and_sizes_read_as_people_write_them() {

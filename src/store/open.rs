@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
 use super::connection::{Access, Database, Session};
-use super::retry::{PATIENCE, Retry, is_connection_lost, is_disk_full};
+use super::retry::{PATIENCE, Retry, is_connection_lost, is_disk_full, repeated};
 use super::{StoreError, StoreUrl, migrate};
 
 /// How long a writer of another process may hold the SQLite file before we give up.
@@ -139,14 +139,7 @@ impl Store {
 
     /// A transaction for reading, begun again a few times when the database is away for a moment.
     pub(super) async fn read(&self, doing: &'static str) -> Result<Session<'_>, StoreError> {
-        let mut retry = self.retry();
-        loop {
-            match self.database.begin(Access::Read).await {
-                Ok(session) => return Ok(session),
-                Err(error) if retry.again_after(&error).await => {}
-                Err(error) => return Err(self.error(doing, error)),
-            }
-        }
+        repeated!(self, doing, self.database.begin(Access::Read))
     }
 
     pub(super) fn error(&self, doing: &'static str, source: sqlx::Error) -> StoreError {

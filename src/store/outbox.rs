@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::connection::{Access, Session};
+use super::retry::repeated;
 use super::rows::insert;
 use super::{Store, StoreError, time};
 use crate::engine::RunEvent;
@@ -126,14 +127,7 @@ impl Store {
     /// Deletes up to `limit` of the oldest rows that are older than `age` and that every recorded subscriber has read.
     /// Tells how many; a caller goes on until there are none.
     pub async fn clear_outbox(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
-        let mut retry = self.retry();
-        loop {
-            match self.clear_outbox_once(age, limit).await {
-                Ok(count) => return Ok(count),
-                Err(error) if retry.again_after(&error).await => {}
-                Err(error) => return Err(self.error("clear the outbox", error)),
-            }
-        }
+        repeated!(self, "clear the outbox", self.clear_outbox_once(age, limit))
     }
 
     async fn clear_outbox_once(&self, age: Duration, limit: u32) -> Result<u64, sqlx::Error> {

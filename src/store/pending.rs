@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connection::{Access, Session, Value};
+use super::retry::repeated;
 use super::time::milliseconds;
 use super::{Store, StoreError};
 use crate::fault;
@@ -41,18 +42,9 @@ impl Store {
     /// First those with slots, or of which somebody asked something, whatever their priority: nobody else gives their
     /// slots back. Gives each run with its priority.
     pub async fn claim_pending(&self, claims: Claims<'_>) -> Result<Vec<(RunId, i64)>, StoreError> {
-        let doing = "claim runs";
-        let mut retry = self.retry();
-        loop {
-            match self.claim_pending_once(&claims).await {
-                Ok(rows) => {
-                    let read = |(text, priority): &(String, i64)| Some((text.parse().ok()?, *priority));
-                    return Ok(rows.iter().filter_map(read).collect());
-                }
-                Err(error) if retry.again_after(&error).await => {}
-                Err(error) => return Err(self.error(doing, error)),
-            }
-        }
+        let rows = repeated!(self, "claim runs", self.claim_pending_once(&claims))?;
+        let read = |(text, priority): &(String, i64)| Some((text.parse().ok()?, *priority));
+        Ok(rows.iter().filter_map(read).collect())
     }
 
     async fn claim_pending_once(&self, claims: &Claims<'_>) -> Result<Vec<(String, i64)>, sqlx::Error> {

@@ -4,6 +4,7 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::connection::{Access, Row, Session, Value};
+use super::retry::repeated;
 use super::rows::insert;
 use super::time::text;
 use super::{Store, StoreError};
@@ -110,14 +111,7 @@ const UNREADABLE: &str = "(cannot be read)";
 impl Store {
     /// Records what a daemon has found in its folder, all of it or nothing.
     pub async fn record_manifests(&self, changes: &ManifestChanges, by: &str) -> Result<(), StoreError> {
-        let mut retry = self.retry();
-        loop {
-            match self.record_manifests_once(changes, by).await {
-                Ok(()) => return Ok(()),
-                Err(error) if retry.again_after(&error).await => {}
-                Err(error) => return Err(self.error("record pipelines", error)),
-            }
-        }
+        repeated!(self, "record pipelines", self.record_manifests_once(changes, by))
     }
 
     async fn record_manifests_once(&self, changes: &ManifestChanges, by: &str) -> Result<(), sqlx::Error> {
@@ -182,9 +176,7 @@ impl Store {
         let sql = "select manifest_path, pipeline, kind, report, noted_at, noted_by from manifest_problems
             order by manifest_path";
         let rows = session.fetch(sql, vec![]).await?;
-        entries.extend(rows.iter().filter_map(|row| {
-            problem(row).inspect_err(|error| tracing::warn!(%error, "a manifest's problem cannot be read")).ok()
-        }));
+        entries.extend(readable(&rows, "a manifest's problem", problem));
         entries
             .sort_by(|left, right| (&left.pipeline, &left.manifest_path).cmp(&(&right.pipeline, &right.manifest_path)));
         Ok(entries)
@@ -212,11 +204,8 @@ impl Store {
                 owner: row.get("owner")?,
             })
         };
-        let kept = rows.iter().filter_map(|row| {
-            // Its file is read again anyway; a row that makes no sense must not keep the others from being loaded.
-            read(row).inspect_err(|error| tracing::warn!(%error, "a kept manifest cannot be read and is left out")).ok()
-        });
-        Ok(kept.collect())
+        // The file of one that is left out is read again anyway.
+        Ok(readable(&rows, "a kept manifest", read).collect())
     }
 }
 
@@ -235,11 +224,18 @@ async fn pipelines(session: &mut Session<'_>, name: &str) -> Result<Vec<Pipeline
             broken, paused_at, paused_by, paused_because
         from pipelines where pipeline = $1 or $1 = '' order by pipeline";
     let rows = session.fetch(sql, vec![name.into()]).await?;
-    let entries = rows.iter().filter_map(|row| {
-        // A row whose name makes no sense must not hide the others.
-        entry(row).inspect_err(|error| tracing::warn!(%error, "a pipeline cannot be read and is left out")).ok()
-    });
-    Ok(entries.collect())
+    Ok(readable(&rows, "a pipeline", entry).collect())
+}
+
+/// The rows that make sense: one that does not must not hide the others.
+fn readable<T, E: std::fmt::Display>(
+    rows: &[Row],
+    what: &'static str,
+    read: impl Fn(&Row) -> Result<T, E>,
+) -> impl Iterator<Item = T> {
+    rows.iter().filter_map(move |row| {
+        read(row).inspect_err(|error| tracing::warn!(%error, "{what} cannot be read and is left out")).ok()
+    })
 }
 
 fn entry(row: &Row) -> Result<PipelineEntry, sqlx::Error> {

@@ -3,19 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::connection::Access;
+use super::retry::repeated;
 use super::{Hint, Store, StoreError, time};
 
 impl Store {
     /// Sets how many attempts may hold `pool` at once.
     pub async fn set_pool(&self, pool: &str, slots: u32, by: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut retry = self.retry();
-        loop {
-            match self.set_pool_once(pool, slots, by, now).await {
-                Ok(()) => return Ok(()),
-                Err(error) if retry.again_after(&error).await => {}
-                Err(error) => return Err(self.error("set the size of a pool", error)),
-            }
-        }
+        repeated!(self, "set the size of a pool", self.set_pool_once(pool, slots, by, now))
     }
 
     async fn set_pool_once(&self, pool: &str, slots: u32, by: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {

@@ -12,7 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Repeats `$try`, which gives a value or an [`sqlx::Error`], while the database is away for a moment or refuses because
 /// of somebody else. What is repeated may have happened already.
 macro_rules! repeated {
-    ($store:expr, $doing:literal, $try:expr) => {{
+    ($store:expr, $doing:expr, $try:expr) => {{
         let mut retry = $store.retry();
         loop {
             let tried: Result<_, sqlx::Error> = $try.await;

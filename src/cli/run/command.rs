@@ -17,27 +17,42 @@ use crate::manifest::Source;
 pub(in crate::cli) struct Args {
     /// The manifest.
     file: PathBuf,
-    /// Set a parameter of the manifest; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Run this step and everything after it anew; what is before it is reused where it can be.
-    #[arg(long, value_name = "STEP")]
-    from: Vec<StepName>,
-    /// Run only this step; what it needs is reused.
-    #[arg(long, value_name = "STEP")]
-    only: Vec<StepName>,
-    /// Run this step anew, even if its result is known.
-    #[arg(long, value_name = "STEP")]
-    refresh: Vec<StepName>,
+    #[command(flatten)]
+    steps: Steps,
     /// End with one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
+/// The params of a run, and which of its steps it is about.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Steps {
+    /// Set a parameter of the manifest; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(in crate::cli) set: Vec<String>,
+    /// Run this step and everything after it anew; what is before it is reused where it can be.
+    #[arg(long, value_name = "STEP")]
+    pub(in crate::cli) from: Vec<StepName>,
+    /// Run only this step; what it needs is reused.
+    #[arg(long, value_name = "STEP")]
+    pub(in crate::cli) only: Vec<StepName>,
+    /// Run this step anew, even if its result is known.
+    #[arg(long, value_name = "STEP")]
+    pub(in crate::cli) refresh: Vec<StepName>,
+}
+
+impl Steps {
+    /// The settings of params, and the options of the run.
+    pub(in crate::cli) fn into_options(self) -> (Vec<String>, RunOptions) {
+        (self.set, RunOptions { from: self.from, only: self.only, refresh: self.refresh })
+    }
+}
+
 /// Runs a manifest.
 pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
     let format = if args.json { Format::Json } else { Format::Text };
-    let mut plan = match load::plan(&args.file, &args.set) {
+    let (set, options) = args.steps.into_options();
+    let mut plan = match load::plan(&args.file, &set) {
         Ok(plan) => plan,
         Err(rejected) => return load::refuse(rejected, args.json),
     };
@@ -45,7 +60,6 @@ pub(in crate::cli) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exi
     plan.base_folder = std::path::absolute(&plan.base_folder).context("cannot tell the working folder")?;
     // Read again for the record; a plan holds the digest of its text only.
     let source = Source::read(&args.file)?;
-    let options = RunOptions { from: args.from, only: args.only, refresh: args.refresh };
     options.check(&plan).map_err(|error| UsageError::new(error.to_string()))?;
     let new = NewRun {
         id: RunId::generate(),

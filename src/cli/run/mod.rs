@@ -7,5 +7,5 @@ mod drive;
 mod reports;
 mod summary;
 
-pub(super) use command::{Args, run};
+pub(super) use command::{Args, Steps, run};
 pub(super) use drive::{Driver, Format, interrupted};

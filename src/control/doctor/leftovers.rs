@@ -8,6 +8,7 @@ use super::report::{Check, Finding};
 use super::{Patient, words};
 use crate::artifact::Mode;
 use crate::id::RunId;
+use crate::manifest;
 use crate::store::{Store, StoreError};
 
 /// How many folders of runs are looked through at most, the newest first.
@@ -86,7 +87,7 @@ fn staged(patient: &Patient) -> Vec<Finding> {
     match artifacts.free_leftovers(before, Mode::DryRun) {
         Ok(bytes) if bytes > 0 && set_aside == 0 => {
             let message =
-                format!("{} were written more than a day ago and never came to be artifacts", words::bytes(bytes));
+                format!("{} were written more than a day ago and never came to be artifacts", manifest::size(bytes));
             let place = artifacts.root().join("staging");
             findings.push(Finding::warning(place.display(), message, "`phaseline gc --apply` deletes them"));
         }

@@ -1,18 +1,6 @@
-//! Sizes, lengths of time and counts for people.
+//! Lengths of time and counts for people.
 
 use chrono::{DateTime, TimeDelta, Utc};
-
-/// `1.2 GiB`.
-pub(super) fn bytes(bytes: u64) -> String {
-    let (mut value, mut unit) = (bytes as f64, "B");
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        (value, unit) = (value / 1024.0, next);
-    }
-    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
-}
 
 /// `3 days`, `2 hours`, `5 minutes` or `12 seconds`.
 pub(super) fn length(time: TimeDelta) -> String {
@@ -64,8 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_lengths_read_naturally() {
-        assert_eq!([bytes(12), bytes(1536), bytes(5 << 30)], ["12 B", "1.5 KiB", "5.0 GiB"]);
+    fn lengths_read_naturally() {
         let told = [1, 119, 120, 7_200, 172_800].map(|seconds| length(TimeDelta::seconds(seconds)));
         assert_eq!(told, ["1 second", "119 seconds", "2 minutes", "2 hours", "2 days"]);
     }

@@ -16,6 +16,25 @@ fn lives(process: &str) -> bool {
     Path::new("/proc").join(process).exists()
 }
 
+/// A daemon with a run whose first step waits until the file `go` is there.
+struct Begun {
+    project: Project,
+    daemon: Daemon,
+    run: String,
+    /// The process of the step.
+    worker: String,
+}
+
+/// Starts a daemon that gives its workers `linger` when it ends, and a run of the manifest as `change` leaves it.
+async fn begin(linger: &str, change: impl FnOnce(String) -> String) -> Begun {
+    let project = Project::new();
+    project.write("pipelines/holding.yaml", change(holding(&project, "holding")));
+    let daemon = Daemon::start_with(&project, &["--linger", linger]);
+    let run = submit(&daemon, "holding").await;
+    let worker = begun(&project, &run, "hold").await;
+    Begun { project, daemon, run, worker }
+}
+
 /// Waits until a daemon that was asked to end says that it is not ready any more.
 async fn drains(daemon: &Daemon) {
     until("the daemon to drain", async || {
@@ -27,11 +46,7 @@ async fn drains(daemon: &Daemon) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_asked_to_end_leaves_its_workers_to_the_next_one_and_begins_nothing() {
-    let project = Project::new();
-    project.write("pipelines/holding.yaml", holding(&project, "holding"));
-    let mut daemon = Daemon::start_with(&project, &["--linger", "3s"]);
-    let run = submit(&daemon, "holding").await;
-    let worker = begun(&project, &run, "hold").await;
+    let Begun { project, mut daemon, run, worker } = begin("3s", |manifest| manifest).await;
     daemon.signal(Signal::TERM);
     drains(&daemon).await;
     let late = submit(&daemon, "holding").await;
@@ -57,11 +72,7 @@ async fn a_daemon_that_is_asked_to_end_leaves_its_workers_to_the_next_one_and_be
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_while_no_daemon_is_there_counts_when_the_next_one_comes() {
-    let project = Project::new();
-    project.write("pipelines/holding.yaml", holding(&project, "holding"));
-    let mut daemon = Daemon::start_with(&project, &["--linger", "10ms"]);
-    let run = submit(&daemon, "holding").await;
-    let worker = begun(&project, &run, "hold").await;
+    let Begun { project, mut daemon, run, worker } = begin("10ms", |manifest| manifest).await;
     daemon.signal(Signal::TERM);
     daemon.ends().await;
     project.write("go", "");
@@ -73,12 +84,8 @@ async fn what_ends_while_no_daemon_is_there_counts_when_the_next_one_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_adopted_after_the_clock_was_set_ahead_does_not_time_out() {
-    let project = Project::new();
-    let manifest = holding(&project, "holding").replace("hold:\n", "hold:\n      timeout: {run: 1h, total: 2h}\n");
-    project.write("pipelines/holding.yaml", manifest);
-    let mut daemon = Daemon::start_with(&project, &["--linger", "10ms"]);
-    let run = submit(&daemon, "holding").await;
-    let worker = begun(&project, &run, "hold").await;
+    let with_timeout = |manifest: String| manifest.replace("hold:\n", "hold:\n      timeout: {run: 1h, total: 2h}\n");
+    let Begun { project, mut daemon, run, worker } = begin("10ms", with_timeout).await;
     daemon.signal(Signal::TERM);
     daemon.ends().await;
     // What the log tells was two days ago, by the clock as it is now.
@@ -98,11 +105,7 @@ async fn a_worker_that_is_adopted_after_the_clock_was_set_ahead_does_not_time_ou
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_what_runs_and_cancels_its_run() {
-    let project = Project::new();
-    project.write("pipelines/holding.yaml", holding(&project, "holding"));
-    let mut daemon = Daemon::start_with(&project, &["--linger", "30s"]);
-    let run = submit(&daemon, "holding").await;
-    let worker = begun(&project, &run, "hold").await;
+    let Begun { project, mut daemon, run, worker } = begin("30s", |manifest| manifest).await;
     daemon.signal(Signal::TERM);
     drains(&daemon).await;
     daemon.signal(Signal::TERM);

@@ -12,7 +12,7 @@ use super::health::Health;
 use crate::engine::{Bell, Control, DriveError, Driven, Engine, EngineError};
 use crate::executor::owner;
 use crate::id::RunId;
-use crate::store::{Claims, Store, StoreError};
+use crate::store::{Claims, Looks, Store, StoreError};
 use crate::worker::with_causes;
 
 /// How often to look for runs even if no bell rings.
@@ -63,6 +63,7 @@ impl Supervisor {
         let crowd = self.engine.crowd().clone();
         let mut backoff = BackOff::default();
         let mut gone_looked_for = None;
+        let mut looks = Looks::default();
         let mut left = Vec::new();
         loop {
             self.health.turned(LOOP, TURN);
@@ -92,7 +93,7 @@ impl Supervisor {
                 }
                 () = self.bell.rung() => {}
                 () = crowd.shrunk() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = quiet(&self.store, &mut looks, driven.is_empty()) => {}
                 Ok(()) = draining.changed() => {}
             }
         }
@@ -170,6 +171,17 @@ pub(super) async fn cancel_all(engine: &Arc<Engine>, store: &Store, runs: Vec<Ru
             Ok((run, Went::Badly(why))) => tracing::warn!(run.id = %run, "{why}; the run was not cancelled"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "a run was not cancelled"),
+        }
+    }
+}
+
+/// Waits until it is time to look again. Leases and waits end without anything being written, so that a look of an
+/// idle daemon is not left out for long.
+async fn quiet(store: &Store, looks: &mut Looks, is_idle: bool) {
+    loop {
+        tokio::time::sleep(POLL).await;
+        if !is_idle || looks.is_due(store, LOOK_FOR_THE_GONE) {
+            return;
         }
     }
 }

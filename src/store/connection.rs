@@ -32,6 +32,14 @@ impl Database {
         }
     }
 
+    /// Asks for nothing, in one way there and back.
+    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Database::Sqlite { pool, .. } => sqlx::query("select 1").execute(pool).await.map(drop),
+            Database::Postgres(pool) => sqlx::query("select 1").execute(pool).await.map(drop),
+        }
+    }
+
     /// Begins a transaction; dropped without a commit, it is rolled back.
     pub(super) async fn begin(&self, access: Access) -> Result<Session<'_>, sqlx::Error> {
         Ok(match self {

@@ -34,6 +34,7 @@ mod retry;
 mod rows;
 mod run_log;
 mod slots;
+mod still;
 mod ticks;
 mod time;
 mod tokens;
@@ -59,6 +60,7 @@ pub use pipelines::{KeptManifest, ManifestChanges, ManifestProblem, PipelineEntr
 pub use requests::RequestDetail;
 pub use retention::{AliasedModel, History, HistoryAges, KeptRun, Needs, Pin, StoredArtifact, Use};
 pub use slots::PoolUse;
+pub use still::Looks;
 pub use ticks::{NewTick, Quiet, Tick, TickState, TickWants, Ticked};
 pub use tokens::{
     InvalidRights, NewToken, Rights, Role, Scope, Secret, Standing, TOKEN_PREFIX, Token, is_token, token_hash,

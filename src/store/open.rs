@@ -124,9 +124,7 @@ impl Store {
 
     /// Asks the database for nothing, once: whether it answers now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let failed = |error| self.error("ask the database", error);
-        let mut session = self.database.begin(Access::Read).await.map_err(failed)?;
-        session.fetch("select 1 as one", vec![]).await.map(drop).map_err(failed)
+        self.database.ping().await.map_err(|error| self.error("ask the database", error))
     }
 
     /// Closes all connections, once nothing uses them.

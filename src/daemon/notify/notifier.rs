@@ -6,10 +6,13 @@ use tokio::sync::watch;
 
 use super::email::Smtp;
 use super::{follower, sender};
-use crate::store::{Store, StoreError};
+use crate::store::{Looks, Store, StoreError};
 
 /// How often is looked for new events and due notifications.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a look is left out where it can be told that nothing was written.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The wait after an error of the database.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
@@ -56,7 +59,10 @@ impl Notifier {
 
     /// Makes and sends notifications until `stop` says true. What is on its way then is sent by the next one.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        tokio::join!(looking(stop.clone(), || follower::follow(&self)), looking(stop, || sender::send_due(&self)),);
+        tokio::join!(
+            looking(&self.store, stop.clone(), || follower::follow(&self)),
+            looking(&self.store, stop, || sender::send_due(&self)),
+        );
     }
 
     /// Makes the notifications of all new events; says how many there were.
@@ -77,16 +83,22 @@ impl Notifier {
 }
 
 /// Works as long as there is something to do, and looks again after a while.
-async fn looking<F>(mut stop: watch::Receiver<bool>, work: impl Fn() -> F)
+async fn looking<F>(store: &Store, mut stop: watch::Receiver<bool>, work: impl Fn() -> F)
 where
     F: Future<Output = Result<usize, StoreError>>,
 {
+    let mut looks = Looks::default();
     loop {
-        let pause = match work().await {
+        let found = if looks.is_due(store, PATIENCE) { work().await } else { Ok(0) };
+        let pause = match found {
             Ok(0) => LOOK,
-            Ok(_) => Duration::ZERO,
+            Ok(_) => {
+                looks.found();
+                Duration::ZERO
+            }
             Err(error) => {
                 tracing::warn!(%error, "notifications wait for the database");
+                looks.found();
                 AFTER_ERROR
             }
         };

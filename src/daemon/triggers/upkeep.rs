@@ -15,7 +15,7 @@ use crate::control::{ControlError, Version, fire_waiting};
 use crate::daemon::Health;
 use crate::engine::Bell;
 use crate::manifest::{Manifest, TriggerKind};
-use crate::store::{DeclaredTrigger, Store, TriggerNote};
+use crate::store::{DeclaredTrigger, Looks, Store, TriggerNote};
 
 /// How often the loop asks which trigger is to be looked at.
 const BEAT: Duration = Duration::from_millis(500);
@@ -25,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How often ticks that wait for the end of another run are looked for.
 const QUEUE: Duration = Duration::from_secs(2);
+/// How long such a look is left out where it can be told that nothing was written.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many looks go on at once: each may plan a run, which takes a core.
 const AT_ONCE: usize = 8;
 /// How long looks that go on may take once the daemon is to end.
@@ -67,6 +69,7 @@ pub async fn look_after(
         underway: BTreeMap::new(),
         room: Arc::new(Semaphore::new(AT_ONCE)),
         queue_at: Instant::now(),
+        queue_looks: Looks::default(),
     };
     pipelines.mark_changed();
     loop {
@@ -118,6 +121,7 @@ struct Upkeep {
     underway: BTreeMap<Id, Option<Name>>,
     room: Arc<Semaphore>,
     queue_at: Instant,
+    queue_looks: Looks,
 }
 
 impl Upkeep {
@@ -182,7 +186,7 @@ impl Upkeep {
     fn start_looks(&mut self) {
         let now = Instant::now();
         let is_underway = |name: Option<&Name>| self.underway.values().any(|known| known.as_ref() == name);
-        if now >= self.queue_at && !is_underway(None) {
+        if now >= self.queue_at && !is_underway(None) && self.queue_looks.is_due(&self.store, PATIENCE) {
             let (store, versions, room) = (self.store.clone(), self.versions.clone(), Arc::clone(&self.room));
             self.queue_at = now + QUEUE;
             let look = async move {

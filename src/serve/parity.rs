@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::RequestColumns;
 use super::request::read;
-use crate::ml::transform::{FittedPipeline, PipelineSpec, fit};
+use crate::ml::transform::{FitOptions, FittedPipeline, PipelineSpec, fit};
 
 const TEXTS: [&str; 8] = ["basic", "plus", "", " ", "Ünlimited 🚀", "never seen", "null", "a,b"];
 
@@ -119,7 +119,7 @@ fn pipeline() -> FittedPipeline {
         drop_null_target: false,
         transforms: serde_json::from_value(transforms).unwrap(),
     };
-    fit(&spec, &table, 7).unwrap()
+    fit(&spec, &table, &FitOptions { seed: 7, memory_bytes: None }).unwrap()
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use super::{Effect, KindInfo, StepRegistry};
+use crate::ml::transform::catalogue;
 use crate::phase::Phase;
 
 /// Every kind by phase: what it does, an example, and its params.
@@ -37,7 +38,13 @@ fn describe(kind: &KindInfo, text: &mut String) {
     }
     push(text, format!("\n```yaml\n{}\n```", kind.example.trim()));
     let schema = (kind.schema)();
-    let Some(root) = schema.as_object() else { return };
+    if let Some(root) = schema.as_object() {
+        params(root, text, |_| String::new());
+    }
+}
+
+/// The table of params of an object schema; `more` adds to what is said of each.
+fn params(root: &Map<String, Value>, text: &mut String, more: impl Fn(&Map<String, Value>) -> String) {
     let properties = properties(root);
     if properties.is_empty() {
         return;
@@ -49,12 +56,68 @@ fn describe(kind: &KindInfo, text: &mut String) {
             None | Some(Value::Null) => String::new(),
             Some(value) => format!("`{value}`"),
         };
-        let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
-        let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
-        let row =
-            format!("| `{name}` | {} | {default} | {} |", kind_of(property, root), description.replace('|', "\\|"));
-        push(text, row);
+        let description = format!("{}{}", described(property), more(property)).replace('|', "\\|");
+        push(text, format!("| `{name}` | {} | {default} | {description} |", kind_of(property, root)));
     }
+}
+
+/// The description of a schema on one line.
+fn described(schema: &Map<String, Value>) -> String {
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    description.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Every transform of `feature.pipeline` by family: what it does, an example, and its params.
+pub fn transform_reference() -> String {
+    let mut text = String::from(TRANSFORMS);
+    let mut family = "";
+    for listed in catalogue() {
+        if listed.family != family {
+            family = listed.family;
+            push(&mut text, format!("\n## {family}"));
+        }
+        let Some(root) = listed.schema.as_object() else { continue };
+        push(&mut text, format!("\n### `{}`\n\n{}", listed.key, described(root)));
+        if let Some(columns) = listed.columns {
+            push(&mut text, format!("\nWithout `columns`: `\"{columns}\"`."));
+        }
+        push(&mut text, format!("\n```yaml\n- {}\n```", listed.example));
+        params(root, &mut text, |property| choices(property, root));
+    }
+    text
+}
+
+/// The beginning of the page of all transforms.
+const TRANSFORMS: &str = "# Transforms
+
+The items of `transforms` in a `feature.pipeline` step. This page is made from the code.
+
+An item has one key that names the transform, with its params; `columns` says which columns it works on, `except` which \
+of them not. Both take names, patterns (`charge_*`), regular expressions (`/^charge_/`) and kinds: `@numeric` (numbers \
+that do not stand for categories), `@categorical` (text and booleans), `@datetime`, `@encoded` (0/1 columns and codes) \
+and `@all`. Transforms apply in the order they are written, each to what the ones before it made.
+
+Everything is learnt from the `fit` table alone and saved as JSON. A row gets the same numbers in a table and in a \
+request. Transforms that learn from the target are cross-fitted: a row of the fit table gets what other rows taught, so \
+a model does not learn from its own answers; all other rows get what all rows of the fit table taught. Quantiles are \
+linear between neighbours, as numpy's, where nothing else is said. A missing value stays missing where nothing else \
+is said, and a NaN is a missing value.
+";
+
+/// What each choice of an enumeration means.
+fn choices(property: &Map<String, Value>, root: &Map<String, Value>) -> String {
+    if let Some(reference) = property.get("$ref").and_then(Value::as_str) {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        let target = root.get("$defs").and_then(|definitions| definitions.get(name)).and_then(Value::as_object);
+        return target.map(|target| choices(target, root)).unwrap_or_default();
+    }
+    let options =
+        ["anyOf", "oneOf"].into_iter().filter_map(|key| property.get(key).and_then(Value::as_array)).flatten();
+    let choice = |option: &Map<String, Value>| match option.get("const").and_then(Value::as_str) {
+        Some(name) => format!(" `{name}`: {}", described(option)),
+        None => choices(option, root),
+    };
+    options.filter_map(Value::as_object).map(choice).collect()
 }
 
 /// The properties of an object schema with their names, and whether they are required.

@@ -26,7 +26,7 @@ pub mod understanding;
 pub use approval::{Approval, ApprovalParams};
 pub use context::{InputArtifact, Progress, Reporter, StagedTable, StepContext, Surroundings};
 pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
-pub use docs::reference;
+pub use docs::{reference, transform_reference};
 pub use error::{Fault, StepError};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
 pub use ports::{Arity, InputPort, OutputPort, Ports};

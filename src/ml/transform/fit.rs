@@ -3,7 +3,7 @@
 //! A transform can learn as soon as everything before it on the same column has learnt. So each round walks the chain
 //! over a table without rows, finds all transforms that can learn now, and lets them share one pass, which reads only
 //! the columns that they need. Transforms that keep every value of their column (medians, quantiles) are spread over
-//! several passes when together they would take more than [`KEPT_BYTES`].
+//! several passes when together they would take too much memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,20 +11,15 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
 use super::column::{canonical, unusable};
-use super::derive::Derive;
+use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind, missing};
-use super::hash::Hash;
-use super::learn::{FitFacts, Learner, LearningRows, Plan, Promise};
+use super::learn::{FitFacts, Learner, LearningRows};
 use super::pipeline::{FittedPipeline, InputColumn};
-use super::spec::Operation;
+use super::plan::{Columns, Scope};
+use super::registry::Unit;
 use super::target::TargetLearner;
-use super::unit::{Rows, Unit, need_categories};
+use super::walk::Walk;
 use super::{ColumnType, FitSource, Selector, Target, TargetSpec, TransformError, TransformSpec};
-
-/// How many bytes of values one pass may keep.
-const KEPT_BYTES: u64 = 512 << 20;
-/// What a kept value takes: eight bytes, and as many again while its list grows.
-const KEPT_BYTES_PER_VALUE: u64 = 16;
 
 /// What a feature pipeline shall do.
 #[derive(Debug, Clone)]
@@ -41,14 +36,28 @@ pub struct PipelineSpec {
     pub transforms: Vec<TransformSpec>,
 }
 
+/// What a fit may do beside its spec.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FitOptions {
+    /// The seed of everything random.
+    pub seed: u64,
+    /// How many bytes the fit may use, if there is a limit.
+    pub memory_bytes: Option<u64>,
+}
+
 /// Fits the pipeline on all rows of `source`.
 ///
 /// # Errors
-/// What the data or the manifest does not allow, with the column and the remedy.
-pub fn fit(spec: &PipelineSpec, source: &dyn FitSource, seed: u64) -> Result<FittedPipeline, TransformError> {
+/// What the data, the manifest or the memory does not allow, with the column and the remedy.
+pub fn fit(
+    spec: &PipelineSpec,
+    source: &dyn FitSource,
+    options: &FitOptions,
+) -> Result<FittedPipeline, TransformError> {
     let (raw, dropped) = raw_columns(spec, source)?;
     let target = fit_target(spec, source)?;
-    let facts = FitFacts { rows: source.rows(), classes: target.labels(), seed };
+    let FitOptions { seed, memory_bytes } = *options;
+    let facts = FitFacts { rows: source.rows(), classes: target.labels(), seed, memory_bytes };
     let stages = spec.transforms.iter().map(|spec| Stage { spec, entries: None }).collect();
     let mut fitting =
         Fitting { source, drops_null: spec.drop_null_target, raw, target, facts, stages, nulls: BTreeMap::new() };
@@ -114,22 +123,23 @@ fn fit_target(spec: &PipelineSpec, source: &dyn FitSource) -> Result<Target, Tra
     learner.finish(&spec.target, spec.drop_null_target)
 }
 
-/// One transform of the manifest: after it is resolved, one entry for each of its columns.
-struct Stage<'spec> {
-    spec: &'spec TransformSpec,
-    entries: Option<Vec<Entry>>,
+/// One transform of the manifest: after it is resolved, one entry for each of its columns, or one for all.
+pub(super) struct Stage<'spec> {
+    pub(super) spec: &'spec TransformSpec,
+    pub(super) entries: Option<Vec<Entry>>,
 }
 
-struct Entry {
-    column: String,
-    unit: Option<Unit>,
+/// The columns of one fitted transform, and that transform when it has learnt.
+pub(super) struct Entry {
+    pub(super) columns: Vec<String>,
+    pub(super) unit: Option<Unit>,
 }
 
 /// A learner and its place in the chain.
-struct Scheduled {
-    stage: usize,
-    entry: usize,
-    learner: Box<dyn Learner>,
+pub(super) struct Scheduled {
+    pub(super) stage: usize,
+    pub(super) entry: usize,
+    pub(super) learner: Box<dyn Learner>,
 }
 
 struct Fitting<'spec> {
@@ -143,42 +153,20 @@ struct Fitting<'spec> {
     nulls: BTreeMap<String, bool>,
 }
 
-/// The chain over a table without rows.
-struct Walk {
-    frame: Frame,
-    /// Columns that some transform still has to learn for.
-    pending: BTreeSet<String>,
-    /// Whether there may be encoded columns whose names are not known yet.
-    is_open: bool,
-    learners: Vec<Scheduled>,
-    keepers: u64,
-}
-
 impl Fitting<'_> {
     /// Walks the chain as far as the names of columns are known and schedules everything that can learn.
     fn walk(&mut self) -> Result<Walk, TransformError> {
-        let mut frame = Frame::new(0);
-        for column in &self.raw {
-            let array = column.column_type.empty();
-            frame.set(&column.name, Column { array, kind: Kind::of(column.column_type), categories: None });
-        }
-        let mut walk = Walk { frame, pending: BTreeSet::new(), is_open: false, learners: Vec::new(), keepers: 0 };
-        let most_keepers = (KEPT_BYTES / (KEPT_BYTES_PER_VALUE * self.facts.rows.max(1))).max(1);
+        let mut walk = Walk::new(&self.raw);
         for (index, stage) in self.stages.iter_mut().enumerate() {
             if stage.entries.is_none() {
-                let Some(entries) = resolve(stage.spec, &walk)? else { break };
-                stage.entries = Some(entries);
+                if walk.may_grow(stage.spec) {
+                    break;
+                }
+                stage.entries = Some(resolve(stage.spec, &walk.frame)?);
             }
             for (place, entry) in stage.entries.iter_mut().flatten().enumerate() {
-                if entry.unit.is_none() {
-                    let column = walk.frame.column(&entry.column)?;
-                    match stage.spec.operation.plan(&entry.column, column, &self.facts)? {
-                        Plan::Ready(unit) => entry.unit = Some(unit),
-                        Plan::Learn(learner, promise) => {
-                            let scheduled = Scheduled { stage: index, entry: place, learner };
-                            walk.schedule(scheduled, promise, &entry.column, most_keepers);
-                        }
-                    }
+                if entry.unit.is_none() && !walk.plan(stage.spec, (index, place), entry, &self.facts)? {
+                    return Ok(walk);
                 }
                 if let Some(unit) = &entry.unit {
                     walk.apply(unit)?;
@@ -188,9 +176,29 @@ impl Fitting<'_> {
         Ok(walk)
     }
 
-    /// Reads what the learners need and lets them learn.
+    /// Reads what the learners need, as often as they ask for it, and lets them learn.
     fn pass(&mut self, mut learners: Vec<Scheduled>) -> Result<(), TransformError> {
-        let (applied, needed) = self.needed(&learners);
+        while !learners.is_empty() {
+            self.scan(&mut learners)?;
+            let mut unfinished = Vec::new();
+            for mut scheduled in learners {
+                if scheduled.learner.needs_another_pass()? {
+                    unfinished.push(scheduled);
+                    continue;
+                }
+                let unit = scheduled.learner.finish()?;
+                if let Some(entries) = &mut self.stages[scheduled.stage].entries {
+                    entries[scheduled.entry].unit = Some(unit);
+                }
+            }
+            learners = unfinished;
+        }
+        Ok(())
+    }
+
+    /// Shows all rows to the learners, each at its place in the chain.
+    fn scan(&mut self, learners: &mut [Scheduled]) -> Result<(), TransformError> {
+        let (applied, needed) = self.needed(learners);
         let raw: Vec<&InputColumn> = self.raw.iter().filter(|column| needed.contains(&column.name)).collect();
         let mut columns: Vec<&str> = vec![&self.target.column];
         columns.extend(raw.iter().map(|column| column.name.as_str()));
@@ -211,22 +219,15 @@ impl Fitting<'_> {
             for (index, stage) in stages.iter().enumerate() {
                 for (place, entry) in stage.entries.iter().flatten().enumerate() {
                     if let Some(scheduled) = next.next_if(|next| (next.stage, next.entry) == (index, place)) {
-                        scheduled.learner.learn(frame.column(&entry.column)?, &rows)?;
+                        scheduled.learner.learn(&frame, &rows)?;
                     } else if let Some(unit) = entry.unit.as_ref().filter(|_| applied.contains(&(index, place))) {
-                        unit.apply(&mut frame, Rows::Learnt { first })?;
+                        unit.fitted().apply(&mut frame, Rows::Learnt { first, targets: targets.values() })?;
                     }
                 }
             }
             first += batch.num_rows() as u64;
             Ok(())
-        })?;
-        for Scheduled { stage, entry, learner } in learners {
-            let unit = learner.finish()?;
-            if let Some(entry) = self.stages[stage].entries.as_mut().and_then(|entries| entries.get_mut(entry)) {
-                entry.unit = Some(unit);
-            }
-        }
-        Ok(())
+        })
     }
 
     /// The fitted entries whose results reach a learner, and the raw columns that they start from.
@@ -237,7 +238,7 @@ impl Fitting<'_> {
         for (index, stage) in self.stages.iter().enumerate().rev() {
             for (place, entry) in stage.entries.as_deref().unwrap_or_default().iter().enumerate().rev() {
                 if learning.contains(&(index, place)) {
-                    needed.insert(entry.column.clone());
+                    needed.extend(entry.columns.iter().cloned());
                 } else if entry.unit.as_ref().is_some_and(|unit| take_back(unit, &mut needed)) {
                     applied.insert((index, place));
                 }
@@ -296,87 +297,24 @@ pub(super) fn with_target(batch: &RecordBatch, place: usize, target: &Target) ->
 
 /// Goes one unit back in the chain: if it makes a needed column, its inputs are needed instead.
 pub(super) fn take_back(unit: &Unit, needed: &mut BTreeSet<String>) -> bool {
-    let outputs = unit.outputs();
+    let outputs = unit.fitted().outputs();
     if !outputs.iter().any(|output| needed.contains(*output)) {
         return false;
     }
     for output in outputs {
         needed.remove(output);
     }
-    needed.extend(unit.inputs().into_iter().map(str::to_owned));
+    needed.extend(unit.fitted().inputs().into_iter().map(str::to_owned));
     true
 }
 
-/// The entries of a transform, or none if the columns it selects are not all known yet.
-fn resolve(spec: &TransformSpec, walk: &Walk) -> Result<Option<Vec<Entry>>, TransformError> {
-    if walk.is_open && spec.may_grow(&walk.frame) {
-        return Ok(None);
-    }
-    let unit = |unit: Unit| Ok(Some(vec![Entry { column: String::new(), unit: Some(unit) }]));
-    match &spec.operation {
-        Operation::Derive { name, expression } => {
-            let derive = Derive::new(name, expression)?;
-            if walk.is_open && derive.reads.iter().any(|read| !walk.frame.has(read)) {
-                return Ok(None);
-            }
-            unit(Unit::Derive(derive))
-        }
-        Operation::Hash(params) => {
-            let columns = spec.select(&walk.frame)?;
-            columns.iter().try_for_each(|name| need_categories("hash", name, walk.frame.column(name)?))?;
-            if columns.is_empty() { Ok(Some(Vec::new())) } else { unit(Unit::Hash(Hash::new(params, columns))) }
-        }
-        Operation::Drop => unit(Unit::Drop { columns: spec.select(&walk.frame)? }),
-        Operation::Select => {
-            let selected = spec.select(&walk.frame)?;
-            let others = walk.frame.columns().map(|(name, _)| name.to_owned());
-            unit(Unit::Drop { columns: others.filter(|name| !selected.contains(name)).collect() })
-        }
-        _ => {
-            let columns = spec.select(&walk.frame)?;
-            Ok(Some(columns.into_iter().map(|column| Entry { column, unit: None }).collect()))
-        }
-    }
-}
-
-impl Walk {
-    /// Applies a fitted unit; what it makes is known as soon as what it reads is.
-    fn apply(&mut self, unit: &Unit) -> Result<(), TransformError> {
-        let is_pending = unit.inputs().into_iter().any(|input| self.pending.contains(input));
-        let new: Vec<&str> = unit.outputs().into_iter().filter(|output| !unit.inputs().contains(output)).collect();
-        if !matches!(unit, Unit::Derive(_)) {
-            let mut seen = BTreeSet::new();
-            if let Some(twice) = new.iter().find(|name| self.frame.has(name) || !seen.insert(**name)) {
-                let message = format!("`{}` would make a second column `{twice}`", unit.name());
-                return Err(TransformError::input("duplicate_column", message)
-                    .help("rename the other column before this step, or `drop` it before this transform"));
-            }
-        }
-        unit.apply(&mut self.frame, Rows::Fresh)?;
-        for output in unit.outputs() {
-            if is_pending {
-                self.pending.insert(output.to_owned());
-            } else {
-                self.pending.remove(output);
-            }
-        }
-        Ok(())
-    }
-
-    /// Schedules a learner if it can learn now, and puts in place what its transform promises to give.
-    fn schedule(&mut self, scheduled: Scheduled, promise: Promise, column: &str, most_keepers: u64) {
-        let keeps = scheduled.learner.keeps_values();
-        if !self.pending.contains(column) && (!keeps || self.keepers < most_keepers) {
-            self.keepers += u64::from(keeps);
-            self.learners.push(scheduled);
-        }
-        self.is_open |= promise.is_open;
-        match promise.same {
-            Some((column_type, kind)) => {
-                self.frame.set(column, Column { array: column_type.empty(), kind, categories: None });
-                self.pending.insert(column.to_owned());
-            }
-            None => self.frame.remove(column),
-        }
-    }
+/// The entries of a transform over the columns of `frame`.
+fn resolve(spec: &TransformSpec, frame: &Frame) -> Result<Vec<Entry>, TransformError> {
+    let columns = spec.select(frame)?;
+    let entry = |columns: Vec<String>| Entry { columns, unit: None };
+    Ok(match spec.entry.scope {
+        Scope::Each => columns.into_iter().map(|column| entry(vec![column])).collect(),
+        Scope::Together if columns.is_empty() && matches!(spec.entry.columns, Columns::Selected(_)) => Vec::new(),
+        Scope::Together => vec![entry(columns)],
+    })
 }

@@ -52,6 +52,11 @@ impl Column {
         Column { array, kind: Kind::Encoded, categories: None }
     }
 
+    /// A column without rows, of this type and kind.
+    pub(super) fn empty(column_type: ColumnType, kind: Kind) -> Column {
+        Column { array: column_type.empty(), kind, categories: None }
+    }
+
     /// The type of the values.
     pub(super) fn column_type(&self) -> ColumnType {
         ColumnType::of(self.array.data_type()).expect("frames hold canonical columns only")

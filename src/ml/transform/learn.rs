@@ -1,8 +1,11 @@
-//! How a transform learns from the fit table: batch by batch, one column at a time.
+//! How a transform learns from the fit table: batch by batch, from the columns it works on.
 
-use super::frame::{Column, Kind};
-use super::unit::Unit;
-use super::{ColumnType, TransformError};
+use super::TransformError;
+use super::frame::Frame;
+use super::registry::Unit;
+
+/// What a kept value takes: eight bytes, and as many again while its list grows.
+pub(super) const BYTES_PER_KEPT_VALUE: u64 = 16;
 
 /// The rows of the fit table that a batch holds.
 pub(super) struct LearningRows<'batch> {
@@ -21,41 +24,26 @@ pub(super) struct FitFacts {
     pub(super) classes: Vec<String>,
     /// The seed of everything random.
     pub(super) seed: u64,
+    /// How many bytes the fit may use, if there is a limit.
+    pub(super) memory_bytes: Option<u64>,
 }
 
-/// Gathers what one transform needs to know of one column.
+/// Gathers what one transform needs to know of the columns it works on.
 pub(super) trait Learner {
-    /// Takes in the next rows.
-    fn learn(&mut self, column: &Column, rows: &LearningRows<'_>) -> Result<(), TransformError>;
+    /// Takes in the next rows; `frame` holds the columns that the transform was planned for.
+    fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError>;
+
     /// The transform, when all rows were seen.
     fn finish(self: Box<Self>) -> Result<Unit, TransformError>;
-    /// Whether it keeps every value, which bounds how many may learn in one pass.
-    fn keeps_values(&self) -> bool {
-        false
+
+    /// Whether it needs to see all rows once more; asked after each pass.
+    fn needs_another_pass(&mut self) -> Result<bool, TransformError> {
+        Ok(false)
     }
-}
 
-/// What a transform that has not learnt yet will give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Promise {
-    /// The type and kind of the column of the same name; none if that column goes away.
-    pub(super) same: Option<(ColumnType, Kind)>,
-    /// Whether there may be further columns, all encoded, whose names are not known yet.
-    pub(super) is_open: bool,
-}
-
-impl Promise {
-    /// The same column as numbers.
-    pub(super) const NUMBER: Promise = Promise { same: Some((ColumnType::Float, Kind::Number)), is_open: false };
-    /// Encoded columns in the place of the column.
-    pub(super) const OPEN: Promise = Promise { same: None, is_open: true };
-}
-
-/// What it takes to have a transform.
-#[expect(clippy::large_enum_variant, reason = "a plan is taken apart as soon as it is made")]
-pub(super) enum Plan {
-    /// Nothing: it is fixed by its params.
-    Ready(Unit),
-    /// A pass over the fit table.
-    Learn(Box<dyn Learner>, Promise),
+    /// How many bytes it keeps after `rows` rows, if that grows with them: it bounds how many may learn in one pass,
+    /// and is refused where it exceeds the step's memory.
+    fn kept_bytes(&self, _rows: u64) -> u64 {
+        0
+    }
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::column::{canonical, numbers};
 use super::fit::{take_back, with_target};
+use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind, missing};
-use super::unit::{Rows, Unit};
+use super::registry::Unit;
 use super::{ColumnType, Target, TransformError};
 use crate::table::roles::{CATEGORIES, Role};
 
@@ -102,7 +103,7 @@ impl FittedPipeline {
         for unit in &chain {
             let mut sources = BTreeSet::new();
             let mut names = Vec::new();
-            for (from, through) in unit.inputs().into_iter().filter_map(|input| lineage.get(input)) {
+            for (from, through) in unit.fitted().inputs().into_iter().filter_map(|input| lineage.get(input)) {
                 sources.extend(from.iter().cloned());
                 for name in through {
                     if !names.contains(name) {
@@ -110,8 +111,9 @@ impl FittedPipeline {
                     }
                 }
             }
-            names.push(unit.name());
-            unit.outputs()
+            names.push(unit.key());
+            unit.fitted()
+                .outputs()
                 .into_iter()
                 .for_each(|output| drop(lineage.insert(output, (sources.clone(), names.clone()))));
         }
@@ -138,9 +140,9 @@ impl FittedPipeline {
     pub(super) fn allow_nulls(&mut self, nulls: &BTreeMap<String, bool>) {
         let units = &self.units;
         for column in &mut self.columns {
-            let first = units.iter().find(|unit| unit.inputs().contains(&column.name.as_str()));
-            column.nullable =
-                nulls.get(&column.name).copied().unwrap_or(false) || first.is_some_and(|unit| unit.fills(&column.name));
+            let first = units.iter().map(Unit::fitted).find(|fitted| fitted.inputs().contains(&column.name.as_str()));
+            column.nullable = nulls.get(&column.name).copied().unwrap_or(false)
+                || first.is_some_and(|fitted| fitted.fills(&column.name));
         }
     }
 
@@ -222,8 +224,11 @@ impl FittedPipeline {
     /// The features of rows of the fit table itself, from row number `first` on: encoders that learnt from the target
     /// use for each row only what they learnt from others. Only for the pipeline that [`super::fit`] gave, before it
     /// is saved.
+    /// The rows come in the fit table's order and have their target.
     pub fn transform_learnt(&self, batch: &RecordBatch, first: u64) -> Result<RecordBatch, TransformError> {
-        self.apply(batch, Rows::Learnt { first })
+        let place = batch.schema_ref().index_of(&self.target.column)?;
+        let targets = self.target.values(batch.column(place))?;
+        self.apply(batch, Rows::Learnt { first, targets: targets.values() })
     }
 
     /// The rows of `batch` that have a target.
@@ -232,14 +237,14 @@ impl FittedPipeline {
         with_target(batch, place, &self.target)
     }
 
-    fn apply(&self, batch: &RecordBatch, rows: Rows) -> Result<RecordBatch, TransformError> {
+    fn apply(&self, batch: &RecordBatch, rows: Rows<'_>) -> Result<RecordBatch, TransformError> {
         let mut frame = Frame::new(batch.num_rows());
         for column in self.needed_columns() {
             let array = self.raw_column(batch, column)?;
             frame.set(&column.name, Column { array, kind: Kind::of(column.column_type), categories: None });
         }
         for unit in &self.units {
-            unit.apply(&mut frame, rows)?;
+            unit.fitted().apply(&mut frame, rows)?;
         }
         let arrays = self.features.iter().map(|feature| {
             let array = &frame.column(&feature.name)?.array;

@@ -40,11 +40,11 @@ impl Selector {
         self.parts().iter().try_for_each(|part| Part::parse(part).map(drop))
     }
 
-    /// Whether columns that are not known yet, all of them encoded, could be among the selected ones.
-    pub(super) fn may_grow(&self, frame: &Frame) -> bool {
+    /// Whether columns of the kinds `open` that are not known yet could be among the selected ones.
+    pub(super) fn may_grow(&self, frame: &Frame, open: &[Kind]) -> bool {
         self.parts().iter().any(|text| match Part::parse(text) {
             Ok(Part::Name(name)) => !frame.has(name),
-            Ok(Part::Kinds(kinds)) => kinds.contains(&Kind::Encoded),
+            Ok(Part::Kinds(kinds)) => open.iter().any(|kind| kinds.contains(kind)),
             Ok(Part::Pattern(_)) => !frame.has(text),
             Err(_) => false,
         })

@@ -3,88 +3,40 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{DeserializeOwned, Error};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::frame::{Column, Frame};
-use super::learn::{FitFacts, Plan};
-use super::scale::{MinMax, Standardize};
+use super::TransformError;
+use super::frame::{Frame, Kind};
+use super::plan::Columns;
+use super::registry::{ENTRIES, Entry, Operation};
 use super::selector::Selector;
-use super::{TransformError, bin, date_parts, hash, impute, log1p, one_hot, ordinal, target_encoding, winsorize};
-use crate::expr::Expr;
 
 /// One transform of a feature pipeline.
 #[derive(Debug, Clone)]
 pub struct TransformSpec {
+    /// What the list of transforms says of it.
+    pub(super) entry: &'static Entry,
     /// What to do.
     pub(super) operation: Operation,
-    /// The columns to do it with; each operation has its own default.
-    pub(super) columns: Selector,
+    /// The columns to do it with; each transform has its own default.
+    columns: Selector,
     /// Columns that are left out although selected.
-    pub(super) except: Option<Selector>,
+    except: Option<Selector>,
 }
-
-/// What a transform does.
-#[derive(Debug, Clone)]
-pub(super) enum Operation {
-    Impute(impute::Params),
-    Winsorize(winsorize::Params),
-    Standardize(Standardize),
-    MinMax(MinMax),
-    Log1p(log1p::Params),
-    OneHot(one_hot::Params),
-    Ordinal(ordinal::Params),
-    Target(target_encoding::Params),
-    Hash(hash::Params),
-    Bin(bin::Params),
-    DateParts(date_parts::Params),
-    Derive { name: String, expression: String },
-    Drop,
-    Select,
-}
-
-/// The key of each transform, the key that a bare value stands for, and the columns it works on by default.
-const KEYS: &[(&str, Option<&str>, &str)] = &[
-    ("impute", Some("strategy"), "@numeric"),
-    ("winsorize", Some("method"), "@numeric"),
-    ("standardize", None, "@numeric"),
-    ("min_max", None, "@numeric"),
-    ("log1p", None, "@numeric"),
-    ("one_hot", None, "@categorical"),
-    ("ordinal", None, "@categorical"),
-    ("target", None, "@categorical"),
-    ("hash", Some("n_features"), "@categorical"),
-    ("bin", Some("n_bins"), "@numeric"),
-    ("date_parts", Some("parts"), "@datetime"),
-    ("derive", None, ""),
-    ("drop", None, ""),
-    ("select", None, ""),
-];
 
 impl TransformSpec {
     /// What is wrong with the text itself, before any table is known.
     pub fn check(&self) -> Result<(), String> {
         self.columns.check()?;
         self.except.as_ref().map_or(Ok(()), Selector::check)?;
-        match &self.operation {
-            Operation::Winsorize(params) => params.check(),
-            Operation::MinMax(params) => params.check(),
-            Operation::OneHot(params) => params.check(),
-            Operation::Ordinal(params) => params.check(),
-            Operation::Target(params) => params.check(),
-            Operation::Hash(params) => params.check(),
-            Operation::Bin(params) => params.check(),
-            Operation::DateParts(params) => params.check(),
-            Operation::Derive { expression, .. } => {
-                Expr::parse(expression).map(drop).map_err(|error| error.to_string())
-            }
-            Operation::Impute(_)
-            | Operation::Standardize(_)
-            | Operation::Log1p(_)
-            | Operation::Drop
-            | Operation::Select => Ok(()),
-        }
+        self.operation.check()
+    }
+
+    /// The key that names it.
+    pub fn key(&self) -> &'static str {
+        self.entry.key
     }
 
     /// The selected columns of `frame`.
@@ -97,30 +49,9 @@ impl TransformSpec {
         Ok(selected)
     }
 
-    /// Whether columns that are not known yet, all of them encoded, could be among the selected ones.
-    pub(super) fn may_grow(&self, frame: &Frame) -> bool {
-        self.columns.may_grow(frame) || self.except.as_ref().is_some_and(|except| except.may_grow(frame))
-    }
-}
-
-impl Operation {
-    /// What it takes to have this transform of the column called `name`.
-    pub(super) fn plan(&self, name: &str, column: &Column, facts: &FitFacts) -> Result<Plan, TransformError> {
-        match self {
-            Operation::Impute(params) => params.plan(name, column),
-            Operation::Winsorize(params) => params.plan(name, column),
-            Operation::Standardize(params) => params.plan(name, column),
-            Operation::MinMax(params) => params.plan(name, column),
-            Operation::Log1p(log1p::Params {}) => log1p::plan(name, column),
-            Operation::OneHot(params) => params.plan(name, column),
-            Operation::Ordinal(params) => params.plan(name, column),
-            Operation::Target(params) => params.plan(name, column, facts),
-            Operation::Bin(params) => params.plan(name, column),
-            Operation::DateParts(params) => params.plan(name, column),
-            Operation::Hash(_) | Operation::Derive { .. } | Operation::Drop | Operation::Select => {
-                unreachable!("these work on the frame and are never planned by column")
-            }
-        }
+    /// Whether columns of these kinds that are not known yet could be among the selected ones.
+    pub(super) fn may_grow(&self, frame: &Frame, open: &[Kind]) -> bool {
+        self.columns.may_grow(frame, open) || self.except.as_ref().is_some_and(|except| except.may_grow(frame, open))
     }
 }
 
@@ -132,81 +63,62 @@ impl<'de> Deserialize<'de> for TransformSpec {
 }
 
 fn from_map(mut map: Map<String, Value>) -> Result<TransformSpec, String> {
-    let named: Vec<&(&str, Option<&str>, &str)> = KEYS.iter().filter(|(key, _, _)| map.contains_key(*key)).collect();
-    let known = || KEYS.iter().map(|(key, _, _)| *key).collect::<Vec<_>>().join(", ");
-    let (key, bare, default) = match named.as_slice() {
-        [one] => **one,
+    let named: Vec<&Entry> = ENTRIES.iter().filter(|entry| map.contains_key(entry.key)).collect();
+    let entry = match named.as_slice() {
+        [one] => *one,
         [] => {
             let written = map.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
-            return Err(format!("`{written}` names no transform; there are: {}", known()));
+            let known = ENTRIES.iter().map(|entry| entry.key).collect::<Vec<_>>().join(", ");
+            return Err(format!("`{written}` names no transform; there are: {known}"));
         }
         [one, two, ..] => {
-            return Err(format!("a transform is one of `{}` and `{}`, write two list items", one.0, two.0));
+            return Err(format!("a transform is one of `{}` and `{}`, write two list items", one.key, two.key));
         }
     };
+    let key = entry.key;
     let value = map.remove(key).unwrap_or(Value::Null);
-    let (operation, own_columns) = operation(key, bare, value, &mut map)?;
+    let (params, own_columns) = match entry.columns {
+        Columns::Value => (Value::Object(Map::new()), Some(selector(key, value)?)),
+        Columns::Named => (params(entry, value, &mut map)?, Some(Selector::Many(Vec::new()))),
+        Columns::Selected(_) => (params(entry, value, &mut map)?, None),
+    };
+    let operation = (entry.read)(params).map_err(|error| format!("{key}{error}"))?;
     let columns = match (own_columns, map.remove("columns")) {
         (Some(columns), None) => columns,
         (Some(_), Some(_)) => return Err(format!("`{key}` names its columns itself, so it takes no `columns`")),
-        (None, Some(columns)) => decode("columns", columns)?,
-        (None, None) => Selector::One(default.to_owned()),
+        (None, Some(columns)) => selector("columns", columns)?,
+        (None, None) => match entry.columns {
+            Columns::Selected(default) => Selector::One(default.to_owned()),
+            Columns::Value | Columns::Named => Selector::Many(Vec::new()),
+        },
     };
-    let except = map.remove("except").map(|except| decode("except", except)).transpose()?;
+    let except = map.remove("except").map(|except| selector("except", except)).transpose()?;
     if let Some(extra) = map.keys().next() {
         return Err(format!(
             "unknown key `{extra}` beside `{key}`; params of `{key}` go inside it: `{key}: {{{extra}: ...}}`"
         ));
     }
-    Ok(TransformSpec { operation, columns, except })
+    Ok(TransformSpec { entry, operation, columns, except })
 }
 
-/// The operation that `key: value` means, and the columns if the value names them.
-fn operation(
-    key: &str,
-    bare: Option<&str>,
-    value: Value,
-    map: &mut Map<String, Value>,
-) -> Result<(Operation, Option<Selector>), String> {
-    let params = || -> Value {
-        match (&value, bare) {
-            (Value::Null, _) => Value::Object(Map::new()),
-            (Value::Object(_), _) | (_, None) => value.clone(),
-            (_, Some(bare)) => Value::Object(Map::from_iter([(bare.to_owned(), value.clone())])),
-        }
+/// The params that `key: value` means, with those that stand beside the key.
+fn params(entry: &Entry, value: Value, map: &mut Map<String, Value>) -> Result<Value, String> {
+    let mut params = match (value, entry.bare) {
+        (value, Some(bare)) if !entry.beside.is_empty() => Map::from_iter([(bare.to_owned(), value)]),
+        (Value::Null, _) => Map::new(),
+        (Value::Object(params), _) => params,
+        (value, None) => return Ok(value),
+        (value, Some(bare)) => Map::from_iter([(bare.to_owned(), value)]),
     };
-    let operation = match key {
-        "impute" => Operation::Impute(decode(key, params())?),
-        "winsorize" => Operation::Winsorize(decode(key, params())?),
-        "log1p" => Operation::Log1p(decode(key, params())?),
-        "ordinal" => Operation::Ordinal(decode(key, params())?),
-        "target" => Operation::Target(decode(key, params())?),
-        "hash" => Operation::Hash(decode(key, params())?),
-        "bin" => Operation::Bin(decode(key, params())?),
-        "date_parts" => Operation::DateParts(decode(key, params())?),
-        "standardize" => Operation::Standardize(decode(key, params())?),
-        "min_max" => Operation::MinMax(decode(key, params())?),
-        "one_hot" => Operation::OneHot(decode(key, params())?),
-        "drop" => return Ok((Operation::Drop, Some(decode(key, value)?))),
-        "select" => return Ok((Operation::Select, Some(decode(key, value)?))),
-        _ => {
-            let name = decode(key, value)?;
-            let expression = map.remove("as").ok_or("`derive` needs `as`, the expression")?;
-            let expression = match expression {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
-            return Ok((Operation::Derive { name, expression }, Some(Selector::Many(Vec::new()))));
-        }
-    };
-    Ok((operation, None))
+    for (name, what) in entry.beside {
+        let value = map.remove(*name).ok_or_else(|| format!("`{}` needs `{name}`, {what}", entry.key))?;
+        params.insert((*name).to_owned(), value);
+    }
+    Ok(Value::Object(params))
 }
 
-fn decode<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        if path == "." { format!("{key}: {}", error.inner()) } else { format!("{key}.{path}: {}", error.inner()) }
-    })
+fn selector(key: &str, value: Value) -> Result<Selector, String> {
+    serde_json::from_value(value).map_err(|error| format!("{key}: {error}"))
 }
 
 impl JsonSchema for TransformSpec {
@@ -215,60 +127,47 @@ impl JsonSchema for TransformSpec {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let selector = generator.subschema_for::<Selector>();
-        let strategy = generator.subschema_for::<impute::Strategy>();
-        let method = generator.subschema_for::<winsorize::Method>();
-        let parts = generator.subschema_for::<Vec<date_parts::Part>>();
-        let count = || Some(json_schema!({"type": "integer", "minimum": 1}));
-        let params = [
-            ("impute", generator.subschema_for::<impute::Params>(), Some(strategy)),
-            ("winsorize", generator.subschema_for::<winsorize::Params>(), Some(method)),
-            ("standardize", generator.subschema_for::<Standardize>(), None),
-            ("min_max", generator.subschema_for::<MinMax>(), None),
-            ("log1p", generator.subschema_for::<log1p::Params>(), None),
-            ("one_hot", generator.subschema_for::<one_hot::Params>(), None),
-            ("ordinal", generator.subschema_for::<ordinal::Params>(), None),
-            ("target", generator.subschema_for::<target_encoding::Params>(), None),
-            ("hash", generator.subschema_for::<hash::Params>(), count()),
-            ("bin", generator.subschema_for::<bin::Params>(), count()),
-            ("date_parts", generator.subschema_for::<date_parts::Params>(), Some(parts)),
-        ];
-        let mut forms = Vec::new();
-        for (key, schema, bare) in params {
-            let value = match bare {
-                Some(bare) => json_schema!({"anyOf": [schema, bare]}),
-                None => schema,
-            };
-            forms.push(json_schema!({
-                "type": "object",
-                "properties": {key: value, "columns": selector, "except": selector},
-                "required": [key],
-                "additionalProperties": false
-            }));
-        }
-        for (key, description) in
-            [("drop", "Takes the columns away."), ("select", "Keeps these columns and takes all others away.")]
-        {
-            forms.push(json_schema!({
-                "type": "object",
-                "description": description,
-                "properties": {key: selector, "except": selector},
-                "required": [key],
-                "additionalProperties": false
-            }));
-        }
-        forms.push(json_schema!({
-            "type": "object",
-            "description": "Makes a column from an expression over the columns there are.",
-            "properties": {
-                "derive": {"type": "string", "description": "The name of the new column."},
-                "as": {"type": "string", "description": "The expression, such as `total / (months + 1)`."}
-            },
-            "required": ["derive", "as"],
-            "additionalProperties": false
-        }));
+        let forms: Vec<Schema> = ENTRIES.iter().map(|entry| form(entry, generator)).collect();
         json_schema!({"description": "One transform: the key that names it, and the columns it works on.", "oneOf": forms})
     }
+}
+
+/// The list item of one transform.
+fn form(entry: &Entry, generator: &mut SchemaGenerator) -> Schema {
+    let key = entry.key;
+    let selector = generator.subschema_for::<Selector>();
+    let params = (entry.schema)(generator);
+    let param = |name: &str| params.get("properties").and_then(|properties| properties.get(name)).cloned();
+    let description = params.get("description").cloned().unwrap_or_default();
+    let mut properties = Map::new();
+    let mut required = vec![Value::from(key)];
+    let bare = entry.bare.and_then(param);
+    match (entry.columns, bare) {
+        (Columns::Value, _) => drop(properties.insert(key.to_owned(), selector.clone().to_value())),
+        (_, Some(bare)) if !entry.beside.is_empty() => drop(properties.insert(key.to_owned(), bare)),
+        (_, Some(bare)) => {
+            let either = json_schema!({"anyOf": [params.clone(), bare]});
+            properties.insert(key.to_owned(), either.to_value());
+        }
+        (_, None) => drop(properties.insert(key.to_owned(), params.clone().to_value())),
+    }
+    for (name, _) in entry.beside {
+        properties.insert((*name).to_owned(), param(name).unwrap_or_default());
+        required.push(Value::from(*name));
+    }
+    if let Columns::Selected(_) = entry.columns {
+        properties.insert("columns".to_owned(), selector.clone().to_value());
+    }
+    if entry.columns != Columns::Named {
+        properties.insert("except".to_owned(), selector.to_value());
+    }
+    json_schema!({
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false
+    })
 }
 
 #[cfg(test)]
@@ -276,6 +175,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::ml::transform::impute::simple::Strategy;
 
     fn error(value: Value) -> String {
         serde_json::from_value::<TransformSpec>(value).unwrap_err().to_string()
@@ -284,7 +184,7 @@ mod tests {
     #[test]
     fn a_bare_value_stands_for_the_main_param() {
         let spec: TransformSpec = serde_json::from_value(json!({"impute": "median", "columns": ["a"]})).unwrap();
-        assert!(matches!(spec.operation, Operation::Impute(params) if params.strategy == impute::Strategy::Median));
+        assert!(matches!(spec.operation, Operation::Impute(params) if params.strategy == Strategy::Median));
         let spec: TransformSpec = serde_json::from_value(json!({"one_hot": null})).unwrap();
         assert_eq!(spec.columns, Selector::One("@categorical".to_owned()));
     }

@@ -1,7 +1,5 @@
 //! Statistics of a column, gathered in one pass: moments without cancellation, and exact quantiles of kept values.
 
-use super::TransformError;
-
 /// Count, mean, variance and range of the present values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Moments {
@@ -84,24 +82,6 @@ impl Moments {
         let rounding = self.count * f64::EPSILON * variance + (self.count * self.mean * f64::EPSILON).powi(2);
         if variance <= rounding { 1.0 } else { variance.sqrt() }
     }
-}
-
-/// The error for a column that has nothing to learn from.
-pub(super) fn nothing_to_learn(column: &str, transform: &str) -> TransformError {
-    TransformError::input(
-        "all_null",
-        format!("column `{column}` has no value in the fit table, so `{transform}` has nothing to learn"),
-    )
-    .help(format!("put `{column}` under `drop`, or `impute` it with `strategy: constant` before"))
-}
-
-/// The error for a column whose infinite values would spoil what is learnt.
-pub(super) fn infinite(column: &str, transform: &str) -> TransformError {
-    TransformError::input(
-        "infinite_values",
-        format!("column `{column}` has infinite values in the fit table, which `{transform}` cannot learn from"),
-    )
-    .help(format!("guard the division that makes them, or put `{column}` under `drop`"))
 }
 
 /// The `q`-quantile of sorted values, linear between neighbours: numpy's default.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::output::write_split;
 use crate::artifact::ArtifactKind;
 use crate::ml::transform::{
-    self, FittedPipeline, InputColumn, PipelineSpec, Selector, TargetSpec, TransformError, TransformSpec,
+    self, FitOptions, FittedPipeline, InputColumn, PipelineSpec, Selector, TargetSpec, TransformError, TransformSpec,
 };
 use crate::phase::Phase;
 use crate::step::{InputPort, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind};
@@ -28,7 +28,7 @@ pub struct Params {
     #[serde(default)]
     pub drop_null_target: bool,
     /// The transforms, each after the one before. `@numeric` selects numbers that do not stand for categories, so a
-    /// `standardize` after a `one_hot` leaves the 0/1 columns alone.
+    /// `standardize` after a `one_hot` leaves the 0/1 columns alone. `docs/transforms.md` has them all.
     #[serde(default)]
     pub transforms: Vec<TransformSpec>,
     /// Dropped columns that are still copied into the outputs as `raw.NAME`, for slices of an evaluation.
@@ -101,7 +101,8 @@ with:
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let fit = context.table("fit")?;
-        let pipeline = transform::fit(&self.spec, &fit, context.seed())?;
+        let options = FitOptions { seed: context.seed(), memory_bytes: context.surroundings().memory_bytes };
+        let pipeline = transform::fit(&self.spec, &fit, &options)?;
         report(context, &pipeline);
         let kept = self.kept(&pipeline, &fit)?;
         for split in ["fit", "valid", "test"] {

@@ -6,18 +6,21 @@ use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TransformError;
-use super::column::numbers;
-use super::frame::{Column, Frame};
-use super::learn::{Learner, LearningRows, Plan, Promise};
-use super::stats::{Moments, infinite, nothing_to_learn, quantile};
-use super::unit::{Unit, need_numbers};
+use crate::ml::transform::TransformError;
+use crate::ml::transform::column::numbers;
+use crate::ml::transform::fitted::{Fitted, Rows};
+use crate::ml::transform::frame::{Column, Frame};
+use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
+use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
+use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
+use crate::ml::transform::registry::Unit;
+use crate::ml::transform::stats::{Moments, quantile};
 
 /// How the limits are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "WinsorizeMethod")]
-pub(super) enum Method {
+pub(in crate::ml::transform) enum Method {
     /// The `fold` and `1 - fold` quantiles; `fold` is 0.05 if it is not given.
     Quantiles,
     /// `fold` interquartile ranges beyond the quartiles; 1.5 if it is not given.
@@ -30,7 +33,7 @@ pub(super) enum Method {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "WinsorizeTail")]
-pub(super) enum Tail {
+pub(in crate::ml::transform) enum Tail {
     /// Both sides.
     #[default]
     Both,
@@ -45,28 +48,45 @@ pub(super) enum Tail {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Winsorize")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// How the limits are found.
     #[serde(default = "quantiles")]
-    pub(super) method: Method,
+    method: Method,
     /// How far out the limits are, in the method's own measure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) fold: Option<f64>,
+    fold: Option<f64>,
     /// Which side is cut.
     #[serde(default)]
-    pub(super) tail: Tail,
+    tail: Tail,
 }
 
 fn quantiles() -> Method {
     Method::Quantiles
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const BARE: Option<&'static str> = Some("method");
+    const EXAMPLE: &'static str = "{winsorize: {method: iqr, fold: 3}, columns: [amount]}";
+
+    fn check(&self) -> Result<(), String> {
         let fold = self.fold();
         let fits = if self.method == Method::Quantiles { fold > 0.0 && fold < 0.5 } else { fold > 0.0 };
         let range = if self.method == Method::Quantiles { "between 0 and 0.5" } else { "greater than 0" };
         if fits { Ok(()) } else { Err(format!("`fold: {fold}` must be {range}")) }
+    }
+
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
+        need_numbers("winsorize", name, column)?;
+        let learner =
+            Limits { name: name.to_owned(), params: self.clone(), moments: Moments::default(), values: Vec::new() };
+        Ok(Plan::Learn(Box::new(learner), Promise::numbers()))
+    }
+}
+
+impl Params {
+    fn keeps_values(&self) -> bool {
+        self.method != Method::Gaussian
     }
 
     fn fold(&self) -> f64 {
@@ -75,13 +95,6 @@ impl Params {
             Method::Iqr => 1.5,
             Method::Gaussian => 3.0,
         })
-    }
-
-    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
-        need_numbers("winsorize", name, column)?;
-        let learner =
-            Limits { name: name.to_owned(), params: self.clone(), moments: Moments::default(), values: Vec::new() };
-        Ok(Plan::Learn(Box::new(learner), Promise::NUMBER))
     }
 }
 
@@ -93,9 +106,10 @@ struct Limits {
 }
 
 impl Learner for Limits {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         let values = numbers(&column.array)?;
-        if self.keeps_values() {
+        if self.params.keeps_values() {
             self.values.extend(values.iter().flatten());
         } else {
             self.moments.merge(&Moments::of(values.iter().flatten()));
@@ -130,26 +144,34 @@ impl Learner for Limits {
         }))
     }
 
-    fn keeps_values(&self) -> bool {
-        self.params.method != Method::Gaussian
+    fn kept_bytes(&self, rows: u64) -> u64 {
+        if self.params.keeps_values() { rows * BYTES_PER_KEPT_VALUE } else { 0 }
     }
 }
 
 /// Fitted limits of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Winsorize {
-    pub(super) column: String,
+pub(in crate::ml::transform) struct Winsorize {
+    column: String,
     low: Option<f64>,
     high: Option<f64>,
 }
 
-impl Winsorize {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for Winsorize {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.column)?.array)?;
         let low = self.low.unwrap_or(f64::NEG_INFINITY);
         let high = self.high.unwrap_or(f64::INFINITY);
         let cut: Float64Array = values.unary(|value| value.max(low).min(high));
         frame.set(&self.column, Column::number(Arc::new(cut)));
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.column]
     }
 }

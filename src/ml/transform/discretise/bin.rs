@@ -6,12 +6,15 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TransformError;
-use super::column::numbers;
-use super::frame::{Column, Frame, Kind};
-use super::learn::{Learner, LearningRows, Plan, Promise};
-use super::stats::{Moments, infinite, nothing_to_learn, whole};
-use super::unit::{Unit, need_numbers};
+use crate::ml::transform::column::numbers;
+use crate::ml::transform::fitted::{Fitted, Rows, names};
+use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
+use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
+use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
+use crate::ml::transform::registry::Unit;
+use crate::ml::transform::stats::{Moments, whole};
+use crate::ml::transform::{ColumnType, TransformError};
 
 /// Bins narrower than this are merged, scikit-learn's rule.
 const NARROWEST: f64 = 1e-8;
@@ -20,7 +23,7 @@ const NARROWEST: f64 = 1e-8;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BinStrategy")]
-pub(super) enum Strategy {
+pub(in crate::ml::transform) enum Strategy {
     /// Bins with about the same number of rows.
     #[default]
     Quantile,
@@ -32,7 +35,7 @@ pub(super) enum Strategy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BinEncode")]
-pub(super) enum Encode {
+pub(in crate::ml::transform) enum Encode {
     /// A 0/1 column `NAME_bin0`, `NAME_bin1`, ... for each bin; all are 0 where the value is missing.
     #[default]
     Onehot,
@@ -45,25 +48,28 @@ pub(super) enum Encode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Bin")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// The number of bins; there are fewer where many rows have the same value.
     #[serde(default = "five")]
     #[schemars(range(min = 2, max = 1000))]
-    pub(super) n_bins: u32,
+    n_bins: u32,
     /// How their limits are found.
     #[serde(default)]
-    pub(super) strategy: Strategy,
+    strategy: Strategy,
     /// What takes the place of the column.
     #[serde(default)]
-    pub(super) encode: Encode,
+    encode: Encode,
 }
 
 fn five() -> u32 {
     5
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const BARE: Option<&'static str> = Some("n_bins");
+    const EXAMPLE: &'static str = "{bin: {n_bins: 4, encode: ordinal}, columns: [amount]}";
+
+    fn check(&self) -> Result<(), String> {
         if (2..=1000).contains(&self.n_bins) {
             Ok(())
         } else {
@@ -71,11 +77,12 @@ impl Params {
         }
     }
 
-    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
         need_numbers("bin", name, column)?;
         let promise = match self.encode {
-            Encode::Onehot => Promise::OPEN,
-            Encode::Ordinal => Promise { same: Some((super::ColumnType::Int, Kind::Encoded)), is_open: false },
+            Encode::Onehot => Promise::open(Kind::Encoded),
+            Encode::Ordinal => Promise::same(ColumnType::Int, Kind::Encoded),
         };
         let learner =
             Edges { name: name.to_owned(), params: self.clone(), moments: Moments::default(), values: Vec::new() };
@@ -91,10 +98,11 @@ struct Edges {
 }
 
 impl Learner for Edges {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         let values = numbers(&column.array)?;
         self.moments.merge(&Moments::of(values.iter().flatten()));
-        if self.keeps_values() {
+        if self.params.strategy == Strategy::Quantile {
             self.values.extend(values.iter().flatten());
         }
         Ok(())
@@ -137,8 +145,8 @@ impl Learner for Edges {
         Ok(Unit::Bin(Bin { column: self.name, edges: inner, columns }))
     }
 
-    fn keeps_values(&self) -> bool {
-        self.params.strategy == Strategy::Quantile
+    fn kept_bytes(&self, rows: u64) -> u64 {
+        if self.params.strategy == Strategy::Quantile { rows * BYTES_PER_KEPT_VALUE } else { 0 }
     }
 }
 
@@ -160,16 +168,16 @@ fn averaged_inverted_cdf(sorted: &[f64], level: f64, levels: f64) -> f64 {
 
 /// The fitted bins of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Bin {
-    pub(super) column: String,
+pub(in crate::ml::transform) struct Bin {
+    column: String,
     /// The edges between bins.
     edges: Vec<f64>,
     /// The 0/1 columns; none if the column holds the number of the bin.
-    pub(super) columns: Vec<String>,
+    columns: Vec<String>,
 }
 
-impl Bin {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for Bin {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.column)?.array)?;
         let bin = |value: f64| self.edges.partition_point(|edge| *edge <= value);
         if self.columns.is_empty() {
@@ -186,5 +194,13 @@ impl Bin {
         });
         frame.replace(&self.column, columns.collect::<Vec<_>>());
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        if self.columns.is_empty() { vec![&self.column] } else { names(&self.columns) }
     }
 }

@@ -6,31 +6,34 @@ use arrow::array::{Array, Int64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::category::{Category, Dictionary, UNKNOWN};
-use super::frame::{Column, Frame, Kind};
-use super::learn::{Learner, LearningRows, Plan, Promise};
-use super::unit::{Unit, need_categories, unseen};
-use super::{ColumnType, TransformError};
+use crate::ml::transform::category::{Category, Dictionary, UNKNOWN};
+use crate::ml::transform::fitted::{Fitted, Rows};
+use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::learn::{Learner, LearningRows};
+use crate::ml::transform::needs::{need_categories, unseen};
+use crate::ml::transform::plan::{Columns, Plan, Planning, Promise, Transform};
+use crate::ml::transform::registry::Unit;
+use crate::ml::transform::{ColumnType, TransformError};
 
 /// Replaces each category by its place in the sorted list, from 0 (scikit-learn's `OrdinalEncoder`). The column is
 /// marked as codes, which networks learn embeddings of. A missing value is the last category if the fit table has one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Ordinal")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// What becomes of a value that the fit table does not have.
     #[serde(default)]
-    pub(super) handle_unknown: HandleUnknown,
+    handle_unknown: HandleUnknown,
     /// The code for such values; the number of categories, one code more, if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) unknown_value: Option<i64>,
+    unknown_value: Option<i64>,
 }
 
 /// What becomes of a value that the fit table does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "OrdinalUnknown")]
-pub(super) enum HandleUnknown {
+pub(in crate::ml::transform) enum HandleUnknown {
     /// It gets a code of its own, `unknown_value`.
     #[default]
     UseEncodedValue,
@@ -38,18 +41,22 @@ pub(super) enum HandleUnknown {
     Error,
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const COLUMNS: Columns = Columns::Selected("@categorical");
+    const EXAMPLE: &'static str = "{ordinal: {unknown_value: -1}, columns: [plan]}";
+
+    fn check(&self) -> Result<(), String> {
         if self.handle_unknown == HandleUnknown::Error && self.unknown_value.is_some() {
             return Err("`unknown_value` has no use with `handle_unknown: error`".to_owned());
         }
         Ok(())
     }
 
-    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
         need_categories("ordinal", name, column)?;
         let learner = Listing { name: name.to_owned(), params: self.clone(), categories: Dictionary::default() };
-        let promise = Promise { same: Some((ColumnType::Int, Kind::Encoded)), is_open: false };
+        let promise = Promise::same(ColumnType::Int, Kind::Encoded);
         Ok(Plan::Learn(Box::new(learner), promise))
     }
 }
@@ -61,7 +68,8 @@ struct Listing {
 }
 
 impl Learner for Listing {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         self.categories.learn(&self.name, &column.array).map(drop)
     }
 
@@ -92,16 +100,16 @@ impl Learner for Listing {
 
 /// Fitted codes of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Ordinal {
-    pub(super) column: String,
+pub(in crate::ml::transform) struct Ordinal {
+    column: String,
     categories: Dictionary,
     unknown: Option<i64>,
     /// How many codes there may be, if all are 0 or more.
     codes: Option<usize>,
 }
 
-impl Ordinal {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for Ordinal {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let array = &frame.column(&self.column)?.array;
         let codes = self.categories.codes(array);
         let unknown = match self.unknown {
@@ -123,5 +131,13 @@ impl Ordinal {
         debug_assert_eq!(array.null_count(), 0);
         frame.set(&self.column, Column { array, kind: Kind::Encoded, categories: self.codes });
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.column]
     }
 }

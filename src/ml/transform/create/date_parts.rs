@@ -8,16 +8,17 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::frame::{Column, Frame, Kind};
-use super::learn::Plan;
-use super::unit::Unit;
-use super::{ColumnType, TransformError};
+use crate::ml::transform::fitted::{Fitted, Rows, names};
+use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::plan::{Columns, Plan, Planning, Transform};
+use crate::ml::transform::registry::Unit;
+use crate::ml::transform::{ColumnType, TransformError};
 
 /// One number out of a date; all in UTC, with feature-engine's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "DatePart")]
-pub(super) enum Part {
+pub(in crate::ml::transform) enum Part {
     /// The year.
     Year,
     /// 1 or 2.
@@ -52,18 +53,23 @@ pub(super) enum Part {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "DateParts")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// Which numbers; if it is not given, year, month, day_of_month and day_of_week, and for timestamps the hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) parts: Option<Vec<Part>>,
+    parts: Option<Vec<Part>>,
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const BARE: Option<&'static str> = Some("parts");
+    const COLUMNS: Columns = Columns::Selected("@datetime");
+    const EXAMPLE: &'static str = "{date_parts: [year, month, weekend], columns: [since]}";
+
+    fn check(&self) -> Result<(), String> {
         if self.parts.as_ref().is_some_and(Vec::is_empty) { Err("`parts` is empty".to_owned()) } else { Ok(()) }
     }
 
-    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
         let found = column.column_type();
         if column.kind != Kind::Moment {
             let message = format!("`date_parts` needs dates, but column `{name}` holds {}", found.describe());
@@ -121,14 +127,14 @@ impl Part {
 
 /// The parts of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct DateParts {
-    pub(super) column: String,
+pub(in crate::ml::transform) struct DateParts {
+    column: String,
     parts: Vec<Part>,
-    pub(super) columns: Vec<String>,
+    columns: Vec<String>,
 }
 
-impl DateParts {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for DateParts {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let array = &frame.column(&self.column)?.array;
         let micros: Vec<Option<i64>> = match array.data_type() {
             DataType::Date32 => array
@@ -149,5 +155,13 @@ impl DateParts {
         });
         frame.replace(&self.column, columns.collect::<Vec<_>>());
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        names(&self.columns)
     }
 }

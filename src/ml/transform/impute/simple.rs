@@ -8,19 +8,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::category::{Category, Dictionary};
-use super::column::numbers;
-use super::frame::{Column, Frame, Kind};
-use super::learn::{Learner, LearningRows, Plan, Promise};
-use super::stats::{Moments, infinite, nothing_to_learn, quantile};
-use super::unit::Unit;
-use super::{ColumnType, TransformError};
+use crate::ml::transform::category::{Category, Dictionary};
+use crate::ml::transform::column::numbers;
+use crate::ml::transform::fitted::{Fitted, Rows};
+use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
+use crate::ml::transform::needs::{infinite, nothing_to_learn};
+use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
+use crate::ml::transform::registry::Unit;
+use crate::ml::transform::stats::{Moments, quantile};
+use crate::ml::transform::{ColumnType, TransformError};
 
 /// Which value takes the place of a missing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "ImputeStrategy")]
-pub(super) enum Strategy {
+pub(in crate::ml::transform) enum Strategy {
     /// The mean of the fit table's values.
     Mean,
     /// Their median.
@@ -35,21 +38,25 @@ pub(super) enum Strategy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Impute")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// Which value to put in.
-    pub(super) strategy: Strategy,
+    pub(in crate::ml::transform) strategy: Strategy,
     /// The value for `constant`; 0 for numbers and `missing_value` for text if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) fill_value: Option<Value>,
+    fill_value: Option<Value>,
     /// Whether to add a column `NAME_missing` that is 1 where the value was missing.
     #[serde(default)]
-    pub(super) add_indicator: bool,
+    add_indicator: bool,
 }
 
-impl Params {
-    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+impl Transform for Params {
+    const BARE: Option<&'static str> = Some("strategy");
+    const EXAMPLE: &'static str = "{impute: {strategy: median, add_indicator: true}, columns: [amount]}";
+
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
         let found = column.column_type();
-        let indicator = self.add_indicator.then(|| format!("{name}_missing"));
+        let indicator = self.indicator(name);
         let is_number = matches!(found, ColumnType::Int | ColumnType::Float);
         match self.strategy {
             Strategy::Mean | Strategy::Median if !is_number => Err(TransformError::input(
@@ -70,19 +77,30 @@ impl Params {
                 Ok(Plan::Ready(Unit::Impute(Impute { column: name.to_owned(), column_type, fill, indicator })))
             }
             Strategy::MostFrequent => {
-                let promise = Promise { same: Some((found, Kind::of(found))), is_open: false };
+                let promise = self.promised(Promise::same(found, Kind::of(found)), name);
                 let learner = Frequencies { name: name.to_owned(), found, indicator, ..Frequencies::default() };
                 Ok(Plan::Learn(Box::new(learner), promise))
             }
             Strategy::Mean => {
                 let learner = Mean { name: name.to_owned(), indicator, moments: Moments::default() };
-                Ok(Plan::Learn(Box::new(learner), Promise::NUMBER))
+                Ok(Plan::Learn(Box::new(learner), self.promised(Promise::numbers(), name)))
             }
             Strategy::Median => {
                 let learner = Median { name: name.to_owned(), indicator, values: Vec::new() };
-                Ok(Plan::Learn(Box::new(learner), Promise::NUMBER))
+                Ok(Plan::Learn(Box::new(learner), self.promised(Promise::numbers(), name)))
             }
         }
+    }
+}
+
+impl Params {
+    /// What the column called `name` will be, and the indicator beside it.
+    fn promised(&self, promise: Promise, name: &str) -> Promise {
+        promise.and(self.indicator(name).iter(), Kind::Encoded)
+    }
+
+    fn indicator(&self, name: &str) -> Option<String> {
+        self.add_indicator.then(|| format!("{name}_missing"))
     }
 
     /// The value to fill in and the type of the column then.
@@ -126,16 +144,16 @@ impl Strategy {
 
 /// A fitted imputation of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Impute {
-    pub(super) column: String,
-    pub(super) column_type: ColumnType,
-    pub(super) fill: Category,
+pub(in crate::ml::transform) struct Impute {
+    column: String,
+    column_type: ColumnType,
+    fill: Category,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) indicator: Option<String>,
+    indicator: Option<String>,
 }
 
-impl Impute {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for Impute {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let column = frame.column(&self.column)?;
         let array = Arc::clone(&column.array);
         let kind = if column.kind == Kind::Encoded { Kind::Encoded } else { Kind::of(self.column_type) };
@@ -150,6 +168,20 @@ impl Impute {
         Ok(())
     }
 
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        std::iter::once(&self.column).chain(&self.indicator).map(String::as_str).collect()
+    }
+
+    fn fills(&self, column: &str) -> bool {
+        self.column == column
+    }
+}
+
+impl Impute {
     fn filled(&self, array: &ArrayRef) -> ArrayRef {
         match (&self.fill, array.data_type()) {
             (Category::Float(fill), DataType::Float64) => {
@@ -180,7 +212,8 @@ struct Mean {
 }
 
 impl Learner for Mean {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         let values = numbers(&column.array)?;
         self.moments.merge(&Moments::of(values.iter().flatten()));
         Ok(())
@@ -204,7 +237,8 @@ struct Median {
 }
 
 impl Learner for Median {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         self.values.extend(numbers(&column.array)?.iter().flatten());
         Ok(())
     }
@@ -221,8 +255,8 @@ impl Learner for Median {
         Ok(number_unit(self.name, median, self.indicator))
     }
 
-    fn keeps_values(&self) -> bool {
-        true
+    fn kept_bytes(&self, rows: u64) -> u64 {
+        rows * BYTES_PER_KEPT_VALUE
     }
 }
 
@@ -251,7 +285,8 @@ impl Default for Frequencies {
 }
 
 impl Learner for Frequencies {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         let codes = self.values.learn(&self.name, &column.array)?;
         self.counts.resize(self.values.len(), 0);
         for code in codes {

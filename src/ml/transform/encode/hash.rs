@@ -8,8 +8,12 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TransformError;
-use super::frame::{Column, Frame};
+use crate::ml::transform::TransformError;
+use crate::ml::transform::fitted::{Fitted, Rows, names};
+use crate::ml::transform::frame::{Column, Frame};
+use crate::ml::transform::needs::need_categories;
+use crate::ml::transform::plan::{Columns, Plan, Planning, Scope, Transform};
+use crate::ml::transform::registry::Unit;
 
 /// Hashes `NAME=value` of all selected columns into shared buckets `PREFIX_0`, `PREFIX_1`, ... (scikit-learn's
 /// `FeatureHasher`), for columns with too many categories. A missing value goes nowhere. A bare number is
@@ -17,17 +21,17 @@ use super::frame::{Column, Frame};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Hash")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// The number of buckets.
     #[serde(default = "buckets")]
     #[schemars(range(min = 1, max = 4096))]
-    pub(super) n_features: u32,
+    n_features: u32,
     /// Whether half of the values count as -1, so that collisions cancel out on average.
     #[serde(default = "yes")]
-    pub(super) alternate_sign: bool,
+    alternate_sign: bool,
     /// The beginning of the new columns' names.
     #[serde(default = "prefix")]
-    pub(super) prefix: String,
+    prefix: String,
 }
 
 fn buckets() -> u32 {
@@ -42,31 +46,45 @@ fn prefix() -> String {
     "hash".to_owned()
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const BARE: Option<&'static str> = Some("n_features");
+    const COLUMNS: Columns = Columns::Selected("@categorical");
+    const SCOPE: Scope = Scope::Together;
+    const EXAMPLE: &'static str = "{hash: {n_features: 16}, columns: [plan, town]}";
+
+    fn check(&self) -> Result<(), String> {
         if (1..=4096).contains(&self.n_features) {
             Ok(())
         } else {
             Err(format!("`n_features: {}` must be from 1 to 4096", self.n_features))
         }
     }
+
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        for name in planning.columns {
+            need_categories("hash", name, planning.frame.column(name)?)?;
+        }
+        Ok(Plan::Ready(Unit::Hash(Hash::new(self, planning.columns.to_vec()))))
+    }
 }
 
 /// Hashed columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Hash {
-    pub(super) reads: Vec<String>,
-    pub(super) columns: Vec<String>,
+pub(in crate::ml::transform) struct Hash {
+    reads: Vec<String>,
+    columns: Vec<String>,
     alternate_sign: bool,
 }
 
 impl Hash {
-    pub(super) fn new(params: &Params, reads: Vec<String>) -> Hash {
+    fn new(params: &Params, reads: Vec<String>) -> Hash {
         let columns = (0..params.n_features).map(|bucket| format!("{}_{bucket}", params.prefix)).collect();
         Hash { reads, columns, alternate_sign: params.alternate_sign }
     }
+}
 
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for Hash {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let rows = frame.rows();
         let mut buckets = vec![vec![0.0; rows]; self.columns.len()];
         for name in &self.reads {
@@ -79,6 +97,16 @@ impl Hash {
         Ok(())
     }
 
+    fn inputs(&self) -> Vec<&str> {
+        names(&self.reads)
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        names(&self.columns)
+    }
+}
+
+impl Hash {
     fn add(&self, name: &str, array: &ArrayRef, buckets: &mut [Vec<f64>]) {
         let mut text = format!("{name}=");
         let start = text.len();

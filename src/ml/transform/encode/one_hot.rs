@@ -6,11 +6,14 @@ use arrow::array::{ArrayRef, Float64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TransformError;
-use super::category::{Dictionary, UNKNOWN};
-use super::frame::{Column, Frame};
-use super::learn::{Learner, LearningRows, Plan, Promise};
-use super::unit::{Unit, need_categories, unseen};
+use crate::ml::transform::TransformError;
+use crate::ml::transform::category::{Dictionary, UNKNOWN};
+use crate::ml::transform::fitted::{Fitted, Rows, names};
+use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::learn::{Learner, LearningRows};
+use crate::ml::transform::needs::{need_categories, unseen};
+use crate::ml::transform::plan::{Columns, Plan, Planning, Promise, Transform};
+use crate::ml::transform::registry::Unit;
 
 /// More columns than this out of one are a mistake: an identifier, mostly.
 const MOST_COLUMNS: usize = 1000;
@@ -20,26 +23,26 @@ const MOST_COLUMNS: usize = 1000;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "OneHot")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// At most this many columns: the rarest categories share the column `NAME_infrequent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) max_categories: Option<usize>,
+    max_categories: Option<usize>,
     /// Categories with fewer rows than this share the column `NAME_infrequent`; below 1 it is a share of the rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) min_frequency: Option<f64>,
+    min_frequency: Option<f64>,
     /// Whether the first column is left out: always, or only where there are two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) drop: Option<Drop>,
+    drop: Option<Drop>,
     /// What becomes of a value that the fit table does not have.
     #[serde(default)]
-    pub(super) handle_unknown: HandleUnknown,
+    handle_unknown: HandleUnknown,
 }
 
 /// Which columns are left out, against collinearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "OneHotDrop")]
-pub(super) enum Drop {
+pub(in crate::ml::transform) enum Drop {
     /// The first one.
     First,
     /// The first one if there are two.
@@ -50,7 +53,7 @@ pub(super) enum Drop {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "OneHotUnknown")]
-pub(super) enum HandleUnknown {
+pub(in crate::ml::transform) enum HandleUnknown {
     /// It counts as infrequent if there is such a column, else all columns are 0.
     #[default]
     #[serde(alias = "infrequent_if_exist")]
@@ -61,8 +64,11 @@ pub(super) enum HandleUnknown {
     Error,
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const COLUMNS: Columns = Columns::Selected("@categorical");
+    const EXAMPLE: &'static str = "{one_hot: {max_categories: 20}, columns: \"@categorical\"}";
+
+    fn check(&self) -> Result<(), String> {
         match (self.max_categories, self.min_frequency) {
             (Some(0), _) => Err("`max_categories` must be at least 1".to_owned()),
             (_, Some(frequency)) if frequency <= 0.0 || (frequency >= 1.0 && frequency.fract() != 0.0) => {
@@ -72,7 +78,8 @@ impl Params {
         }
     }
 
-    pub(super) fn plan(&self, name: &str, column: &Column) -> Result<Plan, TransformError> {
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
         need_categories("one_hot", name, column)?;
         let learner = Counting {
             name: name.to_owned(),
@@ -80,9 +87,11 @@ impl Params {
             categories: Dictionary::default(),
             counts: Vec::new(),
         };
-        Ok(Plan::Learn(Box::new(learner), Promise::OPEN))
+        Ok(Plan::Learn(Box::new(learner), Promise::open(Kind::Encoded)))
     }
+}
 
+impl Params {
     /// Which categories are infrequent, by scikit-learn's rule: `counts` are in the order of the sorted categories.
     fn infrequent(&self, counts: &[u64]) -> Vec<bool> {
         let rows: u64 = counts.iter().sum();
@@ -109,7 +118,8 @@ struct Counting {
 }
 
 impl Learner for Counting {
-    fn learn(&mut self, column: &Column, _: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         let codes = self.categories.learn(&self.name, &column.array)?;
         self.counts.resize(self.categories.len(), 0);
         for code in codes {
@@ -171,19 +181,19 @@ impl Learner for Counting {
 
 /// A fitted one-hot encoding of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct OneHot {
-    pub(super) column: String,
+pub(in crate::ml::transform) struct OneHot {
+    column: String,
     categories: Dictionary,
     /// For each category its column, if it has one.
     column_of: Vec<Option<u32>>,
-    pub(super) columns: Vec<String>,
+    columns: Vec<String>,
     /// The column for values that are no categories.
     unknown: Option<u32>,
     refuses_unknown: bool,
 }
 
-impl OneHot {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for OneHot {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let array = &frame.column(&self.column)?.array;
         let codes = self.categories.codes(array);
         if self.refuses_unknown
@@ -205,5 +215,13 @@ impl OneHot {
         });
         frame.replace(&self.column, indicators.collect::<Vec<_>>());
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        names(&self.columns)
     }
 }

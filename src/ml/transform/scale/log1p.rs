@@ -6,31 +6,38 @@ use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TransformError;
-use super::column::numbers;
-use super::frame::{Column, Frame};
-use super::learn::Plan;
-use super::unit::{Unit, need_numbers};
+use crate::ml::transform::TransformError;
+use crate::ml::transform::column::numbers;
+use crate::ml::transform::fitted::{Fitted, Rows};
+use crate::ml::transform::frame::{Column, Frame};
+use crate::ml::transform::needs::need_numbers;
+use crate::ml::transform::plan::{Plan, Planning, Transform};
+use crate::ml::transform::registry::Unit;
 
 /// Takes `ln(1 + x)`, for amounts with a long tail. Values of -1 or less are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Log1p")]
-pub(super) struct Params {}
+pub(in crate::ml::transform) struct Params {}
 
 /// `ln(1 + x)` of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Log1p {
-    pub(super) column: String,
+pub(in crate::ml::transform) struct Log1p {
+    column: String,
 }
 
-pub(super) fn plan(name: &str, column: &Column) -> Result<Plan, TransformError> {
-    need_numbers("log1p", name, column)?;
-    Ok(Plan::Ready(Unit::Log1p(Log1p { column: name.to_owned() })))
+impl Transform for Params {
+    const EXAMPLE: &'static str = "{log1p: {}, columns: [amount]}";
+
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
+        need_numbers("log1p", name, column)?;
+        Ok(Plan::Ready(Unit::Log1p(Log1p { column: name.to_owned() })))
+    }
 }
 
-impl Log1p {
-    pub(super) fn apply(&self, frame: &mut Frame) -> Result<(), TransformError> {
+impl Fitted for Log1p {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.column)?.array)?;
         if let Some((row, value)) =
             values.iter().enumerate().find(|(_, value)| value.is_some_and(|value| value <= -1.0))
@@ -44,5 +51,13 @@ impl Log1p {
         let logs: Float64Array = values.unary(f64::ln_1p);
         frame.set(&self.column, Column::number(Arc::new(logs)));
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.column]
     }
 }

@@ -9,12 +9,15 @@ use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TransformError;
-use super::category::Dictionary;
-use super::frame::{Column, Frame};
-use super::learn::{FitFacts, Learner, LearningRows, Plan, Promise};
-use super::stats::Moments;
-use super::unit::{Rows, Unit, need_categories};
+use crate::ml::transform::TransformError;
+use crate::ml::transform::category::Dictionary;
+use crate::ml::transform::fitted::{Fitted, Rows, names};
+use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::learn::{Learner, LearningRows};
+use crate::ml::transform::needs::need_categories;
+use crate::ml::transform::plan::{Columns, Plan, Planning, Promise, Transform};
+use crate::ml::transform::registry::Unit;
+use crate::ml::transform::stats::Moments;
 
 /// Replaces each category by a mean of the target, drawn towards the mean of all rows where rows are few
 /// (scikit-learn's `TargetEncoder`, cross-fitted on the fit table). With three or more classes each gives a column
@@ -22,22 +25,25 @@ use super::unit::{Rows, Unit, need_categories};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TargetEncoding")]
-pub(super) struct Params {
+pub(in crate::ml::transform) struct Params {
     /// How many rows the mean of all rows counts for; if it is not given, found from the variances (empirical Bayes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) smooth: Option<f64>,
+    smooth: Option<f64>,
     /// The number of folds.
     #[serde(default = "five")]
     #[schemars(range(min = 2, max = 100))]
-    pub(super) cv: u32,
+    cv: u32,
 }
 
 fn five() -> u32 {
     5
 }
 
-impl Params {
-    pub(super) fn check(&self) -> Result<(), String> {
+impl Transform for Params {
+    const COLUMNS: Columns = Columns::Selected("@categorical");
+    const EXAMPLE: &'static str = "{target: {smooth: 10}, columns: [town]}";
+
+    fn check(&self) -> Result<(), String> {
         match self.smooth {
             _ if !(2..=100).contains(&self.cv) => Err(format!("`cv: {}` must be from 2 to 100", self.cv)),
             Some(smooth) if !(smooth >= 0.0 && smooth.is_finite()) => {
@@ -47,20 +53,22 @@ impl Params {
         }
     }
 
-    pub(super) fn plan(&self, name: &str, column: &Column, facts: &FitFacts) -> Result<Plan, TransformError> {
+    fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+        let (name, column) = planning.one()?;
         need_categories("target", name, column)?;
         // Two classes need one column, the share of the positive one; a number is its own column.
-        let columns = if facts.classes.len() > 2 {
-            facts.classes.iter().map(|class| format!("{name}_{class}")).collect()
+        let columns: Vec<String> = if planning.facts.classes.len() > 2 {
+            planning.facts.classes.iter().map(|class| format!("{name}_{class}")).collect()
         } else {
             vec![name.to_owned()]
         };
-        let promise = if columns.len() == 1 { Promise::NUMBER } else { Promise::OPEN };
+        let promise =
+            if columns.len() == 1 { Promise::numbers() } else { Promise::replaced_by(&columns, Kind::Number) };
         let learner = Means {
             name: name.to_owned(),
             params: self.clone(),
             columns,
-            seed: facts.seed,
+            seed: planning.facts.seed,
             categories: Dictionary::default(),
             by_category: Vec::new(),
             all: Vec::new(),
@@ -133,7 +141,8 @@ fn smoothed(category: &Moments, all: &Moments, smooth: Option<f64>) -> f64 {
 }
 
 impl Learner for Means {
-    fn learn(&mut self, column: &Column, rows: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
+        let column = frame.column(&self.name)?;
         let codes = self.categories.learn(&self.name, &column.array)?;
         let (cells, width) = (self.cells(), self.columns.len());
         self.by_category.resize(self.categories.len() * cells, Moments::default());
@@ -167,9 +176,9 @@ impl Learner for Means {
 
 /// A fitted target encoding of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct TargetEncoding {
-    pub(super) column: String,
-    pub(super) columns: Vec<String>,
+pub(in crate::ml::transform) struct TargetEncoding {
+    column: String,
+    columns: Vec<String>,
     categories: Dictionary,
     /// By output column and category.
     encodings: Vec<Vec<f64>>,
@@ -186,15 +195,15 @@ struct Learnt {
     folds: Vec<(Vec<Vec<f64>>, Vec<f64>)>,
 }
 
-impl TargetEncoding {
-    pub(super) fn apply(&self, frame: &mut Frame, rows: Rows) -> Result<(), TransformError> {
+impl Fitted for TargetEncoding {
+    fn apply(&self, frame: &mut Frame, rows: Rows<'_>) -> Result<(), TransformError> {
         let codes = self.categories.codes(&frame.column(&self.column)?.array);
         let columns = self.columns.iter().enumerate().map(|(index, name)| {
             let pick = |(encodings, means): (&[Vec<f64>], &[f64]), code: u32| {
                 encodings[index].get(code as usize).copied().unwrap_or(means[index])
             };
             let values: Float64Array = match (rows, &self.learnt) {
-                (Rows::Learnt { first }, Some(Learnt { seed, folds })) => codes
+                (Rows::Learnt { first, .. }, Some(Learnt { seed, folds })) => codes
                     .iter()
                     .zip(first..)
                     .map(|(code, row)| {
@@ -209,5 +218,13 @@ impl TargetEncoding {
         });
         frame.replace(&self.column, columns.collect::<Vec<_>>());
         Ok(())
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        names(&self.columns)
     }
 }

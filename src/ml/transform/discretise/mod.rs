@@ -1,0 +1,3 @@
+//! Numbers into intervals.
+
+pub(super) mod bin;

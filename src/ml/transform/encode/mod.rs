@@ -1,0 +1,6 @@
+//! Categories to numbers.
+
+pub(super) mod hash;
+pub(super) mod one_hot;
+pub(super) mod ordinal;
+pub(super) mod target;

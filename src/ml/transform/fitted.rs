@@ -1,0 +1,46 @@
+//! What every fitted transform can do: change the columns of a batch, and say which ones.
+
+use super::TransformError;
+use super::frame::Frame;
+
+/// Which rows are being transformed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows<'batch> {
+    /// Rows of the fit table, in its order: encoders that saw their targets use for each row only what others taught.
+    Learnt {
+        /// The number of the first row.
+        first: u64,
+        /// The target of each row: the class index, or the number.
+        #[expect(dead_code, reason = "the encoders that leave a row's own target out come next")]
+        targets: &'batch [f64],
+    },
+    /// Any other rows.
+    Fresh,
+}
+
+/// A fitted transform: plain data that is written to `transform.json` and applied to any batch.
+pub(super) trait Fitted {
+    /// Replaces, adds or takes away columns of `frame`. What a row gets may depend on nothing but that row.
+    fn apply(&self, frame: &mut Frame, rows: Rows<'_>) -> Result<(), TransformError>;
+
+    /// The columns that it reads.
+    fn inputs(&self) -> Vec<&str>;
+
+    /// The columns that it makes or changes.
+    fn outputs(&self) -> Vec<&str>;
+
+    /// Whether it fills the missing values of `column`.
+    fn fills(&self, _column: &str) -> bool {
+        false
+    }
+
+    /// Whether it may put its column in the place of one that it does not read.
+    fn overwrites(&self) -> bool {
+        false
+    }
+}
+
+/// Names as an owner of strings lends them.
+pub(super) fn names(columns: &[String]) -> Vec<&str> {
+    columns.iter().map(String::as_str).collect()
+}

@@ -1,0 +1,3 @@
+//! Missing values: what takes their place.
+
+pub(super) mod simple;

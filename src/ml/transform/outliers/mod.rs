@@ -1,0 +1,3 @@
+//! Values far out: cut to limits.
+
+pub(super) mod winsorize;

@@ -1,0 +1,164 @@
+//! The list of all transforms, and what is made of it: one enum of params, one of fitted transforms, one table of keys.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::TransformError;
+use super::fitted::Fitted;
+use super::plan::{Columns, Plan, Planning, Scope, Transform};
+use super::{create, discretise, encode, impute, outliers, scale, select};
+
+/// What the list says of one transform.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The key in manifests, in `transform.json` and in lineage.
+    pub(super) key: &'static str,
+    /// What it is for, with others.
+    pub(super) family: &'static str,
+    /// The param that a bare value stands for.
+    pub(super) bare: Option<&'static str>,
+    /// Params that are written beside the key.
+    pub(super) beside: &'static [(&'static str, &'static str)],
+    /// Where its columns come from.
+    pub(super) columns: Columns,
+    /// Whether it works on each of them alone.
+    pub(super) scope: Scope,
+    /// One item of `transforms`, in YAML.
+    pub(super) example: &'static str,
+    /// Its params, from their JSON.
+    pub(super) read: fn(Value) -> Result<Operation, String>,
+    /// The schema of its params.
+    pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+macro_rules! transforms {
+    ($($family:literal: { $($key:literal => $variant:ident($params:ty, $fitted:ty),)+ })+) => {
+        /// What a transform does: its params.
+        #[derive(Debug, Clone)]
+        pub(super) enum Operation {
+            $($($variant($params),)+)+
+        }
+
+        /// A fitted transform, as `transform.json` holds it.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "transform")]
+        pub(super) enum Unit {
+            $($(#[serde(rename = $key)] $variant($fitted),)+)+
+        }
+
+        /// All transforms, by family.
+        pub(super) static ENTRIES: &[Entry] = &[$($(Entry {
+            key: $key,
+            family: $family,
+            bare: <$params>::BARE,
+            beside: <$params>::BESIDE,
+            columns: <$params>::COLUMNS,
+            scope: <$params>::SCOPE,
+            example: <$params>::EXAMPLE,
+            read: |value| read(value).map(Operation::$variant),
+            schema: <$params>::json_schema,
+        },)+)+];
+
+        impl Operation {
+            /// What is wrong with the params themselves.
+            pub(super) fn check(&self) -> Result<(), String> {
+                match self {
+                    $($(Operation::$variant(params) => params.check(),)+)+
+                }
+            }
+
+            /// What it takes to have it.
+            pub(super) fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
+                match self {
+                    $($(Operation::$variant(params) => params.plan(planning),)+)+
+                }
+            }
+        }
+
+        impl Unit {
+            /// What it does.
+            pub(super) fn fitted(&self) -> &dyn Fitted {
+                match self {
+                    $($(Unit::$variant(fitted) => fitted,)+)+
+                }
+            }
+
+            /// Its key in manifests and lineage.
+            pub(super) fn key(&self) -> &'static str {
+                match self {
+                    $($(Unit::$variant(_) => $key,)+)+
+                }
+            }
+        }
+    };
+}
+
+transforms! {
+    "Missing values": {
+        "impute" => Impute(impute::simple::Params, impute::simple::Impute),
+    }
+    "Outliers": {
+        "winsorize" => Winsorize(outliers::winsorize::Params, outliers::winsorize::Winsorize),
+    }
+    "Scale": {
+        "standardize" => Standardize(scale::standardize::Params, scale::affine::Affine),
+        "min_max" => MinMax(scale::min_max::Params, scale::affine::Affine),
+        "log1p" => Log1p(scale::log1p::Params, scale::log1p::Log1p),
+    }
+    "Encode categories": {
+        "one_hot" => OneHot(encode::one_hot::Params, encode::one_hot::OneHot),
+        "ordinal" => Ordinal(encode::ordinal::Params, encode::ordinal::Ordinal),
+        "target" => Target(encode::target::Params, encode::target::TargetEncoding),
+        "hash" => Hash(encode::hash::Params, encode::hash::Hash),
+    }
+    "Discretise": {
+        "bin" => Bin(discretise::bin::Params, discretise::bin::Bin),
+    }
+    "Create columns": {
+        "date_parts" => DateParts(create::date_parts::Params, create::date_parts::DateParts),
+        "derive" => Derive(create::derive::Params, create::derive::Derive),
+    }
+    "Choose columns": {
+        "drop" => Drop(select::by_name::Drop, select::by_name::Dropped),
+        "select" => Select(select::by_name::Select, select::by_name::Dropped),
+    }
+}
+
+/// What there is to know of a transform before any table: for docs and for tests over all transforms.
+#[derive(Debug)]
+pub struct Listed {
+    /// The key in manifests.
+    pub key: &'static str,
+    /// What it is for, with others.
+    pub family: &'static str,
+    /// One item of `transforms`, in YAML.
+    pub example: &'static str,
+    /// The columns that it works on if the manifest does not say; none if it names them itself.
+    pub columns: Option<&'static str>,
+    /// The schema of its params, with its definitions.
+    pub schema: Schema,
+}
+
+/// All transforms, by family.
+pub fn catalogue() -> Vec<Listed> {
+    let listed = |entry: &Entry| {
+        let mut generator = SchemaGenerator::default();
+        let mut schema = (entry.schema)(&mut generator);
+        schema.insert("$defs".to_owned(), Value::Object(generator.take_definitions(true)));
+        let columns = match entry.columns {
+            Columns::Selected(default) => Some(default),
+            Columns::Value | Columns::Named => None,
+        };
+        Listed { key: entry.key, family: entry.family, example: entry.example, columns, schema }
+    };
+    ENTRIES.iter().map(listed).collect()
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        if path == "." { format!(": {}", error.inner()) } else { format!(".{path}: {}", error.inner()) }
+    })
+}

@@ -1,0 +1,3 @@
+//! Which columns go on.
+
+pub(super) mod by_name;

@@ -173,3 +173,17 @@ fn kind_of(property: &Map<String, Value>, root: &Map<String, Value>) -> String {
         _ => "any".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_of_all_transforms_is_current() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/transforms.md");
+        let now = super::transform_reference();
+        if std::env::var_os("PHASELINE_UPDATE").is_some() {
+            std::fs::write(&path, &now).unwrap();
+        }
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(before == now, "docs/transforms.md is out of date: run the tests once with PHASELINE_UPDATE=1");
+    }
+}

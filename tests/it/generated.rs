@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use phaseline::step::{StepRegistry, reference, transform_reference};
+use phaseline::step::{StepRegistry, reference};
 
 /// Compares a file of the tree with what the code says now.
 pub(crate) fn is_current(file: &str, now: &str) {
@@ -19,11 +19,6 @@ pub(crate) fn is_current(file: &str, now: &str) {
 #[test]
 fn the_page_of_all_steps_is_current() {
     is_current("docs/steps.md", &reference(&StepRegistry::builtin()));
-}
-
-#[test]
-fn the_page_of_all_transforms_is_current() {
-    is_current("docs/transforms.md", &transform_reference());
 }
 
 #[test]

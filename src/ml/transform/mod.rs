@@ -17,7 +17,8 @@
 //!   column lineage. What it learnt from the target must not reach the row that taught it: see `Rows::Learnt`.
 //!
 //! One line in [`registry`] adds it to manifests, schemas, docs and `transform.json`; an item in `serve/parity.rs` holds
-//! it to equal numbers in a table and in a request, and a case in `tools/oracle` to those of the reference.
+//! it to equal numbers in a table and in a request, and a case in `tools/oracle` to those of the reference. Generated are
+//! `docs/transforms.md` (by the tests of `step/docs.rs`) and `schemas/pipeline.schema.json`, with `PHASELINE_UPDATE=1`.
 
 mod category;
 mod column;

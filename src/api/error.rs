@@ -9,7 +9,7 @@ use crate::engine::EngineError;
 use crate::store::StoreError;
 
 /// An error answer: `{"error": {"code", "message", "help", "details"}}`, the last two where there are some.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,

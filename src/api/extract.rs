@@ -1,7 +1,8 @@
 //! What handlers take from a request, refused in the one form of errors: path parts are parsed types, bodies are JSON.
 
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -47,7 +48,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        axum::Json::from_request(request, state).await.map(|json| Json(json.0)).map_err(|error| body_refused(&error))
+        let read = <axum::Json<T> as FromRequest<S>>::from_request(request, state).await;
+        read.map(|json| Json(json.0)).map_err(|error| body_refused(&error))
+    }
+}
+
+/// A JSON body that may be left out.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::new(body), state)
+            .await
+            .map_err(|error| ApiError::new(error.status(), "broken_body", error.body_text()))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let whole = Request::from_parts(parts, Body::from(bytes));
+        <Json<T> as FromRequest<S>>::from_request(whole, state).await.map(Some)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! An answer is kept once there is one. A process that is killed between the effect and the answer leaves a key without
 //! one: whoever repeats the request then carries it out again, under the same [`EffectKey`], by which the operation knows
-//! what it has done before. Only successes are kept: what was refused had no effect and may be asked again.
+//! what it has done before. Only successes are kept: what was refused had no effect and may be asked again. Nor is an
+//! answer kept that is a secret or very long; what gives such a one may be done twice.
 
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// What a handler hands to the operation, so that it knows its effect again: the same for the same caller, route and key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectKey(pub String);
+
+/// An answer that must not be written down, as an extension of its response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unkept;
 
 /// The layer around handlers that change something.
 pub(super) async fn layer(State(state): State<ApiState>, request: Request, next: Next) -> Response {
@@ -117,12 +122,15 @@ async fn turn(state: &ApiState, keyed: &KeyedRequest) -> Result<Option<KeptAnswe
 /// Keeps a success; otherwise frees the key.
 async fn keep(state: &ApiState, keyed: &KeyedRequest, response: Response) -> Response {
     let (parts, body) = response.into_parts();
-    let kept = match to_bytes(body, ANSWER_BYTES).await {
+    // Whatever answers a change is whole in memory already.
+    let kept = match to_bytes(body, usize::MAX).await {
         Ok(bytes) => bytes,
         Err(error) => return ApiError::internal(&error).into_response(),
     };
+    let may_be_kept =
+        parts.status.is_success() && kept.len() <= ANSWER_BYTES && parts.extensions.get::<Unkept>().is_none();
     let done = match std::str::from_utf8(&kept) {
-        Ok(text) if parts.status.is_success() => {
+        Ok(text) if may_be_kept => {
             if let Err(error) = fault::point("api.before_answer_kept") {
                 return ApiError::internal(&error).into_response();
             }

@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod body;
+mod collecting;
 mod crowd;
 mod error;
 mod etag;

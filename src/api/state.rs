@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use tokio::sync::{Notify, watch};
 
 use super::audit::Refusals;
+use super::collecting::Collecting;
 use super::stream::Places;
 use super::{AllowedHosts, ApiError, Limits};
 use crate::artifact::ArtifactStore;
@@ -40,6 +41,7 @@ pub struct ApiState {
     pub(super) places: Arc<Places>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) keyed_ended: Arc<Notify>,
+    pub(super) collecting: Arc<Collecting>,
     uses: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
@@ -70,6 +72,7 @@ impl ApiState {
             bell: Bell::new(),
             refusals: Arc::default(),
             keyed_ended: Arc::default(),
+            collecting: Arc::default(),
             uses: Arc::default(),
         }
     }

@@ -1,8 +1,10 @@
 //! `phaseline audit`, and the audit of what is done from this command line.
 
-use chrono::Utc;
+use chrono::{SecondsFormat, Utc};
 
-use super::database::{self, ask, time};
+use super::client::{Client, ask};
+use super::database::{self, time};
+use super::local::answered;
 use super::{Exit, Settings, UsageError, output};
 use crate::control::{By, host};
 use crate::manifest::duration;
@@ -24,19 +26,26 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
-    let after = match &args.since {
-        None => String::new(),
+    let since = match &args.since {
+        None => None,
         Some(text) => {
             let length = duration(text).and_then(|length| chrono::TimeDelta::from_std(length).ok());
             let start = length.and_then(|length| Utc::now().checked_sub_signed(length));
             let refused = || UsageError::new(format!("`{text}` is not a length of time")).help("write `2h` or `7d`");
-            start.ok_or_else(refused)?.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+            Some(start.ok_or_else(refused)?)
         }
     };
-    let request = PageRequest { after: None, limit: args.limit };
-    let page = ask(settings, async |store| store.audit_page(&request).await)?;
-    // Newest first: what is too old stands at the end.
-    let rows: Vec<AuditEntry> = page.items.into_iter().take_while(|row| row.at >= after).collect();
+    let rows: Vec<AuditEntry> = ask(settings, async |client| match client {
+        Client::Local(local) => {
+            let request = PageRequest { after: None, limit: args.limit };
+            Ok(answered(local.store.audit_page(since, &request).await)?.items)
+        }
+        Client::Remote(remote) => {
+            let since = since.map(|since| since.to_rfc3339_opts(SecondsFormat::Micros, true));
+            let query: Vec<(&str, &str)> = since.iter().map(|since| ("since", since.as_str())).collect();
+            remote.list(&["audit"], &query, args.limit as usize).await
+        }
+    })?;
     if args.json {
         output::json(&rows)?;
     } else if rows.is_empty() {

@@ -145,21 +145,8 @@ enum Command {
 impl Command {
     /// Whether it reads or changes recorded state, and cannot do so at a daemon elsewhere.
     fn is_of_this_machine(&self) -> bool {
-        use Command::{Artifacts, Audit, Diff, Gc, Lineage, Models, Pools, Run, Sql, Token, Triggers};
-        matches!(
-            self,
-            Artifacts(_)
-                | Audit(_)
-                | Diff(_)
-                | Gc(_)
-                | Lineage(_)
-                | Models(_)
-                | Pools(_)
-                | Run(_)
-                | Sql(_)
-                | Token(_)
-                | Triggers(_)
-        )
+        use Command::{Artifacts, Diff, Lineage, Models, Run, Sql, Token};
+        matches!(self, Artifacts(_) | Diff(_) | Lineage(_) | Models(_) | Run(_) | Sql(_) | Token(_))
     }
 }
 
@@ -203,7 +190,7 @@ pub fn main() -> ExitCode {
             Command::Pools(args) => pools::run(&settings, &args),
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
-            Command::Gc(args) => gc::run(&settings, &args),
+            Command::Gc(args) => gc::run(&settings, args),
             Command::Doctor(args) => doctor::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
             Command::Daemon(args) => daemon::run(&settings, args),

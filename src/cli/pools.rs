@@ -1,13 +1,13 @@
 //! `phaseline pools`.
 
 use chrono::Utc;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::database::ask;
-use super::local::Local;
-use super::{Exit, Settings, output, parts};
+use super::client::{Client, ask, begin};
+use super::local::answered;
+use super::{Exit, Settings, output};
 use crate::control::{By, set_pool};
-use crate::store::PoolUse;
+use crate::store::queries::{PageRequest, PoolDetail, PoolSummary};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,20 +37,26 @@ pub(super) fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn set(settings: &Settings, name: &str, slots: u32) -> anyhow::Result<Exit> {
-    parts::runtime()?.block_on(async {
-        let local = Local::open(settings, true).await?;
-        let by = By::local();
-        let work = set_pool(&local.store, name, slots, &by, Utc::now());
-        let done = local.audited("pools set", &format!("{name} {slots}"), work).await;
-        local.store.close().await;
-        done
+    begin(settings, async |client| match client {
+        Client::Local(local) => {
+            let by = By::local();
+            let work = set_pool(&local.store, name, slots, &by, Utc::now());
+            local.audited("pools set", &format!("{name} {slots}"), work).await
+        }
+        Client::Remote(remote) => remote.put::<Value>(&["pools", name], &json!({"slots": slots})).await.map(drop),
     })?;
     output::line(format!("pool `{name}` has {slots} slots now"))?;
     Ok(Exit::Succeeded)
 }
 
 fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Exit> {
-    let pools = ask(settings, async |store| store.pool_use().await)?;
+    let pools: Vec<PoolDetail> = ask(settings, async |client| match client {
+        Client::Local(local) => {
+            let everything = PageRequest { after: None, limit: u32::MAX };
+            Ok(answered(local.store.pools_page(true, &everything).await)?.items)
+        }
+        Client::Remote(remote) => remote.list(&["pools"], &[("details", "true")], usize::MAX).await,
+    })?;
     if as_json {
         output::json(&pools.iter().map(document).collect::<Vec<_>>())?;
         return Ok(Exit::Succeeded);
@@ -62,12 +68,12 @@ fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Exit> {
     let rows: Vec<Vec<String>> = pools
         .iter()
         .map(|pool| {
-            let users = pool.used.iter().map(|slot| format!("{} of {}", slot.step, slot.run));
-            let waiting = pool.waiting.iter().map(|(it, _)| format!("{} of {}", it.step, it.run));
+            let users = pool.holders.iter().flatten().map(|holder| format!("{} of {}", holder.step, holder.run_id));
+            let waiting = pool.waiters.iter().flatten().map(|waiter| format!("{} of {}", waiter.step, waiter.run_id));
             vec![
-                pool.pool.clone(),
-                pool.slots.to_string(),
-                taken(pool).to_string(),
+                pool.summary.pool.clone(),
+                pool.summary.slots.to_string(),
+                pool.summary.used.to_string(),
                 users.collect::<Vec<_>>().join(", "),
                 waiting.collect::<Vec<_>>().join(", "),
             ]
@@ -77,19 +83,8 @@ fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Succeeded)
 }
 
-fn taken(pool: &PoolUse) -> u32 {
-    pool.used.iter().filter_map(|slot| slot.take.pool.as_ref()).map(|(_, slots)| slots).sum()
-}
-
-fn document(pool: &PoolUse) -> serde_json::Value {
-    let used = pool.used.iter().map(|slot| {
-        json!({"run_id": slot.run.to_string(), "step": slot.step.as_str(), "attempt_id": slot.attempt.to_string(),
-            "host": slot.host, "slots": slot.take.pool.as_ref().map(|(_, slots)| slots)})
-    });
-    let waiting = pool.waiting.iter().map(|(it, wait)| {
-        json!({"run_id": it.run.to_string(), "step": it.step.as_str(), "priority": it.priority,
-            "since_ms": it.since_ms, "because": wait.because})
-    });
-    json!({"pool": pool.pool, "slots": pool.slots, "used": taken(pool), "by": used.collect::<Vec<_>>(),
-        "waiting": waiting.collect::<Vec<_>>()})
+fn document(pool: &PoolDetail) -> Value {
+    let PoolSummary { pool: name, slots, used, .. } = &pool.summary;
+    json!({"pool": name, "slots": slots, "used": used, "by": pool.holders.as_deref().unwrap_or_default(),
+        "waiting": pool.waiters.as_deref().unwrap_or_default()})
 }

@@ -28,6 +28,8 @@ const TRIES: u32 = 4;
 const PAGE: usize = 500;
 /// The header of an answer that was given before.
 const REPEATED: &str = "idempotency-repeated";
+/// The code of an answer that says that the work goes on, and is waited for by asking again with the same key.
+const GOES_ON: &str = "gc_goes_on";
 
 /// A daemon that is asked.
 pub(super) struct Remote {
@@ -40,6 +42,13 @@ pub(super) struct Remote {
 pub(super) struct Answer<T> {
     pub(super) document: T,
     pub(super) is_repeated: bool,
+}
+
+/// A whole answer that is not read yet.
+struct Received {
+    status: StatusCode,
+    is_repeated: bool,
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +64,7 @@ struct Refusal {
 
 #[derive(Deserialize)]
 struct Told {
+    code: String,
     message: String,
     help: Option<String>,
     #[serde(default)]
@@ -113,7 +123,7 @@ impl Remote {
     /// The document below `/api/v1` at a path, given by its parts.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<T> {
         let answer = self.send(Method::GET, self.at(path, query), None).await?;
-        Ok(self.read(answer).await?.document)
+        Ok(self.read(self.received(answer).await?)?.document)
     }
 
     /// The document, or none if what the path names is not there.
@@ -122,7 +132,7 @@ impl Remote {
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        Ok(Some(self.read(answer).await?.document))
+        Ok(Some(self.read(self.received(answer).await?)?.document))
     }
 
     /// The first `most` items of a list.
@@ -158,8 +168,34 @@ impl Remote {
     ) -> anyhow::Result<Answer<T>> {
         let own = RequestId::generate().to_string();
         let answer = self.send(Method::POST, self.at(path, &[]), Some((body, key.unwrap_or(&own)))).await?;
-        let answer = self.read(answer).await?;
+        let answer = self.read(self.received(answer).await?)?;
         Ok(Answer { is_repeated: answer.is_repeated && key.is_some(), ..answer })
+    }
+
+    /// The same for work that may take longer than a request does: it is asked for again until it is done.
+    pub(super) async fn post_and_wait<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> anyhow::Result<T> {
+        let key = RequestId::generate().to_string();
+        loop {
+            let answer = self.send(Method::POST, self.at(path, &[]), Some((body, &key))).await?;
+            let answer = self.received(answer).await?;
+            let refusal = serde_json::from_str::<Refusal>(&answer.text);
+            if answer.status.is_success() || refusal.is_ok_and(|refusal| refusal.error.code != GOES_ON) {
+                return Ok(self.read(answer)?.document);
+            }
+        }
+    }
+
+    /// The answer to a document that is put at a path.
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> anyhow::Result<T> {
+        let key = RequestId::generate().to_string();
+        let answer = self.send(Method::PUT, self.at(path, &[]), Some((body, &key))).await?;
+        Ok(self.read(self.received(answer).await?)?.document)
+    }
+
+    /// The answer to the deletion of what is at a path.
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
+        let answer = self.send(Method::DELETE, self.at(path, &[]), None).await?;
+        Ok(self.read(self.received(answer).await?)?.document)
     }
 
     fn at(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
@@ -220,10 +256,15 @@ impl Remote {
         Failure { message: what, help: help.to_owned(), source: Some(error.without_url().into()) }.into()
     }
 
-    async fn read<T: DeserializeOwned>(&self, answer: Response) -> anyhow::Result<Answer<T>> {
+    async fn received(&self, answer: Response) -> anyhow::Result<Received> {
         let status = answer.status();
         let is_repeated = answer.headers().contains_key(REPEATED);
         let text = answer.text().await.map_err(|error| self.unreachable(error))?;
+        Ok(Received { status, is_repeated, text })
+    }
+
+    fn read<T: DeserializeOwned>(&self, received: Received) -> anyhow::Result<Answer<T>> {
+        let Received { status, is_repeated, text } = received;
         if !status.is_success() {
             return Err(self.refused(status, &text));
         }
@@ -285,5 +326,48 @@ mod tests {
         let remote = Remote { base: "http://h/p/".parse().unwrap(), http: reqwest::Client::new(), token: None };
         let url = remote.at(&["runs", "a[b=c/d]"], &[("limit", "1")]);
         assert_eq!(url.as_str(), "http://h/p/api/v1/runs/a[b=c%2Fd]?limit=1");
+    }
+
+    /// Answers requests with these texts, one after the other; gives the keys that they came with.
+    fn answering(listener: std::net::TcpListener, answers: &[&str]) -> Vec<String> {
+        use std::io::{BufRead, BufReader, Write};
+        let answer = |text: &&str| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let (status, body) = text.split_once(' ').unwrap();
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {status} x\r\nretry-after: 0\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            )
+            .unwrap();
+            head.iter().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap().to_owned()
+        };
+        answers.iter().map(answer).collect()
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_is_asked_for_with_one_key_until_it_is_done() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let remote = Remote { base, http: reqwest::Client::new(), token: None };
+        let goes_on = r#"503 {"error": {"code": "gc_goes_on", "message": "still at it"}}"#;
+        let answers = tokio::task::spawn_blocking(move || {
+            answering(
+                listener,
+                &[
+                    &[goes_on; 2 * TRIES as usize][..],
+                    &["200 7", "409 {\"error\": {\"code\": \"x\", \"message\": \"no\"}}"],
+                ]
+                .concat(),
+            )
+        });
+        assert_eq!(remote.post_and_wait::<u32>(&["gc"], &serde_json::json!({})).await.unwrap(), 7);
+        let refused = remote.post_and_wait::<u32>(&["gc"], &serde_json::json!({})).await.unwrap_err();
+        assert_eq!(refused.to_string(), "no");
+        let mut keys = answers.await.unwrap();
+        keys.dedup();
+        assert_eq!(keys.len(), 2, "one for each time that it was wanted: {keys:?}");
     }
 }

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::database::{time, url};
-use super::local::{Local, refused};
-use super::{Exit, Settings, UsageError, output, parts};
-use crate::control::{self, By, ControlError, Firing, Target, Version};
+use super::client::{Client, ask};
+use super::database::time;
+use super::local::refused;
+use super::{Exit, Settings, UsageError, output};
+use crate::control::{self, By, Firing, Target, Version};
 use crate::daemon::triggers::schedule::Times;
 use crate::manifest::{Manifest, Rejected, TriggerKind};
 use crate::store::queries::TriggerSummary;
-use crate::store::{Store, StoreUrl};
 
 /// Which triggers, and what to do with them.
 #[derive(Debug, clap::Args)]
@@ -72,44 +73,96 @@ enum Action {
     },
 }
 
+#[derive(Deserialize)]
+struct MadeToken {
+    token: String,
+}
+
 pub(super) fn run(settings: &Settings, args: Args) -> anyhow::Result<Exit> {
     match args.action {
         None => list(settings, args.pipeline.as_deref(), args.json),
         Some(Action::Next { file, count, from, json }) => next(&file, count, from.unwrap_or_else(Utc::now), json),
         Some(Action::Fire { trigger, key, json }) => {
             let (pipeline, name) = named(&trigger)?;
-            let fired = changed(settings, "triggers fire", &trigger, async |store| {
-                control::fire(store, pipeline, name, key.as_deref(), &By::local(), Utc::now()).await
-            })?;
+            let fired = ask(settings, async |client| fire(client, pipeline, name, key.as_deref()).await)?;
             tell(&fired, json)
         }
         Some(Action::Token { trigger }) => {
             let (pipeline, name) = named(&trigger)?;
-            let secret = changed(settings, "triggers token", &trigger, async |store| {
-                control::make_webhook_token(store, pipeline, name, &By::local()).await
-            })?;
-            output::line(secret.reveal())?;
+            output::line(ask(settings, async |client| token(client, pipeline, name).await)?)?;
             Ok(Exit::Succeeded)
         }
         Some(Action::Pause { trigger }) => {
-            changed(settings, "triggers pause", &trigger, async |store| match trigger.split_once('.') {
-                Some((pipeline, name)) => control::pause_trigger(store, pipeline, name, &By::local()).await,
-                None => control::pause(store, &Target::Pipeline(trigger.clone()), None, &By::local(), Utc::now())
-                    .await
-                    .map(drop),
-            })?;
+            ask(settings, async |client| hold(client, "pause", &trigger).await)?;
             output::line(format!("{trigger} is paused"))?;
             Ok(Exit::Succeeded)
         }
         Some(Action::Resume { trigger }) => {
-            changed(settings, "triggers resume", &trigger, async |store| match trigger.split_once('.') {
-                Some((pipeline, name)) => control::resume_trigger(store, pipeline, name).await,
-                None => control::resume(store, &Target::Pipeline(trigger.clone()), None, &By::local()).await.map(drop),
-            })?;
+            ask(settings, async |client| hold(client, "resume", &trigger).await)?;
             output::line(format!("{trigger} fires again"))?;
             Ok(Exit::Succeeded)
         }
     }
+}
+
+async fn fire(client: &Client, pipeline: &str, name: &str, key: Option<&str>) -> anyhow::Result<Firing> {
+    match client {
+        Client::Local(local) => {
+            let by = By::local();
+            let work = control::fire(&local.store, pipeline, name, key, &by, Utc::now());
+            local.audited("triggers fire", &format!("{pipeline}.{name}"), work).await
+        }
+        Client::Remote(remote) => {
+            let path = ["triggers", pipeline, name, "fire"];
+            Ok(remote.post(&path, &json!({"key": key}), None).await?.document)
+        }
+    }
+}
+
+async fn token(client: &Client, pipeline: &str, name: &str) -> anyhow::Result<String> {
+    match client {
+        Client::Local(local) => {
+            let by = By::local();
+            let work = control::make_webhook_token(&local.store, pipeline, name, &by);
+            let secret = local.audited("triggers token", &format!("{pipeline}.{name}"), work).await?;
+            Ok(secret.reveal().to_owned())
+        }
+        Client::Remote(remote) => {
+            let path = ["triggers", pipeline, name, "token"];
+            Ok(remote.post::<MadeToken>(&path, &json!({}), None).await?.document.token)
+        }
+    }
+}
+
+/// Pauses or resumes a trigger, or all triggers of a pipeline.
+async fn hold(client: &Client, word: &str, text: &str) -> anyhow::Result<()> {
+    let trigger = text.split_once('.');
+    let local = match client {
+        Client::Local(local) => local,
+        Client::Remote(remote) => {
+            let path = match trigger {
+                Some((pipeline, name)) => vec!["triggers", pipeline, name, word],
+                None => vec!["pipelines", text, word],
+            };
+            return remote.post::<Value>(&path, &json!({}), None).await.map(drop);
+        }
+    };
+    let (store, by) = (&local.store, By::local());
+    let work = async {
+        match (trigger, word) {
+            (Some((pipeline, name)), "pause") => control::pause_trigger(store, pipeline, name, &by).await,
+            (Some((pipeline, name)), _) => control::resume_trigger(store, pipeline, name).await,
+            (None, word) => {
+                let target = Target::Pipeline(text.to_owned());
+                let held = match word {
+                    "pause" => control::pause(store, &target, None, &by, Utc::now()).await,
+                    _ => control::resume(store, &target, None, &by).await,
+                };
+                held.map(drop)
+            }
+        }
+    };
+    local.audited(&format!("triggers {word}"), text, work).await
 }
 
 fn named(text: &str) -> anyhow::Result<(&str, &str)> {
@@ -130,7 +183,11 @@ fn tell(fired: &Firing, as_json: bool) -> anyhow::Result<Exit> {
 }
 
 fn list(settings: &Settings, pipeline: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
-    let found = asked(settings, async |store| control::triggers(store, pipeline).await)?;
+    let found: Vec<TriggerSummary> = ask(settings, async |client| match (client, pipeline) {
+        (Client::Local(local), _) => control::triggers(&local.store, pipeline).await.map_err(refused),
+        (Client::Remote(remote), None) => remote.list(&["triggers"], &[], usize::MAX).await,
+        (Client::Remote(remote), Some(name)) => remote.list(&["pipelines", name, "triggers"], &[], usize::MAX).await,
+    })?;
     if as_json {
         output::json(&found)?;
     } else if found.is_empty() {
@@ -217,36 +274,6 @@ fn read(file: &std::path::Path) -> Result<Manifest, Rejected> {
     let manifest = Version::read(file)?.manifest()?;
     Rejected::unless_empty(&manifest.source, manifest.mistakes().to_vec())?;
     Ok(manifest)
-}
-
-/// Asks the database that daemons use.
-fn asked<T>(settings: &Settings, action: impl AsyncFnOnce(&Store) -> Result<T, ControlError>) -> anyhow::Result<T> {
-    with(settings, async |local| action(&local.store).await.map_err(refused))
-}
-
-/// Changes something in it, with a row in the audit log.
-fn changed<T>(
-    settings: &Settings,
-    word: &str,
-    trigger: &str,
-    action: impl AsyncFnOnce(&Store) -> Result<T, ControlError>,
-) -> anyhow::Result<T> {
-    with(settings, async |local| local.audited(word, trigger, action(&local.store)).await)
-}
-
-fn with<T>(settings: &Settings, work: impl AsyncFnOnce(&Local) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    if let StoreUrl::Sqlite(path) = url(settings)?
-        && !path.exists()
-    {
-        let message = format!("no daemon has worked in `{}` yet", settings.state.display());
-        return Err(UsageError::new(message).help("name its folder by --state").into());
-    }
-    parts::runtime()?.block_on(async {
-        let local = Local::open(settings, true).await?;
-        let done = work(&local).await;
-        local.store.close().await;
-        done
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Triggers: what there are, firing one by hand, pausing one, and the tokens of webhooks.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ticks::{DueTrigger, fire_due, tick_fields};
@@ -14,9 +14,11 @@ use crate::store::{NewToken, Secret, Store, Tick, Ticked};
 
 /// How many triggers a list without pages holds.
 const LISTED: u32 = 10_000;
+/// The longest key by which somebody fires a trigger once, in characters.
+const LONGEST_KEY: usize = 200;
 
 /// What came of firing a trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Firing {
     /// The pipeline.
     pub pipeline: String,
@@ -25,7 +27,7 @@ pub struct Firing {
     /// The key of the tick: the same key fires once.
     pub tick: String,
     /// `fired`, `queued`, `skipped` or `failed`.
-    pub state: &'static str,
+    pub state: String,
     /// Why.
     pub because: Option<String>,
     /// The run that was made.
@@ -42,7 +44,7 @@ impl Firing {
             pipeline: tick.pipeline,
             trigger: tick.trigger,
             tick: tick.key,
-            state: tick.state.as_str(),
+            state: tick.state.as_str().to_owned(),
             because: tick.because,
             run: tick.run,
             is_new,
@@ -80,7 +82,7 @@ pub async fn triggers(store: &Store, pipeline: Option<&str>) -> Result<Vec<Trigg
 /// Fires a trigger by hand. The same `key` fires once.
 ///
 /// # Errors
-/// There is no such trigger, or it stays quiet.
+/// There is no such trigger, it stays quiet, or the key makes no sense.
 pub async fn fire(
     store: &Store,
     pipeline: &str,
@@ -89,6 +91,11 @@ pub async fn fire(
     by: &By,
     now: DateTime<Utc>,
 ) -> Result<Firing, ControlError> {
+    let is_good = |key: &str| (1..=LONGEST_KEY).contains(&key.chars().count()) && !key.chars().any(char::is_control);
+    if !key.is_none_or(is_good) {
+        let message = format!("a key has 1 to {LONGEST_KEY} characters that can be printed");
+        return Err(ControlError::invalid("bad_key", message));
+    }
     let (version, trigger) = declared(store, pipeline, trigger).await?;
     let key = key.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned);
     let detail = tick_fields(&trigger, now, json!({"by": by.who}));

@@ -19,6 +19,7 @@ mod service;
 mod signals;
 mod supervisor;
 mod systemd;
+mod told;
 mod watch;
 
 pub mod notify;

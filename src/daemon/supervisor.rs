@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::backoff::BackOff;
 use super::health::Health;
+use super::told::Told;
 use crate::engine::{Bell, Control, DriveError, Driven, Engine, EngineError};
 use crate::executor::owner;
 use crate::id::RunId;
@@ -64,6 +65,7 @@ impl Supervisor {
         let mut backoff = BackOff::default();
         let mut gone_looked_for = None;
         let mut looks = Looks::default();
+        let mut told = Told::default();
         let mut left = Vec::new();
         loop {
             self.health.turned(LOOP, TURN);
@@ -78,7 +80,7 @@ impl Supervisor {
                     gone_looked_for = Some(Instant::now());
                     self.end_leases_of_the_gone().await;
                 }
-                for (run, priority) in self.claim(&driven, &backoff).await {
+                for (run, priority) in self.claim(&driven, &backoff, &mut told).await {
                     let control = Control { cancel: watch::channel(None).1, detach: detached.clone() };
                     let task = tasks.spawn(drive(Arc::clone(&self.engine), self.store.clone(), run, control));
                     driven.insert(task.id(), (run, priority));
@@ -101,7 +103,7 @@ impl Supervisor {
         left
     }
 
-    async fn claim(&self, driven: &HashMap<Id, (RunId, i64)>, backoff: &BackOff) -> Vec<(RunId, i64)> {
+    async fn claim(&self, driven: &HashMap<Id, (RunId, i64)>, backoff: &BackOff, told: &mut Told) -> Vec<(RunId, i64)> {
         let limit = self.most_runs.saturating_sub(driven.len());
         if limit == 0 {
             return Vec::new();
@@ -113,9 +115,16 @@ impl Supervisor {
         let (owner, host) = (self.owner.as_str(), self.host.as_str());
         let claims = Claims { owner, host, lease_for: self.lease_for, limit, fresh, above, except: &except };
         match self.store.claim_pending(claims).await {
-            Ok(runs) => runs,
+            Ok(runs) => {
+                if told.is_over() {
+                    tracing::info!("runs are taken again");
+                }
+                runs
+            }
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "no runs can be taken now");
+                if told.is_news(with_causes(&error)) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "no runs can be taken now");
+                }
                 Vec::new()
             }
         }

@@ -215,13 +215,16 @@ async fn what_an_operator_sets_is_listed(url: StoreUrl) {
     }
     let pools = whole(1, |request| {
         let store = &store;
-        async move { store.pools_page(&request).await }
+        async move { store.pools_page(true, &request).await }
     })
     .await;
-    let pools: Vec<_> = pools.iter().map(|pool| (pool.pool.as_str(), pool.slots, pool.used)).collect();
-    assert_eq!(pools, [("db", 5, 0), ("gpu", 3, 2)]);
-    assert_eq!(store.pool_holders("gpu").await.unwrap()[0].step, "load");
-    assert_eq!(store.pool_summary("other").await.unwrap(), None);
+    let numbers: Vec<_> =
+        pools.iter().map(|pool| &pool.summary).map(|pool| (pool.pool.as_str(), pool.slots, pool.used)).collect();
+    assert_eq!(numbers, [("db", 5, 0), ("gpu", 3, 2)]);
+    assert_eq!(pools[1].holders.as_ref().unwrap()[0].step, "load");
+    assert_eq!(pools[1], store.pool_detail("gpu").await.unwrap());
+    let unused = store.pool_detail("other").await.unwrap();
+    assert_eq!((unused.summary.slots, unused.holders), (1, Some(vec![])));
     let open = store.approvals_page(None, Some("awaited"), &first(9)).await.unwrap().items;
     assert_eq!(open.iter().map(|one| one.subject.as_str()).collect::<Vec<_>>(), ["contract"]);
     assert_eq!(
@@ -237,7 +240,7 @@ async fn what_an_operator_sets_is_listed(url: StoreUrl) {
     assert_eq!((daemons[0].is_alive, daemons[0].draining), (false, false));
     let audit = whole(2, |request| {
         let store = &store;
-        async move { store.audit_page(&request).await }
+        async move { store.audit_page(None, &request).await }
     })
     .await;
     assert_eq!(audit.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
@@ -262,7 +265,7 @@ async fn a_cursor_of_another_list_is_refused(url: StoreUrl) {
     let store = open(&url).await;
     for after in [vec![], vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]] {
         let request = PageRequest { after: Some(after), limit: 5 };
-        let refused = store.audit_page(&request).await.unwrap_err();
+        let refused = store.audit_page(None, &request).await.unwrap_err();
         assert!(matches!(refused, StoreError::Refused { .. }), "{refused}");
     }
 }

@@ -220,7 +220,8 @@ data_engineering:
     assert_eq!(again.state("one"), "succeeded", "it is made again and not reused");
 }
 
-fn age(database: &std::path::Path, at: &str) {
+/// Everything was made at that time.
+pub(crate) fn age(database: &std::path::Path, at: &str) {
     use sqlx::Connection;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -232,7 +233,8 @@ fn age(database: &std::path::Path, at: &str) {
     });
 }
 
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+/// All files below a folder.
+pub(crate) fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

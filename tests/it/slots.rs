@@ -201,16 +201,16 @@ async fn whoever_asks_first_or_is_more_urgent_is_served_first(url: StoreUrl) {
 
 /// The slots of the pool that are taken, by each of those who count them.
 async fn counted(store: &Store) -> [String; 5] {
-    let summary = store.pool_summary("narrow").await.unwrap();
-    let of_page = store.pools_page(&PageRequest { limit: 10, after: None }).await.unwrap().items;
+    let detail = store.pool_detail("narrow").await.unwrap();
+    let of_page = store.pools_page(false, &PageRequest { limit: 10, after: None }).await.unwrap().items;
     let counts = store.counts().await.unwrap().slots_used;
     let of_metrics = counts.iter().find(|(pool, _)| pool == "narrow").map_or(0.0, |(_, used)| *used);
     [
         used(store).await.to_string(),
-        summary.map_or(0, |pool| pool.used).to_string(),
-        of_page.first().map_or(0, |pool| pool.used).to_string(),
+        detail.summary.used.to_string(),
+        of_page.first().map_or(0, |pool| pool.summary.used).to_string(),
         of_metrics.to_string(),
-        store.pool_holders("narrow").await.unwrap().len().to_string(),
+        detail.holders.unwrap().iter().map(|holder| holder.slots).sum::<i64>().to_string(),
     ]
 }
 

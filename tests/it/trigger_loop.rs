@@ -186,13 +186,13 @@ async fn webhooks_need_their_token(url: StoreUrl) {
     assert_eq!((bad.kind, bad.code), (ErrorKind::Invalid, "bad_json"));
 
     let fired = fire(request(token.reveal(), "1", "{\"n\": 7}")).await.unwrap();
-    assert_eq!((fired.state, fired.is_new), ("fired", true));
+    assert_eq!((fired.state.as_str(), fired.is_new), ("fired", true));
     let again = fire(request(token.reveal(), "1", "{\"n\": 8}")).await.unwrap();
     assert_eq!((again.run, again.is_new), (fired.run, false));
     let run = store.run(fired.run.unwrap()).await.unwrap();
     assert_eq!(run.plan.params.iter().find(|(name, _)| name.as_str() == "n").unwrap().1, 7);
     let failed = fire(request(token.reveal(), "2", "{\"n\": \"x\"}")).await.unwrap();
-    assert_eq!((failed.state, failed.run), ("failed", None));
+    assert_eq!((failed.state.as_str(), failed.run), ("failed", None));
     store.pause_trigger("churn", "hook", Some("ada"), false).await.unwrap();
     assert_eq!(fire(request(token.reveal(), "3", "")).await.unwrap_err().code, "trigger_paused");
 }

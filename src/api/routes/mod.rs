@@ -8,6 +8,7 @@ mod catalog;
 mod doctor;
 mod download;
 mod events;
+mod garbage;
 mod gates;
 mod health;
 mod logs;
@@ -15,6 +16,7 @@ mod metrics;
 mod operations;
 mod paths;
 mod pipelines;
+mod pools;
 mod query;
 mod runs;
 mod steps;
@@ -61,6 +63,8 @@ pub(super) fn all() -> OpenApiRouter<ApiState> {
         .merge(backfills::router())
         .merge(triggers::router())
         .merge(operations::router())
+        .merge(pools::router())
+        .merge(garbage::router())
         .merge(doctor::router())
 }
 
@@ -82,6 +86,8 @@ pub(super) fn table() -> Vec<Route> {
         backfills::ROUTES,
         triggers::ROUTES,
         operations::ROUTES,
+        pools::ROUTES,
+        garbage::ROUTES,
         doctor::ROUTES,
         MODELS,
     ]

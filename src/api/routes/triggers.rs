@@ -3,16 +3,20 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::asked::{OnceKey, by};
 use super::paths::{PipelinePath, TriggerPath};
 use super::query::{list_query, page};
-use super::{OPERATOR, VIEWER};
-use crate::api::extract::{Path, Query};
+use super::{ADMIN, OPERATOR, VIEWER};
+use crate::api::extract::{Json as Body, Path, Query};
+use crate::api::idempotency::Unkept;
 use crate::api::openapi::Errors;
 use crate::api::{ApiError, ApiState, Caller, Need, Page, Route};
 use crate::control::{self, Firing, LONGEST_BODY, WebhookRequest};
@@ -25,6 +29,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/api/v1/triggers/{pipeline}/{trigger}/fire", OPERATOR),
     Route::post("/api/v1/triggers/{pipeline}/{trigger}/pause", OPERATOR),
     Route::post("/api/v1/triggers/{pipeline}/{trigger}/resume", OPERATOR),
+    Route::post("/api/v1/triggers/{pipeline}/{trigger}/token", ADMIN),
     Route::post("/hooks/{pipeline}/{trigger}", Need::Webhook).body_bytes(LONGEST_BODY),
 ];
 
@@ -36,12 +41,29 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(fire))
         .routes(routes!(pause))
         .routes(routes!(resume))
+        .routes(routes!(token))
         .routes(routes!(hook))
 }
 
 list_query! {
     /// Which part of the list.
     TriggersQuery {}
+}
+
+/// How a trigger is fired by hand.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct FireBody {
+    /// The same key fires once, whoever sends it; the `Idempotency-Key` of the caller unless told.
+    #[schema(min_length = 1, max_length = 200, example = "2026-03-02")]
+    key: Option<String>,
+}
+
+/// The token of a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct WebhookToken {
+    /// It is told this once.
+    token: String,
 }
 
 /// The triggers of all pipelines.
@@ -89,16 +111,19 @@ async fn found(
     })
 }
 
-/// Fires a trigger by hand, also a paused one. With an `Idempotency-Key` that was used before, nothing more happens.
+/// Fires a trigger by hand, also a paused one. With a `key` or an `Idempotency-Key` that was used before, nothing more
+/// happens.
 #[utoipa::path(post, path = "/api/v1/triggers/{pipeline}/{trigger}/fire", tag = "triggers", params(TriggerPath),
+    request_body = Option<FireBody>,
     responses((status = 202, body = Firing, description = "What came of it."), Errors))]
 async fn fire(
     State(state): State<ApiState>,
     caller: Caller,
     Path(TriggerPath { pipeline, trigger }): Path<TriggerPath>,
     OnceKey(key): OnceKey,
+    body: Option<Body<FireBody>>,
 ) -> Result<(StatusCode, Json<Firing>), ApiError> {
-    let by = by(&caller);
+    let (by, key) = (by(&caller), body.and_then(|Body(body)| body.key).or(key));
     let fired = control::fire(&state.store, pipeline.as_str(), &trigger, key.as_deref(), &by, Utc::now()).await?;
     Ok((StatusCode::ACCEPTED, Json(fired)))
 }
@@ -124,6 +149,22 @@ async fn resume(
 ) -> Result<Json<TriggerSummary>, ApiError> {
     control::resume_trigger(&state.store, pipeline.as_str(), &trigger).await?;
     found(&state, &pipeline, &trigger).await.map(Json)
+}
+
+/// Makes the token of a webhook and tells it, once; an older one of the same trigger ends.
+#[utoipa::path(post, path = "/api/v1/triggers/{pipeline}/{trigger}/token", tag = "triggers", params(TriggerPath),
+    responses((status = 201, body = WebhookToken, description = "The token."), Errors))]
+async fn token(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(TriggerPath { pipeline, trigger }): Path<TriggerPath>,
+) -> Result<Response, ApiError> {
+    let secret = control::make_webhook_token(&state.store, pipeline.as_str(), &trigger, &by(&caller)).await?;
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    let answer = Json(WebhookToken { token: secret.reveal().to_owned() });
+    let mut response = (StatusCode::CREATED, headers, answer).into_response();
+    response.extensions_mut().insert(Unkept);
+    Ok(response)
 }
 
 /// Fires a webhook trigger. The request proves that it may by the trigger's token in `Authorization`, or by a signature.

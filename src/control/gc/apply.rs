@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::decide::Decision;
 use crate::artifact::{self, ArtifactError, ArtifactStore, Digest, known_by};
@@ -15,7 +16,7 @@ use crate::store::Store;
 const BATCH: usize = 50;
 
 /// What was freed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Freed {
     /// Artifacts.
     pub artifacts: u64,
@@ -108,7 +109,7 @@ fn free(
     Ok(Some(bytes))
 }
 
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ControlError {
+pub(super) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ControlError {
     let message = format!("artifacts could not be freed: {error}");
     ControlError { source: Some(Box::new(error)), ..ControlError::new(ErrorKind::Failed, "gc", message) }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::artifact::Mode;
 use crate::control::{ControlError, ErrorKind};
@@ -13,7 +14,7 @@ use crate::id::RunId;
 use crate::store::Store;
 
 /// What was, or would be, deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct RunFiles {
     /// Runs whose logs went.
     pub logs: u64,

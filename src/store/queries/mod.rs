@@ -12,7 +12,9 @@ mod measured;
 mod models;
 mod operations;
 mod page;
+mod pins;
 mod pipelines;
+mod pools;
 mod progress;
 mod runs;
 mod show;
@@ -28,11 +30,11 @@ pub use endpoints::Endpoint;
 pub use lineage::{Direction, LineageGraph, LineageNode};
 pub use measured::{AttemptSummary, MetricFilter, MetricValue};
 pub use models::{ModelSummary, ModelVersion};
-pub use operations::{
-    ApprovalSummary, AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, PoolHolder, PoolSummary, TokenSummary,
-};
+pub use operations::{ApprovalSummary, AuditEntry, BackfillItem, BackfillSummary, DaemonSummary, TokenSummary};
 pub use page::{Page, PageRequest};
+pub use pins::PinSummary;
 pub use pipelines::{ManifestProblemSummary, PipelineSummary, TriggerSummary};
+pub use pools::{PoolDetail, PoolHolder, PoolSummary, PoolWaiter};
 pub use progress::{LoggedEvent, Progress, RunFacts, RunLease};
 pub use runs::{RunFilter, RunSummary, run_among};
 pub use show::{AttemptError, GateDetail, MeasuredValue, OutputDetail, RunDetail, StepDetail};

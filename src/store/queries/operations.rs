@@ -1,8 +1,9 @@
-//! What an operator looks at: approvals, pools, daemons, backfills and the audit log.
+//! What an operator looks at: approvals, daemons, backfills, tokens and the audit log.
 
 use std::time::Duration;
 
-use super::super::slots::{COUNTED_SLOTS, COUNTED_WAITS};
+use chrono::{DateTime, Utc};
+
 use super::super::{Store, StoreError, time};
 use super::page::{KeyKind, Listing, Order, Page, PageRequest, row};
 
@@ -34,40 +35,6 @@ row! {
         pub decided_by: Option<String>,
         /// Why.
         pub reason: Option<String>,
-    }
-}
-
-row! {
-    /// A pool of slots that attempts share across pipelines.
-    pub struct PoolSummary {
-        /// Its name.
-        pub pool: String,
-        /// How many slots it has.
-        pub slots: i64,
-        /// How many of them attempts have.
-        pub used: i64,
-        /// How many wait for something that it is part of.
-        pub waiting: i64,
-        /// Who set its size; none where it has the one slot that every pool has.
-        pub set_by: Option<String>,
-        /// When.
-        pub set_at: Option<String>,
-    }
-}
-
-row! {
-    /// An attempt that holds a slot of a pool.
-    pub struct PoolHolder {
-        /// The run.
-        pub run_id: String,
-        /// The step.
-        pub step: String,
-        /// The attempt.
-        pub attempt_id: String,
-        /// The machine.
-        pub host: String,
-        /// Since when, in milliseconds since 1970.
-        pub since_ms: i64,
     }
 }
 
@@ -213,35 +180,6 @@ impl Store {
             .await
     }
 
-    /// The pools that have a size, a holder or somebody who waits.
-    pub async fn pools_page(&self, request: &PageRequest) -> Result<Page<PoolSummary>, StoreError> {
-        let mut session = self.read("list pools").await?;
-        let order = Order { columns: &[("n.pool", KeyKind::Text)], is_descending: false };
-        let now_ms = session.now_ms().await?;
-        Listing { sql: pools(), values: vec![now_ms.into()], order }
-            .page(&mut session, request, PoolSummary::read)
-            .await
-    }
-
-    /// One pool; none where it has no size, no holder and nobody who waits.
-    pub async fn pool_summary(&self, pool: &str) -> Result<Option<PoolSummary>, StoreError> {
-        let mut session = self.read("read a pool").await?;
-        let now_ms = session.now_ms().await?;
-        let rows = session.fetch(format!("{} and n.pool = $2", pools()), vec![now_ms.into(), pool.into()]).await?;
-        rows.first().map(PoolSummary::read).transpose()
-    }
-
-    /// Who holds slots of a pool.
-    pub async fn pool_holders(&self, pool: &str) -> Result<Vec<PoolHolder>, StoreError> {
-        let mut session = self.read("read a pool").await?;
-        let sql = format!(
-            "select s.run_id, s.step, s.attempt_id, s.host, s.since_ms from {COUNTED_SLOTS} as s
-            where s.pool = $2 order by s.since_ms, s.attempt_id limit 1000"
-        );
-        let now_ms = session.now_ms().await?;
-        session.fetch(sql, vec![now_ms.into(), pool.into()]).await?.iter().map(PoolHolder::read).collect()
-    }
-
     /// The daemons, by name.
     pub async fn daemons_page(&self, request: &PageRequest) -> Result<Page<DaemonSummary>, StoreError> {
         let mut session = self.read("list daemons").await?;
@@ -286,13 +224,18 @@ impl Store {
             .await
     }
 
-    /// What was done, newest first.
-    pub async fn audit_page(&self, request: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+    /// What was done, or what was done since a time, newest first.
+    pub async fn audit_page(
+        &self,
+        since: Option<DateTime<Utc>>,
+        request: &PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError> {
         let mut session = self.read("read the audit log").await?;
         let sql = "select a.position, a.at, a.who, a.role, a.action, a.object, a.outcome, a.remote, a.detail
-            from audit a where true";
+            from audit a where ($1 = '' or a.at >= $1)";
         let order = Order { columns: &[("a.position", KeyKind::Int)], is_descending: true };
-        Listing { sql: sql.to_owned(), values: vec![], order }.page(&mut session, request, AuditEntry::read).await
+        let values = vec![since.map_or_else(String::new, time::text).into()];
+        Listing { sql: sql.to_owned(), values, order }.page(&mut session, request, AuditEntry::read).await
     }
 
     /// The tokens, without their values.
@@ -304,16 +247,4 @@ impl Store {
         let order = Order { columns: &[("t.token_id", KeyKind::Text)], is_descending: false };
         Listing { sql: sql.to_owned(), values: vec![], order }.page(&mut session, request, TokenSummary::read).await
     }
-}
-
-/// The pools at `$1`, by what [`Store::pool_use`] counts.
-fn pools() -> String {
-    format!(
-        "select n.pool, coalesce(p.slots, 1) as slots,
-            (select cast(coalesce(sum(s.pool_slots), 0) as bigint) from {COUNTED_SLOTS} as s where s.pool = n.pool) as used,
-            (select count(*) from {COUNTED_WAITS} as w where w.pool = n.pool) as waiting, p.set_by, p.set_at
-        from (select pool from pools union select s.pool from {COUNTED_SLOTS} as s where s.pool is not null
-            union select w.pool from {COUNTED_WAITS} as w where w.pool is not null) as n
-        left join pools p on p.pool = n.pool where true"
-    )
 }

@@ -1,8 +1,8 @@
 //! What a step waits for, and who has it.
 
 use super::super::{Store, StoreError};
-use super::operations::PoolHolder;
 use super::page::row;
+use super::pools::PoolHolder;
 use crate::id::{RunId, StepName};
 
 /// How many holders are named.
@@ -36,7 +36,7 @@ impl Store {
     /// The attempts that have what is waited for, the oldest first.
     pub async fn holders_for(&self, wait: &StepWait) -> Result<Vec<PoolHolder>, StoreError> {
         let mut session = self.read("look who has slots").await?;
-        let sql = "select run_id, step, attempt_id, host, since_ms from slots
+        let sql = "select run_id, step, attempt_id, host, pool_slots as slots, since_ms from slots
             where ($1 = 'pool' and pool = $2) or ($1 in ('cpus', 'turn') and host = $3)
                 or ($1 = 'memory' and host = $3 and memory_bytes > 0) or ($1 = 'gpu' and host = $3 and gpus > 0)
             order by since_ms, attempt_id limit $4";

@@ -84,7 +84,7 @@ async fn what_was_changed_and_what_was_refused_stands_in_the_audit_log() {
     assert_eq!(cancel(&server, RunId::generate(), &operator, "b", "enough").await.status, 404);
     assert_eq!(cancel(&server, id, &viewer, "c", "enough").await.status, 403);
     assert_eq!(server.ask("GET", "/api/v1/runs", &viewer).await.status, 200);
-    let page = server.store.audit_page(&PageRequest { after: None, limit: 10 }).await.unwrap();
+    let page = server.store.audit_page(None, &PageRequest { after: None, limit: 10 }).await.unwrap();
     let rows: Vec<String> = page
         .items
         .iter()
@@ -223,7 +223,7 @@ async fn an_audit_row_is_there_before_its_outcome(url: StoreUrl) {
     let act = Act { who: "ada".to_owned(), action: "runs cancel".to_owned(), ..Act::default() };
     let position = store.audit_begun(&act).await.unwrap();
     let outcomes = async || -> Vec<String> {
-        let page = store.audit_page(&PageRequest { after: None, limit: 10 }).await.unwrap();
+        let page = store.audit_page(None, &PageRequest { after: None, limit: 10 }).await.unwrap();
         page.items.into_iter().map(|row| row.outcome).collect()
     };
     assert_eq!(outcomes().await, ["begun"]);

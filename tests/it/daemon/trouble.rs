@@ -91,3 +91,23 @@ async fn without_room_on_the_disk_nothing_new_begins_and_with_room_it_goes_on() 
     assert_eq!(readiness().await, (200, String::new()));
     ran_once(&project, &[run, late], &["hold", "after"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_no_runs_can_be_taken_is_told_once_and_so_is_the_end_of_it() {
+    let project = Project::new();
+    project.write("pipelines/quick.yaml", QUICK);
+    let daemon = Daemon::start(&project);
+    let url = StoreUrl::in_state_folder(&project.path().join(".phaseline"));
+    let logged = async |text: &str| {
+        until(text, async || log_of(&project).contains(text).then_some(())).await;
+    };
+    write(&url, "alter table requests rename to requests_kept").await;
+    logged("no runs can be taken now").await;
+    let run = submit(&daemon, "quick").await;
+    write(&url, "alter table requests_kept rename to requests").await;
+    logged("runs are taken again").await;
+    until_state(&daemon, &run, "succeeded").await;
+    let log = log_of(&project);
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("no runs can be taken now")).collect();
+    assert!(told.len() == 1 && told[0].contains("requests"), "{log}");
+}

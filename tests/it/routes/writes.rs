@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::server::Server;
+use crate::harness::databases::write;
 use crate::harness::history::{dawn, new_run, small_plan};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,4 +62,51 @@ async fn a_decision_needs_a_reason_and_something_that_waits_for_it() {
     assert!(asked["request"].is_string(), "{asked}");
     let step = format!("/api/v1/runs/{id}/steps/other/approve");
     assert_eq!(server.post(404, &step, &json!({"reason": "fine"})).await["error"]["code"], "no_such_gate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_only_shown_unless_told_and_what_makes_no_sense_is_refused() {
+    let server = Server::start().await;
+    let shown = server.post(200, "/api/v1/gc", &json!({})).await;
+    assert_eq!((&shown["applied"], &shown["freed"], &shown["keep"]), (&json!(false), &json!(null), &json!([])));
+    let freed = server.post(200, "/api/v1/gc", &json!({"apply": true})).await;
+    assert_eq!((&freed["applied"], &freed["freed"]["artifacts"]), (&json!(true), &json!(0)));
+    for (body, code) in [
+        (json!({"older_than": "soon"}), "bad_time"),
+        (json!({"max_size": "-1B"}), "bad_size"),
+        (json!({"keep_last": -1}), "bad_body"),
+        (json!({"aply": true}), "bad_body"),
+    ] {
+        assert_eq!(server.post(422, "/api/v1/gc", &body).await["error"]["code"], code, "{body}");
+    }
+    let pin = json!({"digest": "ffffffff", "reason": "kept"});
+    assert_eq!(server.post(404, "/api/v1/pins", &pin).await["error"]["code"], "not_found");
+    let bare = json!({"digest": "ffffffff", "reason": ""});
+    assert_eq!(server.post(422, "/api/v1/pins", &bare).await["error"]["code"], "reason_missing");
+    assert_eq!(server.as_role(Role::Operator, Method::DELETE, "/api/v1/pins/ffffffff").await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_given_whole_however_long_and_kept_for_its_key_if_it_is_short() {
+    let server = Server::start().await;
+    let artifacts = |count: u32| {
+        format!(
+            "insert into artifacts (digest, kind, bytes, created_at, run_id, step, attempt_id)
+            with recursive numbers (number) as (select 1 union all select number + 1 from numbers where number < {count})
+            select printf('%064x', number), 'table', 1, '2026-01-01T00:00:00.000000Z', 'run', 'step', 'attempt'
+            from numbers where printf('%064x', number) not in (select digest from artifacts)"
+        )
+    };
+    let ask = async |key: &str| {
+        let request = server.request(Method::POST, "/api/v1/gc").header("idempotency-key", key);
+        let answer = request.header("content-type", "application/json").body("{}").send().await.unwrap();
+        let is_repeated = answer.headers().contains_key("idempotency-repeated");
+        let document = super::server::document(200, key, answer).await;
+        (document["free"].as_array().unwrap().len(), is_repeated)
+    };
+    write(server.store.url(), &artifacts(1)).await;
+    assert_eq!([ask("short").await, ask("short").await], [(1, false), (1, true)]);
+    write(server.store.url(), &artifacts(8000)).await;
+    assert_eq!([ask("long").await, ask("long").await], [(8000, false), (8000, false)]);
+    assert_eq!(ask("short").await, (1, true));
 }

@@ -109,7 +109,7 @@ async fn fire(client: &Client, pipeline: &str, name: &str, key: Option<&str>) ->
     match client {
         Client::Local(local) => {
             let by = By::local();
-            let work = control::fire(&local.store, pipeline, name, key, &by, Utc::now());
+            let work = Box::pin(control::fire(&local.store, pipeline, name, key, &by, Utc::now()));
             local.audited("triggers fire", &format!("{pipeline}.{name}"), work).await
         }
         Client::Remote(remote) => {

@@ -121,9 +121,9 @@ async fn fire(
     caller: Caller,
     Path(TriggerPath { pipeline, trigger }): Path<TriggerPath>,
     OnceKey(key): OnceKey,
-    body: Option<Body<FireBody>>,
+    body: Option<Body<Option<FireBody>>>,
 ) -> Result<(StatusCode, Json<Firing>), ApiError> {
-    let (by, key) = (by(&caller), body.and_then(|Body(body)| body.key).or(key));
+    let (by, key) = (by(&caller), body.and_then(|Body(body)| body?.key).or(key));
     let fired = control::fire(&state.store, pipeline.as_str(), &trigger, key.as_deref(), &by, Utc::now()).await?;
     Ok((StatusCode::ACCEPTED, Json(fired)))
 }

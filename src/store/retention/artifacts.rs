@@ -1,7 +1,5 @@
 //! Artifacts as rows: which there are, which are pinned, and which were freed.
 
-use serde::Serialize;
-
 use crate::artifact::{ArtifactKind, Digest};
 use crate::fault;
 use crate::store::connection::{Access, Value};
@@ -26,7 +24,7 @@ pub struct StoredArtifact {
 }
 
 /// An artifact that is never freed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
     /// Its digest.
     pub digest: Digest,

@@ -40,7 +40,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("indicatif", &["src/cli/"]),
     ("petgraph", &["src/plan/"]),
-    ("datafusion", &["src/bin/phaseline-sql.rs", "src/step/data_engineering/sql"]),
+    ("datafusion", &["src/bin/phaseline-sql", "src/step/data_engineering/sql"]),
     ("reqwest", &["src/step/understanding/", "src/cli/", "src/daemon/"]),
     ("utoipa", &["src/api/", "src/store/queries/", "src/store/requests.rs", "src/control/"]),
     ("croner", &["src/daemon/", "src/manifest/"]),

@@ -17,7 +17,7 @@ use crate::plan::{Overrides, Plan};
 use crate::step::StepRegistry;
 use crate::store::{KeptManifest, ManifestChanges, ManifestProblem, ProblemKind};
 
-/// How deep folders are looked into: a link to a folder above itself has no end.
+/// How deep folders are looked into.
 const DEEPEST: usize = 16;
 
 /// A file that was changed so lately may change again without another time of change.
@@ -146,6 +146,12 @@ pub(super) fn duplicate(good: &KeptManifest, holder: &str) -> ManifestProblem {
 impl File {
     /// Reads the file; a text that is broken leaves the last good version.
     fn read(&mut self, path: &Path, registry: &StepRegistry) {
+        if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+            // To open a pipe would wait for somebody who writes.
+            self.digest = None;
+            self.report = Some(format!("`{}` is a pipe or a device, and a manifest is a file", path.display()));
+            return;
+        }
         let source = match Source::read(path) {
             Ok(source) => source,
             Err(rejected) => {
@@ -206,7 +212,7 @@ fn manifests(root: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
             // Follows links: a mounted configuration consists of them.
             let Ok(facts) = fs::metadata(&path) else { continue };
             if facts.is_dir() {
-                if depth < DEEPEST {
+                if depth < DEEPEST && !leads_up(&entry, &folder) {
                     folders.push((path, depth + 1));
                 }
             } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
@@ -217,6 +223,16 @@ fn manifests(root: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
         }
     }
     Ok(found)
+}
+
+/// Whether an entry of `folder` is a link to a folder that it lies in, so that there would be no end.
+fn leads_up(entry: &fs::DirEntry, folder: &Path) -> bool {
+    let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    is_link
+        && entry
+            .path()
+            .canonicalize()
+            .is_ok_and(|target| folder.canonicalize().is_ok_and(|here| here.starts_with(target)))
 }
 
 impl Findings {
@@ -304,6 +320,21 @@ mod tests {
         written.scan();
         assert_eq!(written.loaded(), [("a", "a.yaml"), ("b", "b.yml")]);
         assert!(written.scan().is_empty(), "nothing has changed");
+    }
+
+    #[test]
+    fn links_that_lead_up_are_not_followed_and_a_pipe_is_named_and_not_waited_for() {
+        let mut written = Written::new(&[("deep/a.yaml", manifest("a", "true"))]);
+        std::os::unix::fs::symlink("..", written.folder.path().join("deep/up")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(written.folder.path().join("pipe.yaml")).status().unwrap();
+        assert!(made.success());
+        let problems = written.scan().problems;
+        assert_eq!(written.loaded(), [("a", "a.yaml")]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].report.ends_with("pipe.yaml` is a pipe or a device, and a manifest is a file"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A query sees its declared inputs and nothing else: no DDL, no files, no URLs. One partition makes the order of rows
 //! a matter of the inputs alone; what does not fit in memory spills to the scratch folder.
 
+mod origins;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,12 +20,14 @@ use datafusion::prelude::{DataFrame, ParquetReadOptions, SQLOptions, SessionConf
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::ParserError;
 use futures_util::StreamExt;
-use phaseline::id::InputName;
+use phaseline::id::{InputName, OutputName};
 use phaseline::phase::Phase;
 use phaseline::step::data_engineering::sql::{DataSql, Params};
 use phaseline::step::understanding::source::{plain_batch, plain_type};
-use phaseline::step::{ParamErrors, Ports, Progress, StepContext, StepError, StepKind, StepRegistry};
+use phaseline::step::{ColumnEdge, ParamErrors, Ports, Progress, StepContext, StepError, StepKind, StepRegistry};
 use phaseline::table::BATCH_ROWS;
+
+use crate::origins::Origins;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -79,7 +83,27 @@ async fn query(text: &str, context: &mut StepContext) -> Result<(), StepError> {
     for warning in warnings(frame.logical_plan()).map_err(failure)? {
         context.log(warning);
     }
-    write(frame, context).await
+    let origins = origins::origins(frame.logical_plan()).map_err(failure)?;
+    write(frame, context).await?;
+    lineage(context, origins, &tables)
+}
+
+/// Says which column of which input each column of the result comes from. Tables that a query makes for itself are no
+/// inputs.
+fn lineage(context: &mut StepContext, columns: Vec<(String, Origins)>, tables: &[InputName]) -> Result<(), StepError> {
+    let output: OutputName =
+        "table".parse().map_err(|error| StepError::bug("an output has a bad name").caused_by(error))?;
+    for (column, origins) in columns {
+        for ((table, from_column), how) in origins {
+            if !tables.iter().any(|name| name.as_str() == table) {
+                continue;
+            }
+            let from = context.input(&table)?.artifact.digest;
+            let (output, column, transform) = (output.clone(), column.clone(), how.as_str().to_owned());
+            context.column_edge(ColumnEdge { output, column, from, from_column, transform });
+        }
+    }
+    Ok(())
 }
 
 fn session(context: &StepContext) -> Result<SessionContext, StepError> {
@@ -262,5 +286,48 @@ mod tests {
         assert_eq!(check("SELECT * FROM other"), "sql_query");
         assert_eq!(check("SELECT * FROM '/etc/passwd'"), "sql_query");
         assert_eq!(check("SELECT nix FROM customers"), "sql_query");
+    }
+
+    /// The lineage of a query's result: each column with its origins.
+    fn lineage(text: &str) -> String {
+        let bench = Workbench::new();
+        let customers = bench.table(&batch(&[("Id", ints([1])), ("plan", texts(["a"])), ("age", ints([40]))]));
+        let calls = bench.table(&batch(&[("customer", ints([1])), ("minutes", floats([1.5])), ("day", ints([3]))]));
+        let inputs: [(&str, &InputArtifact); 2] = [("customers", &customers), ("calls", &calls)];
+        let (mut context, _) = bench.context(&inputs);
+        Query::new(Params { query: text.to_owned() }).unwrap().run(&mut context).unwrap();
+        let mut lines: Vec<String> = Vec::new();
+        for edge in context.into_outcome().columns {
+            let table = if edge.from == customers.artifact.digest { "customers" } else { "calls" };
+            let origin = format!("{} {table}.{}", edge.transform, edge.from_column);
+            match lines.last_mut().filter(|line| line.starts_with(&format!("{}:", edge.column))) {
+                Some(line) => *line = format!("{line}, {origin}"),
+                None => lines.push(format!("{}: {origin}", edge.column)),
+            }
+        }
+        lines.join("\n")
+    }
+
+    #[test]
+    fn every_column_is_traced_to_the_columns_that_its_values_come_from_and_to_those_that_choose_its_rows() {
+        insta::assert_snapshot!(lineage(
+            "SELECT c.Id, upper(c.plan) AS tier, sum(s.minutes) AS minutes FROM customers c JOIN calls s ON s.customer = c.Id
+             WHERE c.age > 30 GROUP BY c.Id, c.plan"
+        ));
+        insta::assert_snapshot!(lineage(
+            "WITH last AS (SELECT *, row_number() OVER (PARTITION BY customer ORDER BY day) AS n FROM calls)
+             SELECT n, minutes * 2 AS doubled FROM last ORDER BY day LIMIT 1"
+        ));
+        insta::assert_snapshot!(lineage(
+            "SELECT Id, (SELECT max(minutes) FROM calls s WHERE s.customer = c.Id) AS longest FROM customers c
+             WHERE EXISTS (SELECT 1 FROM calls s WHERE s.customer = c.Id AND s.day > 1)"
+        ));
+        insta::assert_snapshot!(lineage(
+            "SELECT Id AS n FROM customers UNION ALL SELECT day FROM calls UNION ALL SELECT 7"
+        ));
+        insta::assert_snapshot!(lineage(
+            "WITH RECURSIVE up(n) AS (SELECT min(day) FROM calls UNION ALL SELECT n + 1 FROM up WHERE n < 5)
+             SELECT n, c.plan FROM up CROSS JOIN customers c"
+        ));
     }
 }

@@ -31,6 +31,7 @@ pub struct Asked {
     #[schema(max_length = 50, example = "50GiB")]
     pub max_size: Option<String>,
     /// How many of the last successful runs of each pipeline keep everything; 3 unless told.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub keep_last: Option<u32>,
     /// Free nothing that was made within this time; `1d` unless told.
     #[schema(max_length = 50, example = "1d")]

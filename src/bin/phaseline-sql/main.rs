@@ -313,21 +313,34 @@ mod tests {
         insta::assert_snapshot!(lineage(
             "SELECT c.Id, upper(c.plan) AS tier, sum(s.minutes) AS minutes FROM customers c JOIN calls s ON s.customer = c.Id
              WHERE c.age > 30 GROUP BY c.Id, c.plan"
-        ));
+        ), @r"
+        Id: condition calls.customer, identity customers.Id, condition customers.age, condition customers.plan
+        tier: condition calls.customer, condition customers.Id, condition customers.age, expression customers.plan
+        minutes: condition calls.customer, aggregate calls.minutes, condition customers.Id, condition customers.age, condition customers.plan
+        ");
         insta::assert_snapshot!(lineage(
             "WITH last AS (SELECT *, row_number() OVER (PARTITION BY customer ORDER BY day) AS n FROM calls)
              SELECT n, minutes * 2 AS doubled FROM last ORDER BY day LIMIT 1"
-        ));
+        ), @r"
+        n: window calls.customer, window calls.day
+        doubled: condition calls.day, expression calls.minutes
+        ");
         insta::assert_snapshot!(lineage(
             "SELECT Id, (SELECT max(minutes) FROM calls s WHERE s.customer = c.Id) AS longest FROM customers c
              WHERE EXISTS (SELECT 1 FROM calls s WHERE s.customer = c.Id AND s.day > 1)"
-        ));
+        ), @r"
+        Id: condition calls.customer, condition calls.day, identity customers.Id
+        longest: condition calls.customer, condition calls.day, aggregate calls.minutes, condition customers.Id
+        ");
         insta::assert_snapshot!(lineage(
             "SELECT Id AS n FROM customers UNION ALL SELECT day FROM calls UNION ALL SELECT 7"
-        ));
+        ), @"n: identity calls.day, identity customers.Id");
         insta::assert_snapshot!(lineage(
             "WITH RECURSIVE up(n) AS (SELECT min(day) FROM calls UNION ALL SELECT n + 1 FROM up WHERE n < 5)
              SELECT n, c.plan FROM up CROSS JOIN customers c"
-        ));
+        ), @r"
+        n: aggregate calls.day
+        plan: identity customers.plan
+        ");
     }
 }

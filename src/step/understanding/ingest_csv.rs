@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Nulls, Shape};
+use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Nulls, Quarantine, Shape};
 use super::source::{Location, SourceFile};
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
@@ -53,11 +53,29 @@ pub struct Params {
     /// How the files are compressed.
     #[serde(default)]
     pub compression: Compression,
+    /// What is done with rows that have too few or too many fields, broken quotes, bytes that are no text, or a value
+    /// that is not of the type that `types` gives: they end the step, are left out, or are left out and kept in the output
+    /// `quarantine` with file, line, reason and text. A quote that is never closed always ends the step.
+    #[serde(default)]
+    pub bad_rows: BadRows,
     /// How many rows are looked at for a first guess of the types. A later value that does not fit makes the step
     /// read everything again with types that fit, so this changes the time a step takes and never its result.
     #[serde(default = "sample_rows")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub infer_rows: usize,
+}
+
+/// What is done with rows that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRows {
+    /// The first one ends the step.
+    #[default]
+    Error,
+    /// They are counted and left out.
+    Skip,
+    /// They are left out and kept in the output `quarantine`.
+    Quarantine,
 }
 
 fn comma() -> String {
@@ -80,6 +98,9 @@ fn double_quote() -> Option<String> {
 fn sample_rows() -> usize {
     10_000
 }
+
+/// How many of them are shown in the log.
+const SHOWN_BAD_ROWS: usize = 3;
 
 /// A step that reads CSV.
 pub struct IngestCsv {
@@ -107,7 +128,7 @@ with:
     }
 
     fn ports(&self) -> Ports {
-        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+        ports(self.params.bad_rows)
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -120,10 +141,16 @@ with:
     }
 }
 
+/// The outputs of a step that reads CSV.
+fn ports(bad_rows: BadRows) -> Ports {
+    let quarantine = (bad_rows == BadRows::Quarantine).then(|| OutputPort::new("quarantine", ArtifactKind::Table));
+    Ports::new([], [OutputPort::new("table", ArtifactKind::Table)].into_iter().chain(quarantine).collect::<Vec<_>>())
+}
+
 impl IngestCsv {
-    /// Reads `files` into the output `table`.
+    /// Reads `files` into the output `table`, and `quarantine` where there is one.
     pub(super) fn read_files(&self, context: &mut StepContext, files: Vec<SourceFile>) -> Result<(), StepError> {
-        read_csv(context, &self.csv(files))
+        read_csv(context, &self.csv(files), self.params.bad_rows)
     }
 
     fn csv(&self, files: Vec<SourceFile>) -> Csv {
@@ -138,23 +165,24 @@ impl IngestCsv {
                 types: self.params.types.clone(),
                 sample_rows: self.params.infer_rows,
             },
+            sets_aside: self.params.bad_rows != BadRows::Error,
         }
     }
 }
 
-fn read_csv(context: &mut StepContext, csv: &Csv) -> Result<(), StepError> {
-    let total = csv.files.iter().map(|file| file.bytes).sum();
+fn read_csv(context: &mut StepContext, csv: &Csv, bad_rows: BadRows) -> Result<(), StepError> {
+    let total = csv.bytes();
     let mut layout = csv.sniff()?;
     if csv.shape.has_header && (0..layout.width()).all(|column| layout.name(column).parse::<f64>().is_ok()) {
         context.log("warning: all names in the header are numbers; set `header: false` if it is a row");
     }
-    if let Some(surprise) = write(context, csv, &layout, total)? {
+    if let Some(surprise) = write(context, csv, &layout, bad_rows)? {
         context.log(format!("{surprise}; all values are looked at, and the files are read again with types that fit"));
         layout = csv.survey(layout, &mut |bytes| {
             context.progress(&Progress { done: bytes, total: Some(total), unit: "bytes", note: "types".to_owned() });
             context.check_cancelled()
         })?;
-        if let Some(surprise) = write(context, csv, &layout, total)? {
+        if let Some(surprise) = write(context, csv, &layout, bad_rows)? {
             return Err(StepError::bug(format!("{surprise}, although every value was looked at"))
                 .help("did the file change while it was read? otherwise name the type of the column in `types`"));
         }
@@ -167,16 +195,31 @@ fn read_csv(context: &mut StepContext, csv: &Csv) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Writes the table; gives the value that did not fit, if there was one.
-fn write(context: &mut StepContext, csv: &Csv, layout: &Layout, total: u64) -> Result<Option<String>, StepError> {
+/// Writes the tables; gives the value that did not fit, if there was one.
+fn write(
+    context: &mut StepContext,
+    csv: &Csv,
+    layout: &Layout,
+    bad_rows: BadRows,
+) -> Result<Option<String>, StepError> {
     let mut table = context.create_table(&layout.schema())?;
-    let mut rows = 0;
+    let mut aside = match bad_rows {
+        BadRows::Quarantine => Some(context.create_table(&Quarantine::schema())?),
+        BadRows::Error | BadRows::Skip => None,
+    };
+    let (mut rows, mut bad, mut first_bad) = (0, 0, Vec::new());
     let ended = csv.stream(layout, &mut |part| {
         context.check_cancelled()?;
         rows += part.batch.num_rows() as u64;
+        bad += part.bad.len() as u64;
+        let shown = part.bad.iter().take(SHOWN_BAD_ROWS.saturating_sub(first_bad.len()));
+        first_bad.extend(shown.map(|row| format!("`{}`: {}", part.file, row.message)));
         table.write(&part.batch)?;
-        let note = format!("{rows} rows");
-        context.progress(&Progress { done: part.bytes, total: Some(total), unit: "bytes", note });
+        if let Some(aside) = &mut aside {
+            aside.write(&Quarantine::batch(part.file, &part.bad)?)?;
+        }
+        let note = if bad == 0 { format!("{rows} rows") } else { format!("{rows} rows, {bad} bad") };
+        context.progress(&Progress { done: part.bytes, total: Some(csv.bytes()), unit: "bytes", note });
         Ok(())
     });
     match ended {
@@ -184,11 +227,25 @@ fn write(context: &mut StepContext, csv: &Csv, layout: &Layout, total: u64) -> R
         Err(Halt::Failed(error)) => return Err(error),
         Err(Halt::Surprised(surprise)) => return Ok(Some(surprise)),
     }
+    if rows == 0 && bad > 0 {
+        return Err(StepError::input("csv_no_good_rows", format!("none of {bad} rows can be read; {}", first_bad[0]))
+            .help("look whether `delimiter`, `quote`, `encoding` and `types` are right"));
+    }
     if rows == 0 {
         context.log("warning: the files have a header but no rows");
     }
+    if bad > 0 {
+        context.log(format!("warning: {bad} of {} rows cannot be read and are left out, such as:", rows + bad));
+        first_bad.iter().for_each(|row| context.log(format!("warning: {row}")));
+    }
     context.finish_table("table", table)?;
+    if let Some(aside) = aside {
+        context.finish_table("quarantine", aside)?;
+    }
     context.metric("rows", rows as f64);
+    if bad_rows != BadRows::Error {
+        context.metric("bad_rows", bad as f64);
+    }
     Ok(None)
 }
 
@@ -315,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_declared_type_that_does_not_fit_names_the_place() {
-        insta::assert_snapshot!(one("a,b\n1,2\n3,n/a\n", json!({"types": {"b": "int64"}})), @"csv_value: line 3 of `t.csv` holds `n/a` in column `b`, which is no int64 (add the text to `null_values` if it means missing, or give the column another type in `types`)");
+        insta::assert_snapshot!(one("a,b\n1,2\n3,n/a\n", json!({"types": {"b": "int64"}})), @"csv_value: line 3 of `t.csv` holds `n/a` in column `b`, which is no int64 (add the text to `null_values` if it means missing, give the column another type in `types`, or set rows like it aside with `bad_rows: quarantine`)");
         insta::assert_snapshot!(one("a,b\n1,2\n", json!({"types": {"bb": "int64"}})), @"column_missing: `types` names the column `bb`, which `t.csv` does not have (did you mean `b`?)");
         assert!(one("a\n007\n", json!({"types": {"a": "int64"}})).ends_with("\n7"));
     }
@@ -359,6 +416,52 @@ mod tests {
         ");
         assert!(one(text, json!({"header": false})).starts_with("column_1:Int64 column_2:Utf8"));
         assert!(one(text, json!({"columns": ["age"]})).starts_with("csv_columns"));
+    }
+
+    const BAD: &str = "id,n\n1,10\n2\n3,x\n4,40\n\"5\"5,50\n6,60,7\n";
+
+    #[test]
+    fn bad_rows_are_kept_beside_the_table_with_their_places_and_reasons() {
+        let bench = Workbench::new();
+        bench.file("t.csv", BAD);
+        let with = json!({"types": {"n": "int64"}, "bad_rows": "quarantine"});
+        let ran = read(&bench, "t.csv", with.clone()).unwrap();
+        insta::assert_snapshot!(show(&ran), @r"
+        id:Int64 n:Int64
+        1 10
+        4 40
+        ");
+        insta::assert_snapshot!(testing::show(&ran.table("quarantine")), @r#"
+        file:Utf8 line:Int64 code:Utf8 reason:Utf8 text:Utf8
+        t.csv 3 csv_ragged line 3 has 1 fields where 2 are expected 2
+        t.csv 4 csv_value line 4 holds `x` in column `n`, which is no int64 3,x
+        t.csv 6 csv_quote line 6 has text after the closing quote of field 1 "5"5,50
+        t.csv 7 csv_ragged line 7 has 3 fields where 2 are expected 6,60,7
+        "#);
+        assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(2.0), Some(4.0)));
+        insta::assert_snapshot!(ran.log.join("\n"), @r"
+        warning: 4 of 6 rows cannot be read and are left out, such as:
+        warning: `t.csv`: line 3 has 1 fields where 2 are expected
+        warning: `t.csv`: line 4 holds `x` in column `n`, which is no int64
+        warning: `t.csv`: line 6 has text after the closing quote of field 1
+        ");
+        // A late value that widens a column reads everything again, and nothing is set aside twice.
+        bench.file("t.csv", format!("{BAD}7.5,70\n"));
+        let mut late = with;
+        late["infer_rows"] = json!(2);
+        assert_eq!(read(&bench, "t.csv", late).unwrap().metric("bad_rows"), Some(4.0));
+    }
+
+    #[test]
+    fn bad_rows_may_be_skipped_but_not_all_of_them_and_a_header_is_none() {
+        insta::assert_snapshot!(one(BAD, json!({"types": {"n": "int64"}, "bad_rows": "skip"})), @r"
+        id:Int64 n:Int64
+        1 10
+        4 40
+        ");
+        insta::assert_snapshot!(one("a,b\n1\n2\n", json!({"bad_rows": "skip"})), @"csv_no_good_rows: none of 2 rows can be read; `t.csv`: line 2 has 1 fields where 2 are expected (look whether `delimiter`, `quote`, `encoding` and `types` are right)");
+        insta::assert_snapshot!(one("a,b\n1,2\n\"3,4\n5,6\n", json!({"bad_rows": "skip"})), @"csv_quote: `t.csv`: the quote that opens on line 3 is never closed (close the quote, or set `quote: null` if quotes are plain text)");
+        insta::assert_snapshot!(check(&[("t.csv", b"\xff,b\n1,2\n")], "t.csv", json!({"bad_rows": "skip"})), @"csv_encoding: `t.csv`: line 1, field 1 is not valid UTF-8: byte 0xff (the file looks like UTF-16; convert it to UTF-8)");
     }
 
     #[test]

@@ -120,7 +120,10 @@ with:
     }
 
     fn ports(&self) -> Ports {
-        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+        match &self.reader {
+            Reader::Csv(csv) => csv.ports(),
+            Reader::Json(_) | Reader::Parquet(_) => Ports::new([], [OutputPort::new("table", ArtifactKind::Table)]),
+        }
     }
 
     fn dependencies(&self) -> Vec<Dependency> {

@@ -96,8 +96,14 @@ pub(super) struct Misfit {
     pub(super) row: usize,
 }
 
-/// Builds the array of field `column` of all records.
-pub(super) fn build(records: &Records, column: usize, plan: Plan, dialect: &Dialect) -> Result<ArrayRef, Misfit> {
+/// Builds the array of field `column` of all records. What does not fit becomes a null where `misfits` takes its row.
+pub(super) fn build(
+    records: &Records,
+    column: usize,
+    plan: Plan,
+    dialect: &Dialect,
+    mut misfits: Option<&mut Vec<usize>>,
+) -> Result<ArrayRef, Misfit> {
     let rows = records.len();
     let decimal = dialect.decimal;
     // A guessed column takes only what its class takes, so that the type does not depend on which rows were looked at.
@@ -106,12 +112,14 @@ pub(super) fn build(records: &Records, column: usize, plan: Plan, dialect: &Dial
         Plan::Guessed(class) => Some(class),
     };
     let fits = |text: &[u8]| guessed.is_none_or(|class| class.takes(text, decimal));
-    let each = |append: &mut dyn FnMut(usize, Option<&[u8]>) -> bool| {
+    let mut each = |append: &mut dyn FnMut(usize, Option<&[u8]>) -> bool| {
         for row in 0..rows {
             let field = records.field(row, column);
             let value = (!dialect.nulls.contains(field)).then_some(field);
             if !append(row, value) {
-                return Err(Misfit { row });
+                let Some(misfits) = &mut misfits else { return Err(Misfit { row }) };
+                misfits.push(row);
+                append(row, None);
             }
         }
         Ok(())

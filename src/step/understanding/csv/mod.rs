@@ -1,13 +1,16 @@
 //! Reading CSV: bytes to records, records to typed columns, with a second look where the first guess was wrong.
 //!
-//! The way: [`Dialect`] and [`records`] cut bytes into fields, [`value`] says what a text could be, [`column`] builds
+//! The way: [`Dialect`] and [`reader`] cut bytes into fields, [`value`] says what a text could be, [`column`] builds
 //! arrays, [`layout`] finds names and types, [`read`] runs it all in batches on a thread of its own.
 
+mod bad_row;
 mod column;
 mod dialect;
 mod encoding;
 mod layout;
+mod quarantine;
 mod read;
+mod reader;
 mod records;
 pub mod value;
 
@@ -15,4 +18,5 @@ pub use column::ColumnType;
 pub use dialect::{Dialect, Nulls};
 pub use encoding::{Compression, Encoding};
 pub use layout::{Layout, Shape};
+pub use quarantine::Quarantine;
 pub use read::{Csv, Halt};

@@ -1,16 +1,21 @@
 //! Runs the reading of CSV files: a sample, a pass that builds batches, and where the sample misled, a survey of all.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 
+use super::bad_row::{BadRow, RecordError};
 use super::column::{self, Plan};
-use super::records::{RecordError, RecordReader, Records};
-use super::{Compression, Dialect, Encoding, Layout, Shape};
+use super::reader::RecordReader;
+use super::records::Records;
+use super::{ColumnType, Compression, Dialect, Encoding, Layout, Shape};
 use crate::step::StepError;
 use crate::step::understanding::source::SourceFile;
 use crate::table::BATCH_ROWS;
@@ -36,12 +41,18 @@ pub struct Csv {
     pub compression: Compression,
     /// What is known of names and types.
     pub shape: Shape,
+    /// Whether rows that are broken, or do not fit a declared type, are set aside instead of ending the pass.
+    pub sets_aside: bool,
 }
 
 /// A batch with the number of bytes read so far.
-pub struct Table {
+pub struct Table<'csv> {
     /// The rows.
     pub batch: RecordBatch,
+    /// The file that they come from.
+    pub file: &'csv str,
+    /// What was set aside between them, in the order of the file.
+    pub bad: Vec<BadRow>,
     /// Bytes of the files, as stored, that were read so far.
     pub bytes: u64,
 }
@@ -60,14 +71,19 @@ impl From<StepError> for Halt {
     }
 }
 
-struct Chunk<'pass> {
-    file: &'pass str,
+struct Chunk<'csv, 'pass> {
+    file: &'csv str,
     records: &'pass Records,
     order: &'pass [usize],
     bytes: u64,
 }
 
 impl Csv {
+    /// How many bytes all files have, as stored.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
     /// The layout that the first rows of the first file suggest.
     pub fn sniff(&self) -> Result<Layout, StepError> {
         let first = &self.files[0];
@@ -75,6 +91,9 @@ impl Csv {
         let mut records = Records::default();
         let refused = |error| refused(first, error);
         reader.read(&mut records, 1, usize::MAX).map_err(refused)?;
+        if self.sets_aside {
+            reader.set_aside();
+        }
         if records.is_empty() {
             return Err(empty(first));
         }
@@ -108,16 +127,20 @@ impl Csv {
     }
 
     /// Gives all rows to `take`, in order. Parsing runs on a thread of its own, a few batches ahead.
-    pub fn stream(&self, layout: &Layout, take: &mut dyn FnMut(Table) -> Result<(), StepError>) -> Result<(), Halt> {
+    pub fn stream(
+        &self,
+        layout: &Layout,
+        take: &mut dyn FnMut(Table<'_>) -> Result<(), StepError>,
+    ) -> Result<(), Halt> {
         let (sender, receiver) = sync_channel(BATCHES_AHEAD);
         std::thread::scope(|scope| {
             let parser = scope.spawn(move || {
                 let schema = layout.schema();
                 self.pass(layout, &mut |chunk| {
-                    let batch = self.build(layout, &schema, &chunk)?;
+                    let (batch, bad) = self.build(layout, &schema, &chunk)?;
                     // A closed channel means that the taker failed, which it reports itself.
                     sender
-                        .send(Table { batch, bytes: chunk.bytes })
+                        .send(Table { batch, file: chunk.file, bad, bytes: chunk.bytes })
                         .map_err(|_| Halt::Failed(StepError::bug("nobody takes the batches")))
                 })
             });
@@ -132,25 +155,32 @@ impl Csv {
         })
     }
 
+    /// The rows of a chunk, and what is set aside.
     fn build(
         &self,
         layout: &Layout,
         schema: &arrow::datatypes::SchemaRef,
-        chunk: &Chunk<'_>,
-    ) -> Result<RecordBatch, Halt> {
+        chunk: &Chunk<'_, '_>,
+    ) -> Result<(RecordBatch, Vec<BadRow>), Halt> {
         let mut arrays = Vec::with_capacity(layout.width());
+        let mut misfits = BTreeMap::new();
         for index in 0..layout.width() {
             let (field, plan) = (chunk.order[index], layout.plan(index));
-            let array = column::build(chunk.records, field, plan, &self.dialect).map_err(|misfit| {
+            let no_such = |row: usize, wanted: ColumnType| {
+                let value = shown(chunk.records.text(row, field));
+                format!("holds `{value}` in column `{}`, which is no {wanted}", layout.name(index))
+            };
+            let mut rows = Vec::new();
+            let aside = (self.sets_aside && matches!(plan, Plan::Declared(_))).then_some(&mut rows);
+            let array = column::build(chunk.records, field, plan, &self.dialect, aside).map_err(|misfit| {
                 let value = shown(chunk.records.text(misfit.row, field));
                 let place = format!("line {} of `{}`", chunk.records.line(misfit.row), chunk.file);
                 match plan {
                     Plan::Declared(wanted) => Halt::Failed(
-                        StepError::input(
-                            "csv_value",
-                            format!("{place} holds `{value}` in column `{}`, which is no {wanted}", layout.name(index)),
-                        )
-                        .help("add the text to `null_values` if it means missing, or give the column another type in `types`"),
+                        StepError::input("csv_value", format!("{place} {}", no_such(misfit.row, wanted))).help(
+                            "add the text to `null_values` if it means missing, give the column another type in `types`, \
+                             or set rows like it aside with `bad_rows: quarantine`",
+                        ),
                     ),
                     Plan::Guessed(_) => Halt::Surprised(format!(
                         "column `{}` looked like {}, but {place} holds `{value}`",
@@ -159,10 +189,28 @@ impl Csv {
                     )),
                 }
             })?;
+            for row in rows {
+                misfits.entry(row).or_insert_with(|| no_such(row, plan.column_type()));
+            }
             arrays.push(array);
         }
-        RecordBatch::try_new(Arc::clone(schema), arrays)
-            .map_err(|error| Halt::Failed(StepError::bug("CSV columns do not make a batch").caused_by(error)))
+        let batch = RecordBatch::try_new(Arc::clone(schema), arrays).map_err(no_batch)?;
+        if misfits.is_empty() {
+            return Ok((batch, chunk.records.bad.clone()));
+        }
+        let fits: BooleanArray = (0..chunk.records.len()).map(|row| Some(!misfits.contains_key(&row))).collect();
+        let mut bad = chunk.records.bad.clone();
+        bad.extend(misfits.into_iter().map(|(row, message)| self.misfit(chunk.records, row, message)));
+        bad.sort_by_key(|row| row.line);
+        Ok((filter_record_batch(&batch, &fits).map_err(no_batch)?, bad))
+    }
+
+    /// A row with a value that its column does not take.
+    fn misfit(&self, records: &Records, row: usize, message: String) -> BadRow {
+        let line = records.line(row);
+        let fields: Vec<&str> = (0..records.width()).map(|field| records.text(row, field)).collect();
+        let text = fields.join(&char::from(self.dialect.delimiter).to_string());
+        BadRow { line, code: "csv_value", message: format!("line {line} {message}"), text }
     }
 
     fn classify(&self, layout: &mut Layout, records: &Records, order: Option<&[usize]>) {
@@ -174,7 +222,11 @@ impl Csv {
         }
     }
 
-    fn pass(&self, layout: &Layout, visit: &mut dyn FnMut(Chunk<'_>) -> Result<(), Halt>) -> Result<(), Halt> {
+    fn pass<'csv>(
+        &'csv self,
+        layout: &Layout,
+        visit: &mut dyn FnMut(Chunk<'csv, '_>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
         let read = Arc::new(AtomicU64::new(0));
         let rows = (BATCH_FIELDS / layout.width().max(1)).clamp(256, BATCH_ROWS);
         let mut records = Records::default();
@@ -190,9 +242,12 @@ impl Csv {
                     order = layout.match_header(&file.name, &self.files[0].name, &records)?;
                 }
             }
+            if self.sets_aside {
+                reader.set_aside();
+            }
             loop {
                 reader.read(&mut records, rows, BATCH_BYTES).map_err(|error| refused(file, error))?;
-                if records.is_empty() {
+                if records.is_end() {
                     break;
                 }
                 if records.width() != layout.width() {
@@ -233,6 +288,10 @@ impl Read for Counted {
     }
 }
 
+fn no_batch(error: arrow::error::ArrowError) -> Halt {
+    Halt::Failed(StepError::bug("CSV columns do not make a batch").caused_by(error))
+}
+
 fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -246,7 +305,7 @@ fn empty(file: &SourceFile) -> StepError {
 }
 
 fn refused(file: &SourceFile, error: RecordError) -> StepError {
-    let message = format!("`{}`: {error}", file.name);
+    let (code, message) = (error.code(), format!("`{}`: {error}", file.name));
     match error {
         RecordError::Io(source) => {
             // Decompressors report damaged data as these; a disk reports anything else.
@@ -262,22 +321,23 @@ fn refused(file: &SourceFile, error: RecordError) -> StepError {
                     .caused_by(source)
                     .help("the file is cut off or damaged, or `compression` names the wrong method")
             } else {
-                StepError::environment("io", message).caused_by(source)
+                StepError::environment(code, message).caused_by(source)
             }
         }
-        RecordError::Ragged { .. } => StepError::input("csv_ragged", message)
+        RecordError::Ragged { .. } => StepError::input(code, message)
             .help("repair the line; a text that contains the delimiter must be quoted, and `delimiter` must be right"),
-        RecordError::OpenQuote { .. } => StepError::input("csv_quote", message)
-            .help("close the quote, or set `quote: null` if quotes are plain text"),
-        RecordError::AfterQuote { .. } => StepError::input("csv_quote", message)
+        RecordError::OpenQuote { .. } => {
+            StepError::input(code, message).help("close the quote, or set `quote: null` if quotes are plain text")
+        }
+        RecordError::AfterQuote { .. } => StepError::input(code, message)
             .help("double a quote inside a quoted text, set `trim: true` if spaces follow it, or `quote: null`"),
         RecordError::NotUtf8 { line: 1, field: 1, byte: 0xff | 0xfe } => {
-            StepError::input("csv_encoding", message).help("the file looks like UTF-16; convert it to UTF-8")
+            StepError::input(code, message).help("the file looks like UTF-16; convert it to UTF-8")
         }
-        RecordError::NotUtf8 { .. } => StepError::input("csv_encoding", message)
+        RecordError::NotUtf8 { .. } => StepError::input(code, message)
             .help("set `encoding: latin1` or `encoding: windows-1252`, or convert the file to UTF-8"),
         RecordError::Nul { .. } => {
-            StepError::input("csv_nul", message).help("the file is binary or UTF-16; convert it to UTF-8 text")
+            StepError::input(code, message).help("the file is binary or UTF-16; convert it to UTF-8 text")
         }
     }
 }

@@ -236,7 +236,9 @@ fn write(
     }
     if bad > 0 {
         context.log(format!("warning: {bad} of {} rows cannot be read and are left out, such as:", rows + bad));
-        first_bad.iter().for_each(|row| context.log(format!("warning: {row}")));
+        for row in first_bad {
+            context.log(format!("warning: {row}"));
+        }
     }
     context.finish_table("table", table)?;
     if let Some(aside) = aside {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::RequestColumns;
 use super::request::read;
-use crate::ml::transform::{FitOptions, FittedPipeline, PipelineSpec, fit};
+use crate::ml::transform::{FitOptions, FittedPipeline, PipelineSpec, catalogue, fit};
 
 const TEXTS: [&str; 8] = ["basic", "plus", "", " ", "Ünlimited 🚀", "never seen", "null", "a,b"];
 
@@ -62,17 +62,100 @@ fn table(rows: &[Row]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
 }
 
-/// The pipeline as it was fitted, and as it was saved and loaded.
-static PIPELINES: LazyLock<(FittedPipeline, FittedPipeline)> = LazyLock::new(|| {
-    let fitted = pipeline();
-    let folder = tempfile::tempdir().unwrap();
-    fitted.save(folder.path()).unwrap();
-    let served = FittedPipeline::load(folder.path()).unwrap();
-    (fitted, served)
+/// The pipelines as they were fitted, and as they were saved and loaded.
+static PIPELINES: LazyLock<Vec<(FittedPipeline, FittedPipeline)>> = LazyLock::new(|| {
+    let saved = |fitted: FittedPipeline| {
+        let folder = tempfile::tempdir().unwrap();
+        fitted.save(folder.path()).unwrap();
+        let served = FittedPipeline::load(folder.path()).unwrap();
+        (fitted, served)
+    };
+    chains().into_iter().map(|transforms| saved(pipeline(transforms))).collect()
 });
 
-/// Every transform at work, fitted on sixty rows with a hole in every column.
-fn pipeline() -> FittedPipeline {
+/// Every transform at work, by chains of them.
+fn chains() -> Vec<Value> {
+    vec![
+        json!([
+            {"date_parts": ["year", "month", "week", "day_of_week", "weekend", "month_end"]},
+            {"derive": "per_month", "as": "amount / (months + 1)"},
+            {"derive": "plan_town", "as": "coalesce(plan, 'none') + '/' + coalesce(town, 'none')"},
+            {"derive": "amount_again", "as": "amount * 1.0"},
+            {"impute": {"strategy": "median", "add_indicator": true}, "columns": ["amount", "months"]},
+            {"impute": "most_frequent", "columns": "is_new"},
+            {"impute": {"strategy": "constant", "fill_value": "?"}, "columns": "town"},
+            {"winsorize": "quantiles", "columns": "amount"},
+            {"log1p": {}, "columns": "amount"},
+            {"min_max": {"clip": true}, "columns": "months"},
+            {"bin": {"n_bins": 4}, "columns": "amount_again"},
+            {"bin": {"n_bins": 3, "strategy": "uniform", "encode": "ordinal"}, "columns": "since_week"},
+            {"hash": 6, "columns": "plan_town"},
+            {"target": {}, "columns": "town"},
+            {"ordinal": {}, "columns": "is_new"},
+            {"one_hot": {"max_categories": 4}},
+            {"standardize": {}, "columns": "@numeric"}
+        ]),
+        json!([
+            {"select": ["amount", "months"]},
+            {"derive": "a", "as": "amount * 1.0"},
+            {"derive": "b", "as": "amount * 2.0"},
+            {"derive": "c", "as": "amount * 3.0"},
+            {"derive": "d", "as": "months * 1.0"},
+            {"derive": "e", "as": "abs(months) + 1.0"},
+            {"derive": "f", "as": "abs(months) + 2.0"},
+            {"normalizer": "l2", "columns": ["c", "d"]},
+            {"max_abs": {"clip": true}, "columns": "a"},
+            {"robust": {}, "columns": "b"},
+            {"power": {}, "columns": "amount"},
+            {"quantile": {"output": "normal", "n_quantiles": 9}, "columns": "months"},
+            {"mean_norm": {}, "columns": "d"},
+            {"log": {}, "columns": "e"},
+            {"sqrt": {}, "columns": "f"},
+            {"derive": "g", "as": "f + 1.0"},
+            {"reciprocal": {}, "columns": "g"},
+            {"arcsinh": {}, "columns": "g"},
+            {"drop": "e"}
+        ]),
+        json!([
+            {"select": ["plan", "town", "is_new", "amount", "months"]},
+            {"derive": "a", "as": "town"},
+            {"derive": "b", "as": "plan"},
+            {"derive": "c", "as": "town"},
+            {"derive": "d", "as": "plan"},
+            {"derive": "e", "as": "town"},
+            {"derive": "f", "as": "plan"},
+            {"rare_label": {"tol": 0.15, "n_categories": 2}, "columns": "a"},
+            {"count": {}, "columns": "a"},
+            {"count": {"handle_unknown": "missing"}, "columns": "b"},
+            {"m_estimate": 2, "columns": "c"},
+            {"woe": {}, "columns": "d"},
+            {"leave_one_out": {}, "columns": "e"},
+            {"catboost": {}, "columns": "f"},
+            {"target": {"formula": "sigmoid"}, "columns": "is_new"},
+            {"binary": {}, "columns": "town"},
+            {"ordinal": {"min_frequency": 0.2}, "columns": "plan"},
+            {"bin": {"strategy": "kmeans", "n_bins": 3}, "columns": "amount"},
+            {"bin": {"strategy": "edges", "edges": [2, 9]}, "columns": "months"}
+        ]),
+        json!([
+            {"date_parts": ["month", "day_of_month"]},
+            {"derive": "a", "as": "amount * 1.0"},
+            {"derive": "b", "as": "months * 1.0"},
+            {"derive": "c", "as": "amount * 1.0"},
+            {"missing_indicator": {}},
+            {"impute": {"strategy": "end_tail", "add_indicator": false}, "columns": "c"},
+            {"impute": "missing_label", "columns": "town"},
+            {"impute_random_sample": ["town", "a"], "columns": ["plan", "is_new"]},
+            {"winsorize": "mad", "columns": "amount"},
+            {"impute_knn": {"n_neighbors": 3, "weights": "distance"}, "columns": ["amount", "months"]},
+            {"impute_iterative": {}, "columns": ["a", "b", "since_*"], "except": "@encoded"},
+            {"one_hot": {}}
+        ]),
+    ]
+}
+
+/// A chain that is fitted on sixty rows with a hole in every column.
+fn pipeline(transforms: Value) -> FittedPipeline {
     let rows: Vec<Row> = (0..60_i32)
         .map(|row| {
             let present = |modulus: i32| row % modulus != 0;
@@ -93,25 +176,6 @@ fn pipeline() -> FittedPipeline {
     ));
     let columns = table.schema_ref().fields().iter().map(|field| field.name().clone()).zip(table.columns().to_vec());
     let table = RecordBatch::try_from_iter(columns.chain([("y".to_owned(), target)])).unwrap();
-    let transforms = json!([
-        {"date_parts": ["year", "month", "week", "day_of_week", "weekend", "month_end"]},
-        {"derive": "per_month", "as": "amount / (months + 1)"},
-        {"derive": "plan_town", "as": "coalesce(plan, 'none') + '/' + coalesce(town, 'none')"},
-        {"derive": "amount_again", "as": "amount * 1.0"},
-        {"impute": {"strategy": "median", "add_indicator": true}, "columns": ["amount", "months"]},
-        {"impute": "most_frequent", "columns": "is_new"},
-        {"impute": {"strategy": "constant", "fill_value": "?"}, "columns": "town"},
-        {"winsorize": "quantiles", "columns": "amount"},
-        {"log1p": {}, "columns": "amount"},
-        {"min_max": {"clip": true}, "columns": "months"},
-        {"bin": {"n_bins": 4}, "columns": "amount_again"},
-        {"bin": {"n_bins": 3, "strategy": "uniform", "encode": "ordinal"}, "columns": "since_week"},
-        {"hash": 6, "columns": "plan_town"},
-        {"target": {}, "columns": "town"},
-        {"ordinal": {}, "columns": "is_new"},
-        {"one_hot": {"max_categories": 4}},
-        {"standardize": {}, "columns": "@numeric"}
-    ]);
     let spec = PipelineSpec {
         target: serde_json::from_value(json!({"column": "y"})).unwrap(),
         drop: None,
@@ -162,28 +226,41 @@ fn cells(batch: &RecordBatch, row: usize) -> Vec<Option<u64>> {
 proptest! {
     #[test]
     fn a_row_transforms_alone_and_as_json_as_it_does_in_a_table(rows in rows()) {
-        let (fitted, served) = &*PIPELINES;
-        let table = table(&rows);
-        let together = fitted.transform(&table).unwrap();
-        let columns = RequestColumns { schema: served.input_schema(), ignored: BTreeSet::new() };
-        for (index, row) in rows.iter().enumerate() {
-            let expected = cells(&together, index);
-            let alone = served.transform(&table.slice(index, 1)).unwrap();
-            prop_assert_eq!(&cells(&alone, 0), &expected, "alone: {:?}", row);
-            if row.is_json() {
-                let body = serde_json::to_vec(&json!([row.json()])).unwrap();
-                let request = read(&body, &columns).unwrap();
-                let answered = served.transform(&request).unwrap();
-                prop_assert_eq!(&cells(&answered, 0), &expected, "as JSON: {:?}", row);
+        for (fitted, served) in PIPELINES.iter() {
+            let table = table(&rows);
+            let together = fitted.transform(&table).unwrap();
+            let columns = RequestColumns {
+                schema: served.input_schema(),
+                ignored: served.ignored_columns().into_iter().collect(),
+            };
+            for (index, row) in rows.iter().enumerate() {
+                let expected = cells(&together, index);
+                let alone = served.transform(&table.slice(index, 1)).unwrap();
+                prop_assert_eq!(&cells(&alone, 0), &expected, "alone: {:?}", row);
+                if row.is_json() {
+                    let body = serde_json::to_vec(&json!([row.json()])).unwrap();
+                    let request = read(&body, &columns).unwrap();
+                    let answered = served.transform(&request).unwrap();
+                    prop_assert_eq!(&cells(&answered, 0), &expected, "as JSON: {:?}", row);
+                }
             }
         }
     }
 }
 
 #[test]
+fn every_transform_is_in_a_chain() {
+    let chains = chains();
+    let items: Vec<&Value> = chains.iter().filter_map(Value::as_array).flatten().collect();
+    let missing = catalogue().into_iter().map(|listed| listed.key);
+    let missing: Vec<&str> = missing.filter(|key| !items.iter().any(|item| item.get(key).is_some())).collect();
+    assert!(missing.is_empty(), "not held to equal numbers in a table and in a request: {missing:?}");
+}
+
+#[test]
 fn dates_in_a_request_are_those_of_the_table() {
     let row = Row { amount: None, months: None, plan: None, town: None, is_new: None, since: Some(19_782) };
-    let columns = RequestColumns { schema: PIPELINES.1.input_schema(), ignored: BTreeSet::new() };
+    let columns = RequestColumns { schema: PIPELINES[0].1.input_schema(), ignored: BTreeSet::new() };
     let request = read(&serde_json::to_vec(&json!([row.json()])).unwrap(), &columns).unwrap();
     let since = request.column_by_name("since").unwrap().as_primitive::<Date32Type>();
     assert_eq!(since.value(0), 19_782);

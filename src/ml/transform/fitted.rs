@@ -11,7 +11,6 @@ pub(super) enum Rows<'batch> {
         /// The number of the first row.
         first: u64,
         /// The target of each row: the class index, or the number.
-        #[expect(dead_code, reason = "the encoders that leave a row's own target out come next")]
         targets: &'batch [f64],
     },
     /// Any other rows.

@@ -21,6 +21,7 @@
 //! `docs/transforms.md` (by the tests of `step/docs.rs`) and `schemas/pipeline.schema.json`, with `PHASELINE_UPDATE=1`.
 
 mod category;
+mod chance;
 mod column;
 mod create;
 mod discretise;
@@ -29,6 +30,7 @@ mod error;
 mod fit;
 mod fitted;
 mod frame;
+mod gather;
 mod impute;
 mod learn;
 mod needs;
@@ -56,5 +58,7 @@ pub use source::FitSource;
 pub use spec::TransformSpec;
 pub use target::{Target, TargetSpec, TaskName};
 
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,23 @@ pub(super) fn infinite(column: &str, transform: &str) -> TransformError {
     .help(format!("guard the division that makes them, or put `{column}` under `drop`"))
 }
 
+/// The error for a number that a function does not take.
+pub(super) fn domain(
+    transform: &str,
+    function: &str,
+    column: &str,
+    row: Option<usize>,
+    value: f64,
+    range: &str,
+) -> TransformError {
+    let place = row.map_or_else(|| "of the fit table".to_owned(), |row| format!("in row {row}"));
+    let what = if transform == function { String::new() } else { format!(" with `{function}`") };
+    TransformError::input(
+        "domain",
+        format!("`{transform}`{what} takes numbers {range}, but column `{column}` has {value} {place}"),
+    )
+}
+
 /// The error for a value that the fit table does not have, in a transform that refuses such values.
 pub(super) fn unseen(column: &str, array: &ArrayRef, row: usize, remedy: &str) -> TransformError {
     let value = array_value_to_string(array, row).unwrap_or_default();

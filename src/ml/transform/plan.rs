@@ -84,18 +84,30 @@ pub(super) enum Plan {
 /// What a transform that has not learnt yet will give.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Promise {
-    /// The type and kind of each column that it works on; none if these columns go away.
-    pub(super) same: Option<(ColumnType, Kind)>,
+    /// What becomes of the columns that it works on.
+    pub(super) same: Same,
     /// Further columns whose names are known.
     pub(super) new: Vec<(String, ColumnType, Kind)>,
     /// The kind of further columns whose names are not known yet.
     pub(super) open: Option<Kind>,
 }
 
+/// What becomes of the columns that a transform works on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Same {
+    /// They go away.
+    #[default]
+    Gone,
+    /// They become columns of this type and kind.
+    Changed(ColumnType, Kind),
+    /// Nothing.
+    Untouched,
+}
+
 impl Promise {
     /// The same columns, as this type and kind.
     pub(super) fn same(column_type: ColumnType, kind: Kind) -> Promise {
-        Promise { same: Some((column_type, kind)), ..Promise::default() }
+        Promise { same: Same::Changed(column_type, kind), ..Promise::default() }
     }
 
     /// The same columns, as numbers.
@@ -106,6 +118,11 @@ impl Promise {
     /// Columns of this kind in the place of those there are, under names that are not known yet.
     pub(super) fn open(kind: Kind) -> Promise {
         Promise { open: Some(kind), ..Promise::default() }
+    }
+
+    /// The same columns as they are, and beside them columns of this kind under names that are not known yet.
+    pub(super) fn beside(kind: Kind) -> Promise {
+        Promise { same: Same::Untouched, open: Some(kind), ..Promise::default() }
     }
 
     /// Float columns of this kind in the place of those there are.

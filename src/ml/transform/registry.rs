@@ -98,6 +98,10 @@ macro_rules! transforms {
 transforms! {
     "Missing values": {
         "impute" => Impute(impute::simple::Params, impute::simple::Impute),
+        "impute_knn" => ImputeKnn(impute::knn::Params, impute::knn::Knn),
+        "impute_iterative" => ImputeIterative(impute::iterative::Params, impute::iterative::Iterative),
+        "impute_random_sample" => ImputeRandomSample(impute::random_sample::Params, impute::random_sample::RandomSample),
+        "missing_indicator" => MissingIndicator(impute::indicator::Params, impute::indicator::Indicators),
     }
     "Outliers": {
         "winsorize" => Winsorize(outliers::winsorize::Params, outliers::winsorize::Winsorize),
@@ -105,12 +109,29 @@ transforms! {
     "Scale": {
         "standardize" => Standardize(scale::standardize::Params, scale::affine::Affine),
         "min_max" => MinMax(scale::min_max::Params, scale::affine::Affine),
+        "max_abs" => MaxAbs(scale::max_abs::Params, scale::affine::Affine),
+        "robust" => Robust(scale::robust::Params, scale::affine::Affine),
+        "mean_norm" => MeanNorm(scale::mean_norm::Params, scale::affine::Affine),
+        "normalizer" => Normalizer(scale::normalizer::Params, scale::normalizer::Normalizer),
+        "quantile" => Quantile(scale::quantile::Params, scale::quantile::Quantile),
+        "power" => Power(scale::power::Params, scale::power::Power),
         "log1p" => Log1p(scale::log1p::Params, scale::log1p::Log1p),
+        "log" => Log(scale::math::Log, scale::math::Math),
+        "sqrt" => Sqrt(scale::math::Sqrt, scale::math::Math),
+        "reciprocal" => Reciprocal(scale::math::Reciprocal, scale::math::Math),
+        "arcsinh" => Arcsinh(scale::math::Arcsinh, scale::math::Math),
     }
     "Encode categories": {
         "one_hot" => OneHot(encode::one_hot::Params, encode::one_hot::OneHot),
         "ordinal" => Ordinal(encode::ordinal::Params, encode::ordinal::Ordinal),
-        "target" => Target(encode::target::Params, encode::target::TargetEncoding),
+        "target" => Target(encode::target::Params, encode::means::Encoding),
+        "m_estimate" => MEstimate(encode::target::MEstimate, encode::means::Encoding),
+        "woe" => Woe(encode::target::Woe, encode::means::Encoding),
+        "leave_one_out" => LeaveOneOut(encode::others::LeaveOneOut, encode::others::Encoding),
+        "catboost" => CatBoost(encode::others::CatBoost, encode::others::Encoding),
+        "count" => Count(encode::count::Params, encode::count::Count),
+        "rare_label" => RareLabel(encode::rare_label::Params, encode::rare_label::RareLabel),
+        "binary" => Binary(encode::binary::Params, encode::binary::Binary),
         "hash" => Hash(encode::hash::Params, encode::hash::Hash),
     }
     "Discretise": {

@@ -76,12 +76,26 @@ impl Moments {
         if self.count > 0.0 { self.squares / self.count } else { 0.0 }
     }
 
-    /// The standard deviation to divide by: 1 when the values cannot be told from a constant, scikit-learn's rule.
-    pub(super) fn scale(&self) -> f64 {
-        let variance = self.variance();
-        let rounding = self.count * f64::EPSILON * variance + (self.count * self.mean * f64::EPSILON).powi(2);
-        if variance <= rounding { 1.0 } else { variance.sqrt() }
+    /// The standard deviation of a sample (divided by one less than the count); 0 of a single value.
+    pub(super) fn sample_deviation(&self) -> f64 {
+        if self.count > 1.0 { (self.squares / (self.count - 1.0)).sqrt() } else { 0.0 }
     }
+
+    /// The standard deviation to divide by: 1 when the values cannot be told from a constant.
+    pub(super) fn scale(&self) -> f64 {
+        if self.is_constant() { 1.0 } else { self.variance().sqrt() }
+    }
+
+    /// Whether the values cannot be told from a constant, scikit-learn's rule.
+    pub(super) fn is_constant(&self) -> bool {
+        let variance = self.variance();
+        variance <= self.count * f64::EPSILON * variance + (self.count * self.mean * f64::EPSILON).powi(2)
+    }
+}
+
+/// What to divide by where values spread over `range`: 1 when that is nothing, scikit-learn's rule.
+pub(super) fn divisor(range: f64) -> f64 {
+    if range < 10.0 * f64::EPSILON { 1.0 } else { range }
 }
 
 /// The `q`-quantile of sorted values, linear between neighbours: numpy's default.

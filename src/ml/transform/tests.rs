@@ -1,13 +1,12 @@
-//! Promises of whole pipelines: scikit-learn's numbers, and one row alone transforms as it does among others.
+//! Promises of whole pipelines, over the examples of all transforms and at the seams between them.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, Int64Type};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{FitOptions, FittedPipeline, PipelineSpec, TargetSpec, TransformError, catalogue, fit};
+use super::{FitOptions, FittedPipeline, PipelineSpec, TargetSpec, TransformError, TransformSpec, catalogue, fit};
 
 /// A pipeline over all columns but `y`.
 pub(super) fn spec(transforms: Value) -> PipelineSpec {
@@ -99,75 +98,108 @@ fn what_keeps_all_rows_is_refused_where_memory_is_short() {
     fit(&spec, &customers(classes()), &FitOptions { seed: 7, memory_bytes: Some(4000) }).unwrap();
 }
 
-#[derive(Deserialize)]
-struct Fixture {
-    seed: u64,
-    targets: std::collections::BTreeMap<String, Values>,
-    cases: Vec<Case>,
+#[test]
+fn params_and_columns_that_make_no_sense_are_refused_with_a_remedy() {
+    let refused = |transform: Value| {
+        let transforms = json!([transform, {"date_parts": ["year"]}, {"one_hot": {}}]);
+        let error = fitted(transforms, classes()).unwrap_err();
+        format!("{error}; {}", error.remedy().unwrap_or_default())
+    };
+    insta::assert_snapshot!(refused(json!({"log": {}, "columns": "zero"})), @"there is no column `zero`; there are: amount, months, plan, town, since");
+    let chain = json!([{"derive": "zero", "as": "months - 1"}, {"drop": ["plan", "town", "since"]}, {"log": {}, "columns": "zero"}]);
+    insta::assert_snapshot!(fitted(chain, classes()).unwrap().transform(&customers(classes())).unwrap_err(), @"`log` takes numbers greater than 0, but column `zero` has 0 in row 0");
+    insta::assert_snapshot!(refused(json!({"rare_label": {}, "columns": "months"})), @"`rare_label` needs text, but column `months` holds an integer; leave the column out, or read it as text where it is ingested");
+    insta::assert_snapshot!(refused(json!({"impute": "missing_label", "columns": "amount"})), @"column `amount` holds a number, and `missing_label` is for text; use another strategy for it, such as `median` or `most_frequent`");
+    insta::assert_snapshot!(refused(json!({"max_abs": {}, "columns": "plan"})), @"`max_abs` needs numbers, but column `plan` holds text; select with `@numeric`, or encode the column before (`one_hot`, `ordinal`, `date_parts`)");
+    insta::assert_snapshot!(refused(json!({"power": "box-cox", "columns": "since"})), @"`power` needs numbers, but column `since` holds a date; select with `@numeric`, or encode the column before (`one_hot`, `ordinal`, `date_parts`)");
+    let three: ArrayRef = Arc::new(Float64Array::from_iter_values((0..60).map(f64::from)));
+    insta::assert_snapshot!(fitted(json!([{"woe": {}}, {"drop": "since"}]), three).unwrap_err(), @"`woe` needs a target with two classes");
+    let flat = json!([{"derive": "flat", "as": "months > 20 ? 1.0 : 0.0"}, {"winsorize": "iqr", "columns": "flat"}, {"select": "flat"}]);
+    insta::assert_snapshot!(fitted(flat, classes()).unwrap_err(), @"`winsorize` would cut all values of column `flat` to 0, since most rows have it");
+    let empty = |keep: bool| {
+        let empty = json!({"derive": "empty", "as": "ln(0.0 - months)"});
+        let impute = json!({"impute": {"strategy": "median", "keep_empty_features": keep}, "columns": "empty"});
+        fitted(json!([empty, impute, {"select": "empty"}]), classes())
+    };
+    insta::assert_snapshot!(empty(false).unwrap_err(), @"column `empty` has no value in the fit table, so `impute` has nothing to learn");
+    assert_eq!(feature(&empty(true).unwrap().transform(&customers(classes())).unwrap(), 0), [Some(0.0); 60]);
 }
 
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    transforms: Value,
-    target: String,
-    columns: std::collections::BTreeMap<String, Values>,
-    fresh: std::collections::BTreeMap<String, Values>,
-    fit: Vec<Vec<Option<f64>>>,
-    applied: Vec<Vec<Option<f64>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", content = "values", rename_all = "snake_case")]
-enum Values {
-    Float(Vec<Option<f64>>),
-    Text(Vec<Option<String>>),
-}
-
-impl Values {
-    fn array(&self) -> ArrayRef {
-        match self {
-            Values::Float(values) => Arc::new(Float64Array::from(values.clone())),
-            Values::Text(values) => Arc::new(StringArray::from(values.clone())),
-        }
+#[test]
+fn params_that_contradict_each_other_are_refused_before_any_table() {
+    let check = |transform: Value| serde_json::from_value::<TransformSpec>(transform).unwrap().check().unwrap_err();
+    for (transform, message) in [
+        (json!({"robust": {"quantile_range": [75, 25]}}), "`quantile_range: [75, 25]` must rise, from 0 to 100"),
+        (json!({"quantile": {"n_quantiles": 100, "subsample": 10}}), "`subsample: 10` must not be less"),
+        (json!({"target": {"smoothing": 2}}), "`min_samples_leaf` and `smoothing` are for `formula: sigmoid`"),
+        (json!({"target": {"formula": "sigmoid", "smooth": 2}}), "`smooth` is for `formula: shrink`"),
+        (json!({"woe": {"regularization": 0}}), "`regularization` must be greater than 0"),
+        (json!({"catboost": -1}), "`a: -1` must be 0 or more"),
+        (json!({"m_estimate": {"cv": 1}}), "`cv: 1` must be from 2 to 100"),
+        (json!({"rare_label": 2}), "`tol: 2` must be from 0 to 1"),
+        (json!({"bin": {"strategy": "edges"}}), "`edges` must be from 1 to 999 numbers that rise"),
+        (json!({"bin": {"edges": [1]}}), "`edges` are for `strategy: edges`"),
+        (json!({"impute": {"strategy": "mean", "fold": 2}}), "`fold: 2` is for `strategy: end_tail`"),
+        (json!({"impute_knn": 0}), "`n_neighbors: 0` must be from 1 to 1000"),
+        (json!({"impute_iterative": {"tol": -1}}), "`tol: -1` must be 0 or more"),
+        (json!({"arcsinh": {"scale": 0}}), "`loc: 0` must be a number and `scale: 0` greater than 0"),
+        (json!({"ordinal": {"max_categories": 0}}), "`max_categories` must be at least 1"),
+    ] {
+        let found = check(transform.clone());
+        assert!(found.starts_with(message), "{transform}: {found}");
     }
 }
 
-fn compare(case: &str, what: &str, batch: &RecordBatch, expected: &[Vec<Option<f64>>]) {
-    assert_eq!(batch.num_columns(), expected.len(), "{case}: {what}: number of features");
-    for (place, expected) in expected.iter().enumerate() {
-        let found = feature(batch, place);
-        assert_eq!(found.len(), expected.len(), "{case}: {what}");
-        for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
-            let is_close = match (found, expected) {
-                (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9 * expected.abs().max(1.0),
-                (found, expected) => found == expected,
-            };
-            assert!(is_close, "{case}: {what}: feature {place}, row {row}: {found:?}, not {expected:?}");
+/// [`customers`] whose targets are these.
+fn with_targets(targets: &[bool]) -> RecordBatch {
+    customers(Arc::new(StringArray::from_iter_values(targets.iter().map(|is| if *is { "Yes" } else { "No" }))))
+}
+
+#[test]
+fn the_target_of_a_row_does_not_reach_its_own_encoding() {
+    let targets: Vec<bool> = (0..60).map(|row| row % 3 == 0).collect();
+    let options = FitOptions { seed: 7, memory_bytes: None };
+    let encode = |key: &str, targets: &[bool]| {
+        let table = with_targets(targets);
+        let pipeline = fit(&spec(json!([{"select": "town"}, {key: {}}])), &table, &options).unwrap();
+        feature(&pipeline.transform_learnt(&table, 0).unwrap(), 0)
+    };
+    for key in ["target", "m_estimate", "woe"] {
+        let before = encode(key, &targets);
+        for row in [0, 1, 17, 59] {
+            let mut other = targets.clone();
+            other[row] = !other[row];
+            let after = encode(key, &other);
+            assert_eq!(after[row], before[row], "{key}: row {row}");
+            assert_ne!(after, before, "{key}: other rows do see it");
         }
+    }
+    // It is the mean of all rows that carries a row's own target into these two, where it is the same for every row.
+    for key in ["leave_one_out", "catboost"] {
+        let mut other = targets.clone();
+        other.swap(1, 3);
+        let (before, after) = (encode(key, &targets), encode(key, &other));
+        let town = |row: usize| row / 3 % 5;
+        assert_eq!(town(3), town(4));
+        assert_eq!(after[0], before[0], "{key}");
+        assert_ne!(after, before, "{key}");
     }
 }
 
 #[test]
-fn transforms_give_the_numbers_of_scikit_learn() {
-    let fixture: Fixture = serde_json::from_str(include_str!("../../../tests/fixtures/oracle/features.json")).unwrap();
-    for case in &fixture.cases {
-        let batch = |columns: &std::collections::BTreeMap<String, Values>, target: Option<&Values>| {
-            let columns = columns.iter().map(|(name, values)| (name.clone(), values.array()));
-            let target = target.map(|values| ("y".to_owned(), values.array()));
-            RecordBatch::try_from_iter_with_nullable(columns.chain(target).map(|(name, array)| (name, array, true)))
-                .unwrap()
-        };
-        let table = batch(&case.columns, Some(&fixture.targets[&case.target]));
-        let pipeline =
-            fit(&spec(case.transforms.clone()), &table, &FitOptions { seed: fixture.seed, memory_bytes: None })
-                .unwrap();
-        compare(&case.name, "fit", &pipeline.transform_learnt(&table, 0).unwrap(), &case.fit);
-        let fresh = batch(&case.fresh, None);
-        compare(&case.name, "fresh", &pipeline.transform(&fresh).unwrap(), &case.applied);
-        let text = serde_json::to_string(&pipeline).unwrap();
-        let back: FittedPipeline = serde_json::from_str(&text).unwrap();
-        compare(&case.name, "after a round trip", &back.transform(&fresh).unwrap(), &case.applied);
+fn rows_of_the_fit_table_are_encoded_alike_in_batches_of_any_size() {
+    let targets: Vec<bool> = (0..60).map(|row| row % 3 == 0).collect();
+    let table = with_targets(&targets);
+    for key in ["target", "m_estimate", "woe", "leave_one_out", "catboost"] {
+        let transforms = json!([{"select": ["town", "plan"]}, {key: {}}]);
+        let pipeline = fit(&spec(transforms), &table, &FitOptions { seed: 7, memory_bytes: None }).unwrap();
+        let together = pipeline.transform_learnt(&table, 0).unwrap();
+        for size in [1, 7, 59] {
+            for first in (0..60).step_by(size) {
+                let batch = table.slice(first, size.min(60 - first));
+                let alone = pipeline.transform_learnt(&batch, first as u64).unwrap();
+                assert_eq!(alone, together.slice(first, batch.num_rows()), "{key}: {size} rows from {first}");
+            }
+        }
     }
-    assert!(fixture.cases.len() > 100);
 }

@@ -7,7 +7,7 @@ use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind};
 use super::learn::FitFacts;
 use super::pipeline::InputColumn;
-use super::plan::{Plan, Planning, Promise};
+use super::plan::{Plan, Planning, Promise, Same};
 use super::registry::Unit;
 use super::{TransformError, TransformSpec};
 
@@ -77,19 +77,21 @@ impl Walk {
         let new: Vec<(String, Column)> = new.collect();
         self.pending.extend(new.iter().map(|(name, _)| name.clone()));
         match promise.same {
-            Some((column_type, kind)) => {
+            Same::Gone => {
+                let Some((last, others)) = columns.split_last() else { return };
+                others.iter().for_each(|column| self.frame.remove(column));
+                self.frame.replace(last, new);
+                return;
+            }
+            Same::Changed(column_type, kind) => {
                 for column in columns {
                     self.frame.set(column, Column::empty(column_type, kind));
                     self.pending.insert(column.clone());
                 }
-                new.into_iter().for_each(|(name, column)| self.frame.set(&name, column));
             }
-            None => {
-                let Some((last, others)) = columns.split_last() else { return };
-                others.iter().for_each(|column| self.frame.remove(column));
-                self.frame.replace(last, new);
-            }
+            Same::Untouched => {}
         }
+        new.into_iter().for_each(|(name, column)| self.frame.set(&name, column));
     }
 
     /// Applies a fitted unit; what it makes is known as soon as what it reads is.

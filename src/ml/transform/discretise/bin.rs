@@ -6,14 +6,16 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kmeans::cluster;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
-use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
-use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
+use crate::ml::transform::gather::{Range, Values};
+use crate::ml::transform::learn::{Learner, LearningRows};
+use crate::ml::transform::needs::need_numbers;
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::{Moments, whole};
+use crate::ml::transform::stats::{Moments, quantile, whole};
 use crate::ml::transform::{ColumnType, TransformError};
 
 /// Bins narrower than this are merged, scikit-learn's rule.
@@ -29,6 +31,24 @@ pub(in crate::ml::transform) enum Strategy {
     Quantile,
     /// Bins of the same width.
     Uniform,
+    /// Bins around the centres of clusters (k-means in one dimension, from evenly spread centres on).
+    Kmeans,
+    /// The limits are `edges`.
+    Edges,
+}
+
+/// Where a quantile lies that falls between two rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "BinQuantileMethod")]
+pub(in crate::ml::transform) enum QuantileMethod {
+    /// At the row below, or in the middle where it falls on a row's end.
+    #[default]
+    AveragedInvertedCdf,
+    /// At the row below.
+    InvertedCdf,
+    /// On the line between the two.
+    Linear,
 }
 
 /// What takes the place of the column.
@@ -43,8 +63,9 @@ pub(in crate::ml::transform) enum Encode {
     Ordinal,
 }
 
-/// Sorts numbers into bins (scikit-learn's `KBinsDiscretizer`). Values beyond the fit table's range go to the outermost
-/// bins. A bare number is `n_bins`: `bin: 10`.
+/// Sorts numbers into bins (scikit-learn's `KBinsDiscretizer`). A value on a limit belongs to the bin above it; values
+/// beyond the fit table's range go to the outermost bins; a missing value is in no bin. `quantile` and `kmeans` keep the
+/// column's values while they learn. A bare number is `n_bins`: `bin: 10`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Bin")]
@@ -56,6 +77,12 @@ pub(in crate::ml::transform) struct Params {
     /// How their limits are found.
     #[serde(default)]
     strategy: Strategy,
+    /// For `quantile`: where a quantile lies that falls between two rows.
+    #[serde(default)]
+    quantile_method: QuantileMethod,
+    /// For `edges`: the limits between the bins, ascending; `[18, 65]` makes three bins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    edges: Vec<f64>,
     /// What takes the place of the column.
     #[serde(default)]
     encode: Encode,
@@ -70,83 +97,102 @@ impl Transform for Params {
     const EXAMPLE: &'static str = "{bin: {n_bins: 4, encode: ordinal}, columns: [amount]}";
 
     fn check(&self) -> Result<(), String> {
-        if (2..=1000).contains(&self.n_bins) {
-            Ok(())
-        } else {
-            Err(format!("`n_bins: {}` must be from 2 to 1000", self.n_bins))
+        let rises = self.edges.iter().all(|edge| edge.is_finite()) && self.edges.is_sorted_by(|one, two| one < two);
+        match (self.strategy, self.edges.len()) {
+            _ if !(2..=1000).contains(&self.n_bins) => Err(format!("`n_bins: {}` must be from 2 to 1000", self.n_bins)),
+            (Strategy::Edges, 1..=999) if rises => Ok(()),
+            (Strategy::Edges, _) => Err("`edges` must be from 1 to 999 numbers that rise".to_owned()),
+            (_, 0) => Ok(()),
+            _ => Err("`edges` are for `strategy: edges`".to_owned()),
         }
     }
 
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_numbers("bin", name, column)?;
+        if self.strategy == Strategy::Edges {
+            return Ok(Plan::Ready(Unit::Bin(Bin::new(name.to_owned(), self.edges.clone(), self.encode))));
+        }
         let promise = match self.encode {
             Encode::Onehot => Promise::open(Kind::Encoded),
             Encode::Ordinal => Promise::same(ColumnType::Int, Kind::Encoded),
         };
-        let learner =
-            Edges { name: name.to_owned(), params: self.clone(), moments: Moments::default(), values: Vec::new() };
+        let learner = Edges { params: self.clone(), range: Range::of(name), values: Values::of(name) };
         Ok(Plan::Learn(Box::new(learner), promise))
     }
 }
 
 struct Edges {
-    name: String,
     params: Params,
-    moments: Moments,
-    values: Vec<f64>,
+    range: Range,
+    values: Values,
 }
 
 impl Learner for Edges {
     fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
-        let column = frame.column(&self.name)?;
-        let values = numbers(&column.array)?;
-        self.moments.merge(&Moments::of(values.iter().flatten()));
-        if self.params.strategy == Strategy::Quantile {
-            self.values.extend(values.iter().flatten());
+        match self.params.strategy {
+            Strategy::Uniform | Strategy::Edges => self.range.learn(frame),
+            Strategy::Quantile | Strategy::Kmeans => self.values.learn(frame),
         }
-        Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
-        let Moments { count, min, max, .. } = self.moments;
-        if count == 0.0 {
-            return Err(nothing_to_learn(&self.name, "bin"));
+    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
+        let Edges { params, range, values } = *self;
+        let bins = f64::from(params.n_bins);
+        let levels = (0..=params.n_bins).map(f64::from);
+        let spread = |min: f64, max: f64| {
+            let step = (max - min) / bins;
+            let levels = levels.clone();
+            levels.map(move |level| if level.total_cmp(&bins).is_eq() { max } else { level * step + min })
+        };
+        if params.strategy == Strategy::Uniform {
+            let (column, Moments { min, max, .. }) = range.finish("bin")?;
+            let edges = if min.total_cmp(&max).is_eq() { Vec::new() } else { spread(min, max).collect() };
+            return Ok(Unit::Bin(Bin::new(column, inner(&edges), params.encode)));
         }
-        if !(min.is_finite() && max.is_finite()) {
-            return Err(infinite(&self.name, "bin"));
-        }
-        let bins = f64::from(self.params.n_bins);
-        let levels = (0..=self.params.n_bins).map(f64::from);
-        let edges: Vec<f64> = match self.params.strategy {
+        let (column, sorted) = values.sorted("bin")?;
+        let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
+        let all: Vec<f64> = match params.strategy {
             _ if min.total_cmp(&max).is_eq() => Vec::new(),
-            Strategy::Uniform => {
-                let step = (max - min) / bins;
-                levels.map(|level| if level.total_cmp(&bins).is_eq() { max } else { level * step + min }).collect()
+            Strategy::Kmeans => {
+                let spread: Vec<f64> = spread(min, max).collect();
+                let centres = spread.windows(2).map(|edges| f64::midpoint(edges[0], edges[1])).collect();
+                let centres = cluster(&sorted, centres);
+                let between = centres.windows(2).map(|centres| f64::midpoint(centres[0], centres[1]));
+                std::iter::once(min).chain(between).chain([max]).collect()
             }
-            Strategy::Quantile => {
-                self.values.sort_unstable_by(f64::total_cmp);
-                let mut edges: Vec<f64> = Vec::new();
-                let all: Vec<f64> = levels.map(|level| averaged_inverted_cdf(&self.values, level, bins)).collect();
-                for (place, edge) in all.iter().enumerate() {
-                    if place == 0 || edge - all[place - 1] > NARROWEST {
-                        edges.push(*edge);
-                    }
-                }
-                edges
-            }
+            _ => levels.clone().map(|level| params.quantile_method.of(&sorted, level, bins)).collect(),
         };
-        // Values beyond the outermost edges belong to the outermost bins, so only the inner edges matter.
-        let inner = if edges.len() > 2 { edges[1..edges.len() - 1].to_vec() } else { Vec::new() };
-        let columns = match self.params.encode {
-            Encode::Onehot => (0..=inner.len()).map(|bin| format!("{}_bin{bin}", self.name)).collect(),
-            Encode::Ordinal => Vec::new(),
-        };
-        Ok(Unit::Bin(Bin { column: self.name, edges: inner, columns }))
+        let wide = |place: &usize| *place == 0 || all[*place] - all[*place - 1] > NARROWEST;
+        let edges: Vec<f64> = (0..all.len()).filter(wide).map(|place| all[place]).collect();
+        Ok(Unit::Bin(Bin::new(column, inner(&edges), params.encode)))
     }
 
     fn kept_bytes(&self, rows: u64) -> u64 {
-        if self.params.strategy == Strategy::Quantile { rows * BYTES_PER_KEPT_VALUE } else { 0 }
+        match self.params.strategy {
+            Strategy::Uniform | Strategy::Edges => 0,
+            Strategy::Quantile | Strategy::Kmeans => Values::kept_bytes(rows),
+        }
+    }
+}
+
+/// Values beyond the outermost edges belong to the outermost bins, so only the inner edges matter.
+fn inner(edges: &[f64]) -> Vec<f64> {
+    if edges.len() > 2 { edges[1..edges.len() - 1].to_vec() } else { Vec::new() }
+}
+
+impl QuantileMethod {
+    /// The quantile `level / levels` of sorted values.
+    fn of(self, sorted: &[f64], level: f64, levels: f64) -> f64 {
+        match self {
+            QuantileMethod::AveragedInvertedCdf => averaged_inverted_cdf(sorted, level, levels),
+            QuantileMethod::InvertedCdf => {
+                let share = level * (100.0 / levels) / 100.0;
+                let position = (sorted.len() as f64 * share).ceil() - 1.0;
+                sorted[whole(position.max(0.0)).min(sorted.len() - 1)]
+            }
+            QuantileMethod::Linear => quantile(sorted, level * (100.0 / levels) / 100.0),
+        }
     }
 }
 
@@ -174,6 +220,16 @@ pub(in crate::ml::transform) struct Bin {
     edges: Vec<f64>,
     /// The 0/1 columns; none if the column holds the number of the bin.
     columns: Vec<String>,
+}
+
+impl Bin {
+    fn new(column: String, edges: Vec<f64>, encode: Encode) -> Bin {
+        let columns = match encode {
+            Encode::Onehot => (0..=edges.len()).map(|bin| format!("{column}_bin{bin}")).collect(),
+            Encode::Ordinal => Vec::new(),
+        };
+        Bin { column, edges, columns }
+    }
 }
 
 impl Fitted for Bin {

@@ -1,3 +1,4 @@
 //! Numbers into intervals.
 
 pub(super) mod bin;
+mod kmeans;

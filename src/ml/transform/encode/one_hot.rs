@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, Float64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::infrequent::{Counting, Limits};
 use crate::ml::transform::TransformError;
 use crate::ml::transform::category::{Dictionary, UNKNOWN};
 use crate::ml::transform::fitted::{Fitted, Rows, names};
@@ -69,70 +70,37 @@ impl Transform for Params {
     const EXAMPLE: &'static str = "{one_hot: {max_categories: 20}, columns: \"@categorical\"}";
 
     fn check(&self) -> Result<(), String> {
-        match (self.max_categories, self.min_frequency) {
-            (Some(0), _) => Err("`max_categories` must be at least 1".to_owned()),
-            (_, Some(frequency)) if frequency <= 0.0 || (frequency >= 1.0 && frequency.fract() != 0.0) => {
-                Err(format!("`min_frequency: {frequency}` must be a count, or a share between 0 and 1"))
-            }
-            _ => Ok(()),
-        }
+        self.limits().check()
     }
 
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_categories("one_hot", name, column)?;
-        let learner = Counting {
-            name: name.to_owned(),
-            params: self.clone(),
-            categories: Dictionary::default(),
-            counts: Vec::new(),
-        };
+        let learner = Categories { params: self.clone(), counting: Counting::of(name) };
         Ok(Plan::Learn(Box::new(learner), Promise::open(Kind::Encoded)))
     }
 }
 
 impl Params {
-    /// Which categories are infrequent, by scikit-learn's rule: `counts` are in the order of the sorted categories.
-    fn infrequent(&self, counts: &[u64]) -> Vec<bool> {
-        let rows: u64 = counts.iter().sum();
-        let least = self.min_frequency.map(|least| if least < 1.0 { least * rows as f64 } else { least });
-        let mut infrequent: Vec<bool> =
-            counts.iter().map(|count| least.is_some_and(|least| (*count as f64) < least)).collect();
-        let columns = infrequent.iter().filter(|is_infrequent| !**is_infrequent).count() + 1;
-        if let Some(most) = self.max_categories.filter(|most| *most < columns) {
-            let mut rarest_first: Vec<usize> = (0..counts.len()).collect();
-            rarest_first.sort_by_key(|index| counts[*index]);
-            // The infrequent column is one of the columns.
-            let rarest = counts.len().saturating_sub(most - 1);
-            rarest_first[..rarest].iter().for_each(|index| infrequent[*index] = true);
-        }
-        infrequent
+    fn limits(&self) -> Limits {
+        Limits { max_categories: self.max_categories, min_frequency: self.min_frequency }
     }
 }
 
-struct Counting {
-    name: String,
+struct Categories {
     params: Params,
-    categories: Dictionary,
-    counts: Vec<u64>,
+    counting: Counting,
 }
 
-impl Learner for Counting {
+impl Learner for Categories {
     fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
-        let column = frame.column(&self.name)?;
-        let codes = self.categories.learn(&self.name, &column.array)?;
-        self.counts.resize(self.categories.len(), 0);
-        for code in codes {
-            self.counts[code as usize] += 1;
-        }
-        Ok(())
+        self.counting.learn(frame)
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let Counting { name, params, categories, counts } = *self;
-        let (categories, order) = categories.sorted();
-        let counts: Vec<u64> = order.into_iter().map(|old| counts[old]).collect();
-        let infrequent = params.infrequent(&counts);
+        let Categories { params, counting } = *self;
+        let (name, categories, counts) = counting.sorted();
+        let infrequent = params.limits().infrequent(&counts);
         let mut columns = Vec::new();
         let mut column_of = Vec::with_capacity(categories.len());
         for (category, is_infrequent) in categories.categories().iter().zip(&infrequent) {

@@ -6,6 +6,7 @@ use arrow::array::{Array, Int64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::infrequent::{Counting, Limits};
 use crate::ml::transform::category::{Category, Dictionary, UNKNOWN};
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame, Kind};
@@ -27,6 +28,12 @@ pub(in crate::ml::transform) struct Params {
     /// The code for such values; the number of categories, one code more, if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unknown_value: Option<i64>,
+    /// At most this many codes, the missing value aside: the rarest categories share one, after those of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_categories: Option<usize>,
+    /// Categories with fewer rows than this share that code; below 1 it is a share of the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_frequency: Option<f64>,
 }
 
 /// What becomes of a value that the fit table does not have.
@@ -49,41 +56,66 @@ impl Transform for Params {
         if self.handle_unknown == HandleUnknown::Error && self.unknown_value.is_some() {
             return Err("`unknown_value` has no use with `handle_unknown: error`".to_owned());
         }
-        Ok(())
+        self.limits().check()
     }
 
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_categories("ordinal", name, column)?;
-        let learner = Listing { name: name.to_owned(), params: self.clone(), categories: Dictionary::default() };
+        let learner = Listing { params: self.clone(), counting: Counting::of(name) };
         let promise = Promise::same(ColumnType::Int, Kind::Encoded);
         Ok(Plan::Learn(Box::new(learner), promise))
     }
 }
 
+impl Params {
+    fn limits(&self) -> Limits {
+        Limits { max_categories: self.max_categories, min_frequency: self.min_frequency }
+    }
+}
+
 struct Listing {
-    name: String,
     params: Params,
-    categories: Dictionary,
+    counting: Counting,
+}
+
+/// The code of each category, and how many codes there are: first those of the frequent categories, then the one that
+/// the infrequent share, then that of the missing value.
+fn codes(infrequent: &[bool], has_null: bool) -> (Vec<i64>, i64) {
+    let present = infrequent.len() - usize::from(has_null);
+    let shared = infrequent[..present].iter().filter(|is_infrequent| !**is_infrequent).count();
+    let mut frequent = 0..;
+    let mut codes: Vec<usize> = infrequent[..present]
+        .iter()
+        .map(|is_infrequent| if *is_infrequent { shared } else { frequent.next().unwrap_or(shared) })
+        .collect();
+    let mut count = shared + usize::from(shared < present);
+    if has_null {
+        codes.push(count);
+        count += 1;
+    }
+    let whole = |code: usize| i64::try_from(code).unwrap_or(i64::MAX);
+    (codes.into_iter().map(whole).collect(), whole(count))
 }
 
 impl Learner for Listing {
     fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
-        let column = frame.column(&self.name)?;
-        self.categories.learn(&self.name, &column.array).map(drop)
+        self.counting.learn(frame)
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let (categories, _) = self.categories.sorted();
-        let count = i64::try_from(categories.len()).unwrap_or(i64::MAX);
+        let (column, categories, counts) = self.counting.sorted();
+        let infrequent = self.params.limits().infrequent_present(&categories, &counts);
+        let has_null = categories.categories().last() == Some(&Category::Null);
+        let (code_of, count) = codes(&infrequent, has_null);
         let unknown = match (self.params.handle_unknown, self.params.unknown_value) {
             (HandleUnknown::Error, _) => None,
             (HandleUnknown::UseEncodedValue, None) => Some(count),
             (HandleUnknown::UseEncodedValue, Some(code)) if (0..count).contains(&code) => {
-                let category =
-                    categories.categories().get(usize::try_from(code).unwrap_or(0)).unwrap_or(&Category::Null);
+                let place = code_of.iter().position(|of| *of == code).unwrap_or_default();
+                let category = &categories.categories()[place];
                 let message =
-                    format!("`unknown_value: {code}` is already the code of `{category}` in column `{}`", self.name);
+                    format!("`unknown_value: {code}` is already the code of `{category}` in column `{column}`");
                 return Err(TransformError::input("param_value", message)
                     .help("leave `unknown_value` out, or take a negative one"));
             }
@@ -94,7 +126,8 @@ impl Learner for Listing {
             // Negative codes are no rows of an embedding, so the column then counts as plain numbers.
             Some(unknown) => usize::try_from(unknown).ok().map(|unknown| unknown + 1),
         };
-        Ok(Unit::Ordinal(Ordinal { column: self.name, categories, unknown, codes }))
+        let code_of = infrequent.contains(&true).then_some(code_of);
+        Ok(Unit::Ordinal(Ordinal { column, categories, code_of, unknown, codes }))
     }
 }
 
@@ -103,6 +136,9 @@ impl Learner for Listing {
 pub(in crate::ml::transform) struct Ordinal {
     column: String,
     categories: Dictionary,
+    /// The code of each category, where it is not its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_of: Option<Vec<i64>>,
     unknown: Option<i64>,
     /// How many codes there may be, if all are 0 or more.
     codes: Option<usize>,
@@ -126,7 +162,11 @@ impl Fitted for Ordinal {
                 None => 0,
             },
         };
-        let codes = codes.into_iter().map(|code| if code == UNKNOWN { unknown } else { i64::from(code) });
+        let codes = codes.into_iter().map(|code| match &self.code_of {
+            _ if code == UNKNOWN => unknown,
+            Some(code_of) => code_of[code as usize],
+            None => i64::from(code),
+        });
         let array = Arc::new(Int64Array::from_iter_values(codes));
         debug_assert_eq!(array.null_count(), 0);
         frame.set(&self.column, Column { array, kind: Kind::Encoded, categories: self.codes });

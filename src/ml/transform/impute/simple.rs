@@ -8,15 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::numbers::{Level, Numbers};
 use crate::ml::transform::category::{Category, Dictionary};
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame, Kind};
-use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
+use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{infinite, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::{Moments, quantile};
 use crate::ml::transform::{ColumnType, TransformError};
 
 /// Which value takes the place of a missing one.
@@ -32,9 +32,41 @@ pub(in crate::ml::transform) enum Strategy {
     MostFrequent,
     /// `fill_value`.
     Constant,
+    /// For texts: `fill_value`, or else `Missing` (feature-engine's `CategoricalImputer`).
+    MissingLabel,
+    /// A number at the end of the distribution, so that missing values stand apart (feature-engine's
+    /// `EndTailImputer`).
+    EndTail,
 }
 
-/// Fills missing values (scikit-learn's `SimpleImputer`). A bare word is the strategy: `impute: median`.
+/// How the end of a distribution is found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ImputeMethod")]
+pub(super) enum Method {
+    /// `fold` standard deviations (of a sample) from the mean.
+    #[default]
+    Gaussian,
+    /// `fold` interquartile ranges beyond the quartile.
+    Iqr,
+    /// `fold` times the largest value.
+    Max,
+}
+
+/// Which end of a distribution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ImputeTail")]
+pub(super) enum Tail {
+    /// Large values.
+    #[default]
+    Right,
+    /// Small values.
+    Left,
+}
+
+/// Fills missing values (scikit-learn's `SimpleImputer`, and some of feature-engine's). A bare word is the strategy:
+/// `impute: median`. `median` and `end_tail` with `iqr` keep the column's values while they learn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Impute")]
@@ -44,6 +76,19 @@ pub(in crate::ml::transform) struct Params {
     /// The value for `constant`; 0 for numbers and `missing_value` for text if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fill_value: Option<Value>,
+    /// For `end_tail`: how the end is found.
+    #[serde(default)]
+    method: Method,
+    /// For `end_tail`: which end.
+    #[serde(default)]
+    tail: Tail,
+    /// For `end_tail`: how far out, in the method's own measure; 3 if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fold: Option<f64>,
+    /// Whether a column without any value in the fit table is filled with `fill_value`, or else with 0 or
+    /// `missing_value`, instead of being refused.
+    #[serde(default)]
+    keep_empty_features: bool,
     /// Whether to add a column `NAME_missing` that is 1 where the value was missing.
     #[serde(default)]
     add_indicator: bool,
@@ -53,13 +98,23 @@ impl Transform for Params {
     const BARE: Option<&'static str> = Some("strategy");
     const EXAMPLE: &'static str = "{impute: {strategy: median, add_indicator: true}, columns: [amount]}";
 
+    fn check(&self) -> Result<(), String> {
+        match self.fold {
+            Some(fold) if self.strategy != Strategy::EndTail => {
+                Err(format!("`fold: {fold}` is for `strategy: end_tail`"))
+            }
+            Some(fold) if !(fold > 0.0 && fold.is_finite()) => Err(format!("`fold: {fold}` must be greater than 0")),
+            _ => Ok(()),
+        }
+    }
+
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         let found = column.column_type();
         let indicator = self.indicator(name);
         let is_number = matches!(found, ColumnType::Int | ColumnType::Float);
         match self.strategy {
-            Strategy::Mean | Strategy::Median if !is_number => Err(TransformError::input(
+            Strategy::Mean | Strategy::Median | Strategy::EndTail if !is_number => Err(TransformError::input(
                 "column_type",
                 format!("column `{name}` holds {}, which has no {}", found.describe(), self.strategy.as_str()),
             )
@@ -72,21 +127,34 @@ impl Transform for Params {
                 format!("column `{name}` holds {}, which `impute` does not fill", found.describe()),
             )
             .help("turn it into numbers with `date_parts` before")),
-            Strategy::Constant => {
+            Strategy::MissingLabel if found != ColumnType::Text => Err(TransformError::input(
+                "column_type",
+                format!("column `{name}` holds {}, and `missing_label` is for text", found.describe()),
+            )
+            .help("use another strategy for it, such as `median` or `most_frequent`")),
+            Strategy::Constant | Strategy::MissingLabel => {
                 let (fill, column_type) = self.constant(name, found)?;
                 Ok(Plan::Ready(Unit::Impute(Impute { column: name.to_owned(), column_type, fill, indicator })))
             }
             Strategy::MostFrequent => {
                 let promise = self.promised(Promise::same(found, Kind::of(found)), name);
-                let learner = Frequencies { name: name.to_owned(), found, indicator, ..Frequencies::default() };
+                let learner = Frequencies {
+                    name: name.to_owned(),
+                    found,
+                    indicator,
+                    empty: self.empty(name, found)?,
+                    values: Dictionary::default(),
+                    counts: Vec::new(),
+                };
                 Ok(Plan::Learn(Box::new(learner), promise))
             }
-            Strategy::Mean => {
-                let learner = Mean { name: name.to_owned(), indicator, moments: Moments::default() };
-                Ok(Plan::Learn(Box::new(learner), self.promised(Promise::numbers(), name)))
-            }
-            Strategy::Median => {
-                let learner = Median { name: name.to_owned(), indicator, values: Vec::new() };
+            Strategy::Mean | Strategy::Median | Strategy::EndTail => {
+                let empty = match self.empty(name, found)? {
+                    Some(Category::Float(value)) => Some(value),
+                    Some(Category::Int(value)) => Some(value as f64),
+                    _ => None,
+                };
+                let learner = Numbers::new(name, self.level(), indicator, empty);
                 Ok(Plan::Learn(Box::new(learner), self.promised(Promise::numbers(), name)))
             }
         }
@@ -103,6 +171,22 @@ impl Params {
         self.add_indicator.then(|| format!("{name}_missing"))
     }
 
+    /// Which number is learnt.
+    fn level(&self) -> Level {
+        match self.strategy {
+            Strategy::Median => Level::Median,
+            Strategy::EndTail => {
+                Level::EndTail { method: self.method, tail: self.tail, fold: self.fold.unwrap_or(3.0) }
+            }
+            _ => Level::Mean,
+        }
+    }
+
+    /// What a column without any value is filled with, if it is not refused.
+    fn empty(&self, name: &str, found: ColumnType) -> Result<Option<Category>, TransformError> {
+        if self.keep_empty_features { self.constant(name, found).map(|(fill, _)| Some(fill)) } else { Ok(None) }
+    }
+
     /// The value to fill in and the type of the column then.
     fn constant(&self, name: &str, found: ColumnType) -> Result<(Category, ColumnType), TransformError> {
         let Some(value) = &self.fill_value else {
@@ -110,6 +194,9 @@ impl Params {
                 ColumnType::Int => (Category::Int(0), found),
                 ColumnType::Float => (Category::Float(0.0), found),
                 ColumnType::Bool => (Category::Bool(false), found),
+                _ if self.strategy == Strategy::MissingLabel => {
+                    (Category::Text("Missing".to_owned()), ColumnType::Text)
+                }
                 _ => (Category::Text("missing_value".to_owned()), ColumnType::Text),
             });
         };
@@ -138,6 +225,8 @@ impl Strategy {
             Strategy::Median => "median",
             Strategy::MostFrequent => "most frequent value",
             Strategy::Constant => "constant",
+            Strategy::MissingLabel => "missing label",
+            Strategy::EndTail => "end of a distribution",
         }
     }
 }
@@ -152,14 +241,26 @@ pub(in crate::ml::transform) struct Impute {
     indicator: Option<String>,
 }
 
+impl Impute {
+    /// Numbers filled with `fill`.
+    pub(super) fn number(column: String, fill: f64, indicator: Option<String>) -> Impute {
+        Impute { column, column_type: ColumnType::Float, fill: Category::Float(fill), indicator }
+    }
+}
+
+/// A 0/1 column that says where `array` is missing.
+pub(super) fn indicate(array: &dyn Array) -> Column {
+    let missing = (0..array.len()).map(|row| f64::from(u8::from(array.is_null(row))));
+    Column::encoded(Arc::new(Float64Array::from_iter_values(missing)))
+}
+
 impl Fitted for Impute {
     fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let column = frame.column(&self.column)?;
         let array = Arc::clone(&column.array);
         let kind = if column.kind == Kind::Encoded { Kind::Encoded } else { Kind::of(self.column_type) };
         if let Some(indicator) = &self.indicator {
-            let missing = (0..array.len()).map(|row| f64::from(u8::from(array.is_null(row))));
-            frame.set(indicator, Column::encoded(Arc::new(Float64Array::from_iter_values(missing))));
+            frame.set(indicator, indicate(&array));
         }
         let array =
             if array.data_type() == &self.column_type.arrow() { array } else { Arc::new(numbers(&array)?) as ArrayRef };
@@ -205,83 +306,14 @@ impl Impute {
     }
 }
 
-struct Mean {
-    name: String,
-    indicator: Option<String>,
-    moments: Moments,
-}
-
-impl Learner for Mean {
-    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
-        let column = frame.column(&self.name)?;
-        let values = numbers(&column.array)?;
-        self.moments.merge(&Moments::of(values.iter().flatten()));
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        if self.moments.count == 0.0 {
-            return Err(nothing_to_learn(&self.name, "impute"));
-        }
-        if !self.moments.mean.is_finite() {
-            return Err(infinite(&self.name, "impute"));
-        }
-        Ok(number_unit(self.name, self.moments.mean, self.indicator))
-    }
-}
-
-struct Median {
-    name: String,
-    indicator: Option<String>,
-    values: Vec<f64>,
-}
-
-impl Learner for Median {
-    fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
-        let column = frame.column(&self.name)?;
-        self.values.extend(numbers(&column.array)?.iter().flatten());
-        Ok(())
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
-        if self.values.is_empty() {
-            return Err(nothing_to_learn(&self.name, "impute"));
-        }
-        self.values.sort_unstable_by(f64::total_cmp);
-        let median = quantile(&self.values, 0.5);
-        if !median.is_finite() {
-            return Err(infinite(&self.name, "impute"));
-        }
-        Ok(number_unit(self.name, median, self.indicator))
-    }
-
-    fn kept_bytes(&self, rows: u64) -> u64 {
-        rows * BYTES_PER_KEPT_VALUE
-    }
-}
-
-fn number_unit(column: String, fill: f64, indicator: Option<String>) -> Unit {
-    Unit::Impute(Impute { column, column_type: ColumnType::Float, fill: Category::Float(fill), indicator })
-}
-
 struct Frequencies {
     name: String,
     found: ColumnType,
     indicator: Option<String>,
+    /// What a column without any value is filled with.
+    empty: Option<Category>,
     values: Dictionary,
     counts: Vec<u64>,
-}
-
-impl Default for Frequencies {
-    fn default() -> Frequencies {
-        Frequencies {
-            name: String::new(),
-            found: ColumnType::Text,
-            indicator: None,
-            values: Dictionary::default(),
-            counts: Vec::new(),
-        }
-    }
 }
 
 impl Learner for Frequencies {
@@ -304,7 +336,9 @@ impl Learner for Frequencies {
                 best = Some((count, value));
             }
         }
-        let Some((_, fill)) = best else { return Err(nothing_to_learn(&self.name, "impute")) };
+        let Some(fill) = best.map(|(_, fill)| fill).or(self.empty.as_ref()) else {
+            return Err(nothing_to_learn(&self.name, "impute"));
+        };
         if matches!(fill, Category::Float(value) if !value.is_finite()) {
             return Err(infinite(&self.name, "impute"));
         }

@@ -16,6 +16,9 @@ use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
 use crate::ml::transform::stats::{Moments, quantile};
 
+/// The median absolute deviation of a normal distribution whose standard deviation is 1, with feature-engine's digits.
+const NORMAL_MAD: f64 = 0.674_49;
+
 /// How the limits are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -27,6 +30,9 @@ pub(in crate::ml::transform) enum Method {
     Iqr,
     /// `fold` standard deviations around the mean; 3 if it is not given.
     Gaussian,
+    /// `fold` median absolute deviations, as wide as a normal's standard deviation, around the median; 3.29 if it is not
+    /// given.
+    Mad,
 }
 
 /// Which side is cut.
@@ -94,6 +100,7 @@ impl Params {
             Method::Quantiles => 0.05,
             Method::Iqr => 1.5,
             Method::Gaussian => 3.0,
+            Method::Mad => 3.29,
         })
     }
 }
@@ -111,16 +118,15 @@ impl Learner for Limits {
         let values = numbers(&column.array)?;
         if self.params.keeps_values() {
             self.values.extend(values.iter().flatten());
-        } else {
-            self.moments.merge(&Moments::of(values.iter().flatten()));
         }
+        self.moments.merge(&Moments::of(values.iter().flatten()));
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
         let fold = self.params.fold();
         self.values.sort_unstable_by(f64::total_cmp);
-        if self.values.is_empty() && self.moments.count == 0.0 {
+        if self.moments.count == 0.0 {
             return Err(nothing_to_learn(&self.name, "winsorize"));
         }
         let (low, high) = match self.params.method {
@@ -133,9 +139,19 @@ impl Learner for Limits {
                 let (first, third) = (quantile(&self.values, 0.25), quantile(&self.values, 0.75));
                 (first - fold * (third - first), third + fold * (third - first))
             }
+            Method::Mad => {
+                let median = quantile(&self.values, 0.5);
+                let mut distances: Vec<f64> = self.values.iter().map(|value| (value - median).abs()).collect();
+                distances.sort_unstable_by(f64::total_cmp);
+                let spread = fold * quantile(&distances, 0.5) / NORMAL_MAD;
+                (median - spread, median + spread)
+            }
         };
         if !(low.is_finite() && high.is_finite()) {
             return Err(infinite(&self.name, "winsorize"));
+        }
+        if low >= high && self.moments.min < self.moments.max {
+            return Err(no_spread(&self.name, low));
         }
         Ok(Unit::Winsorize(Winsorize {
             column: self.name,
@@ -147,6 +163,13 @@ impl Learner for Limits {
     fn kept_bytes(&self, rows: u64) -> u64 {
         if self.params.keeps_values() { rows * BYTES_PER_KEPT_VALUE } else { 0 }
     }
+}
+
+/// The error for limits that leave one value only, which would take all information out of the column.
+fn no_spread(column: &str, value: f64) -> TransformError {
+    let message = format!("`winsorize` would cut all values of column `{column}` to {value}, since most rows have it");
+    TransformError::input("no_spread", message)
+        .help(format!("leave it out with `except: {column}`, or use `method: quantiles` with a smaller `fold`"))
 }
 
 /// Fitted limits of one column.

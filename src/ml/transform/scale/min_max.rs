@@ -3,13 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::affine::{Affine, Range};
+use super::affine::Affine;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::frame::Frame;
+use crate::ml::transform::gather::Range;
 use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::need_numbers;
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
+use crate::ml::transform::stats::divisor;
 
 /// Maps the range of the fit table to a range of choice (scikit-learn's `MinMaxScaler`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,8 +59,7 @@ impl Learner for Extremes {
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let (column, moments) = self.range.finish("min_max")?;
         let [low, high] = self.params.feature_range;
-        let range = moments.max - moments.min;
-        let range = if range < 10.0 * f64::EPSILON { 1.0 } else { range };
+        let range = divisor(moments.max - moments.min);
         Ok(Unit::MinMax(Affine {
             column,
             center: moments.min,

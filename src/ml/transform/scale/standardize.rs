@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::affine::{Affine, Range};
+use super::affine::Affine;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::frame::Frame;
+use crate::ml::transform::gather::Range;
 use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::need_numbers;
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};

@@ -137,7 +137,7 @@ impl Transform for Params {
                 Ok(Plan::Ready(Unit::Impute(Impute { column: name.to_owned(), column_type, fill, indicator })))
             }
             Strategy::MostFrequent => {
-                let promise = self.promised(Promise::same(found, Kind::of(found)), name);
+                let promise = self.promised(name, found, column.kind);
                 let learner = Frequencies {
                     name: name.to_owned(),
                     found,
@@ -155,7 +155,7 @@ impl Transform for Params {
                     _ => None,
                 };
                 let learner = Numbers::new(name, self.level(), indicator, empty);
-                Ok(Plan::Learn(Box::new(learner), self.promised(Promise::numbers(), name)))
+                Ok(Plan::Learn(Box::new(learner), self.promised(name, ColumnType::Float, column.kind)))
             }
         }
     }
@@ -163,8 +163,9 @@ impl Transform for Params {
 
 impl Params {
     /// What the column called `name` will be, and the indicator beside it.
-    fn promised(&self, promise: Promise, name: &str) -> Promise {
-        promise.and(self.indicator(name).iter(), Kind::Encoded)
+    fn promised(&self, name: &str, column_type: ColumnType, before: Kind) -> Promise {
+        let kind = if before == Kind::Encoded { before } else { Kind::of(column_type) };
+        Promise::same(column_type, kind).and(self.indicator(name).iter(), Kind::Encoded)
     }
 
     fn indicator(&self, name: &str) -> Option<String> {

@@ -80,6 +80,14 @@ impl Quantiles {
             .collect()
     }
 
+    /// The kept values, each with how many of the stream it stands for.
+    pub fn kept(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.levels
+            .iter()
+            .enumerate()
+            .flat_map(|(level, values)| values.iter().map(move |value| (*value, 1u64 << level)))
+    }
+
     /// How many values fall into each of `bins` equal parts of the range; near where values were thinned away.
     pub fn histogram(&self, (low, high): (f64, f64), bins: usize) -> Vec<u64> {
         let mut counts = vec![0; bins];
@@ -94,10 +102,12 @@ impl Quantiles {
         counts
     }
 
+    #[expect(clippy::float_cmp, reason = "two infinities are equal and have no distance")]
     fn one(&self, sorted: &[(f64, u64)], share: f64) -> Option<f64> {
         let place = share.clamp(0.0, 1.0) * self.count.saturating_sub(1) as f64;
         let (below, above) = (Self::rank(sorted, place.floor())?, Self::rank(sorted, place.ceil())?);
-        Some(below + (above - below) * place.fract())
+        // Between two infinities of one sign there is no distance.
+        Some(if below == above { below } else { below + (above - below) * place.fract() })
     }
 
     /// The value at a rank counted from 0.
@@ -109,12 +119,7 @@ impl Quantiles {
 
     /// All kept values in order, each with the rank before which it ends.
     fn weighted(&self) -> Vec<(f64, u64)> {
-        let mut all: Vec<(f64, u64)> = self
-            .levels
-            .iter()
-            .enumerate()
-            .flat_map(|(level, values)| values.iter().map(move |value| (*value, 1u64 << level)))
-            .collect();
+        let mut all: Vec<(f64, u64)> = self.kept().collect();
         all.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         let mut ends = 0;
         for (_, weight) in &mut all {

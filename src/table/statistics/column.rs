@@ -78,6 +78,8 @@ pub struct ColumnStatistics {
     pub rows: u64,
     /// Rows without a value; a float that is not finite counts as none.
     pub missing: u64,
+    /// How many of the missing ones are infinite.
+    pub infinite: u64,
     /// How many numbers are zero.
     pub zeros: u64,
     distinct: Distinct,
@@ -125,6 +127,7 @@ impl ColumnStatistics {
             stored_type: field.data_type().to_string(),
             rows: 0,
             missing: 0,
+            infinite: 0,
             zeros: 0,
             distinct: Distinct::new(COUNTED),
             frequent: Frequent::new(COUNTED),
@@ -141,6 +144,11 @@ impl ColumnStatistics {
             return;
         };
         self.missing += values.logical_null_count() as u64;
+        if self.kind == Kind::Float && values.null_count() > column.null_count() {
+            let floats = cast(column, &DataType::Float64);
+            let floats = floats.as_primitive::<Float64Type>();
+            self.infinite += floats.iter().flatten().filter(|value| value.is_infinite()).count() as u64;
+        }
         self.count_values(&values);
         let numbers = match self.kind {
             Kind::Int | Kind::Float => cast(&values, &DataType::Float64),
@@ -209,6 +217,21 @@ impl ColumnStatistics {
         })
     }
 
+    /// The tenths of the values, each bound once; the first and the last are the least and the greatest value.
+    pub fn deciles(&self) -> Vec<f64> {
+        let (Some(min), Some(max)) = (self.moments.min(), self.moments.max()) else { return Vec::new() };
+        let shares: Vec<f64> = (1..10).map(|tenth| f64::from(tenth) / 10.0).collect();
+        let inner = self.quantiles.at(&shares).into_iter().flatten();
+        let mut bounds: Vec<f64> = std::iter::once(min).chain(inner).chain(std::iter::once(max)).collect();
+        bounds.dedup();
+        bounds
+    }
+
+    /// The kurtosis of the numbers, as in pandas.
+    pub fn kurtosis(&self) -> Option<f64> {
+        self.moments.kurtosis()
+    }
+
     /// How the values are spread over their range; whole numbers that are few get a bar each.
     pub fn histogram(&self) -> Vec<Bin> {
         let (Some(min), Some(max)) = (self.moments.min(), self.moments.max()) else { return Vec::new() };
@@ -263,7 +286,7 @@ fn significant(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn shown(values: &ArrayRef, row: usize) -> String {
+pub(super) fn shown(values: &ArrayRef, row: usize) -> String {
     match json_value(values.as_ref(), row) {
         serde_json::Value::String(text) if text.chars().count() > SHOWN_CHARACTERS => {
             text.chars().take(SHOWN_CHARACTERS - 1).chain(['…']).collect()

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of steps, runs or artifacts: tables come in, models and numbers go out.
 
+pub mod anomaly;
 pub mod bundle;
 pub mod dataset;
 pub mod drift;

@@ -1,6 +1,7 @@
 //! The params of a step held against the JSON Schema of its kind, so that all simple mistakes are found at once and
 //! shown where they stand. What the schema cannot say is left to the kind itself.
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::manifest::{Mistake, Node, Yaml, nearest, suggest};
@@ -44,6 +45,10 @@ impl<'schema> Checker<'schema> {
         for _ in 0..MAX_STEPS {
             if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
                 schema = self.root.pointer(reference.strip_prefix('#')?)?;
+                continue;
+            }
+            if let Some(condition) = schema.get("if") {
+                schema = schema.get(if holds(condition, node) { "then" } else { "else" })?;
                 continue;
             }
             let Some(alternatives) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array)
@@ -147,6 +152,18 @@ fn words(schema: &Value) -> Option<Vec<&Value>> {
         _ => None,
     });
     words.collect::<Option<Vec<_>>>().map(|words| words.concat())
+}
+
+/// Whether the texts of a map fit the patterns that a condition has for them; no other conditions occur.
+fn holds(condition: &Value, node: &Node) -> bool {
+    let properties = condition.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().all(|(key, schema)| {
+        let pattern = schema.get("pattern").and_then(Value::as_str).and_then(|pattern| Regex::new(pattern).ok());
+        match (pattern, node.entry(key).map(|entry| &entry.value.value)) {
+            (Some(pattern), Some(Yaml::Text(text) | Yaml::Literal(text))) => pattern.is_match(text),
+            _ => false,
+        }
+    })
 }
 
 /// A map is shown by its beginning.

@@ -181,6 +181,11 @@ impl StepContext {
         Ok(())
     }
 
+    /// Takes an output back, so that the step ends without it.
+    pub fn withdraw(&mut self, output: &str) {
+        self.outcome.outputs.retain(|name, _| name.as_str() != output);
+    }
+
     /// Reports a measured value over all rows; a value that is not finite counts as undefined.
     pub fn metric(&mut self, name: impl Into<String>, value: f64) {
         self.outcome.metrics.push(Metric::new(name, value));

@@ -85,6 +85,14 @@ pub trait StepKind: Send + Sync + Sized + 'static {
     /// What `with` holds. Use `#[serde(deny_unknown_fields)]`.
     type Params: DeserializeOwned + JsonSchema;
 
+    /// `with` as written, brought to the form of `Params`; for other ways to write the same thing.
+    ///
+    /// # Errors
+    /// What cannot be brought to that form.
+    fn adapt(params: serde_json::Value) -> Result<serde_json::Value, ParamErrors> {
+        Ok(params)
+    }
+
     /// A step with these params, or everything that is wrong with them.
     fn new(params: Self::Params) -> Result<Self, ParamErrors>;
 

@@ -130,7 +130,7 @@ impl StepRegistry {
 
 fn build<K: StepKind>(params: Value) -> Result<Box<dyn Step>, ParamErrors> {
     let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
-    let params: K::Params = serde_path_to_error::deserialize(params).map_err(|error| {
+    let params: K::Params = serde_path_to_error::deserialize(K::adapt(params)?).map_err(|error| {
         let path: Vec<String> = error
             .path()
             .iter()

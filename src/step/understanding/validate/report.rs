@@ -2,68 +2,120 @@
 
 use serde_json::{Map, Value, json};
 
-use super::check::Check;
-use super::expectation::Severity;
+use super::check::{Check, Outcome};
+use super::expectation::{Consequence, Severity};
 
 /// What all checks found together.
 pub(super) struct Report {
     /// The document.
     pub(super) document: Value,
     pub(super) checks: usize,
-    /// Failed checks of severity critical.
+    /// Failed checks that count as such.
     pub(super) failed: usize,
-    /// Failed checks of severity warning.
+    /// Failed checks that count as warnings.
     pub(super) warnings: usize,
     pub(super) success_percent: f64,
     /// A line for the log about each check that failed or had nothing to look at.
     pub(super) remarks: Vec<String>,
+    /// The failed checks that fail the step by themselves.
+    pub(super) fatal: Vec<String>,
+    /// The failed checks for which the steps that read the table are skipped.
+    pub(super) skipping: Vec<String>,
 }
 
-/// The report of finished checks over a table of `rows` rows.
-pub(super) fn report(checks: &[Check], rows: u64) -> Report {
-    let mut remarks = Vec::new();
+/// What a failed check counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Failed,
+    Warning,
+    Nothing,
+}
+
+/// The report of finished checks over a table of `rows` rows, of which `quarantined` were put aside.
+pub(super) fn report(checks: &[Check], rows: u64, quarantined: u64) -> Report {
+    let mut report = Report {
+        document: Value::Null,
+        checks: checks.len(),
+        failed: 0,
+        warnings: 0,
+        success_percent: 100.0,
+        remarks: Vec::new(),
+        fatal: Vec::new(),
+        skipping: Vec::new(),
+    };
     let mut results = Vec::new();
-    let (mut succeeded, mut failed, mut warnings) = (0usize, 0, 0);
+    let mut succeeded = 0usize;
     for check in checks {
         let outcome = check.outcome();
-        let success = outcome.as_ref().is_ok_and(|outcome| outcome.success);
-        if success {
+        if outcome.as_ref().is_ok_and(|outcome| outcome.success) {
             succeeded += 1;
         } else {
-            match check.expectation.severity {
-                Severity::Critical => failed += 1,
-                Severity::Warning => warnings += 1,
-                Severity::Info => {}
-            }
+            report.add_failed(check, outcome.is_err());
         }
         match &outcome {
-            Ok(outcome) if !outcome.success => remarks.push(format!("{} failed: {}", check.id, found(&outcome.result))),
+            Ok(outcome) if !outcome.success => {
+                report.remarks.push(format!("{} failed: {}", check.id, found(&outcome.result)));
+            }
             Ok(outcome) if outcome.vacuous => {
-                remarks.push(format!("warning: {} passed without a single value to look at", check.id));
+                report.remarks.push(format!("warning: {} passed without a single value to look at", check.id));
             }
             Ok(_) => {}
-            Err(reason) => remarks.push(format!("{} could not be checked: {reason}", check.id)),
+            Err(reason) => report.remarks.push(format!("{} could not be checked: {reason}", check.id)),
         }
         results.push(one(check, outcome));
     }
-    let success_percent = if checks.is_empty() { 100.0 } else { succeeded as f64 / checks.len() as f64 * 100.0 };
-    let document = json!({
+    if !checks.is_empty() {
+        report.success_percent = succeeded as f64 / checks.len() as f64 * 100.0;
+    }
+    report.document = json!({
         "success": succeeded == checks.len(),
-        "rows": rows,
         "statistics": {
             "evaluated_expectations": checks.len(),
             "successful_expectations": succeeded,
             "unsuccessful_expectations": checks.len() - succeeded,
-            "success_percent": success_percent,
-            "failed": failed,
-            "warnings": warnings,
+            "success_percent": report.success_percent,
+        },
+        "meta": {
+            "rows": rows,
+            "failed": report.failed,
+            "warnings": report.warnings,
+            "quarantined": quarantined,
         },
         "results": results,
     });
-    Report { document, checks: checks.len(), failed, warnings, success_percent, remarks }
+    report
 }
 
-fn one(check: &Check, outcome: Result<super::check::Outcome, String>) -> Value {
+impl Report {
+    fn add_failed(&mut self, check: &Check, is_raised: bool) {
+        let by_severity = match check.expectation.severity {
+            Severity::Critical => Weight::Failed,
+            Severity::Warning => Weight::Warning,
+            Severity::Info => Weight::Nothing,
+        };
+        let weight = match check.expectation.on_fail {
+            Some(Consequence::Fail) => {
+                self.fatal.push(check.id.clone());
+                by_severity
+            }
+            Some(Consequence::SkipDownstream) => {
+                self.skipping.push(check.id.clone());
+                by_severity
+            }
+            Some(Consequence::Warn) => Weight::Warning,
+            // The rows are put aside and the rest is sound. A check that could not be carried out put nothing aside.
+            Some(Consequence::Quarantine) if !is_raised => Weight::Nothing,
+            Some(Consequence::Quarantine) | None => by_severity,
+        };
+        match weight {
+            Weight::Failed => self.failed += 1,
+            Weight::Warning => self.warnings += 1,
+            Weight::Nothing => {}
+        }
+    }
+}
+
+fn one(check: &Check, outcome: Result<Outcome, String>) -> Value {
     let mut kwargs = match serde_json::to_value(&check.expectation) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
@@ -76,15 +128,25 @@ fn one(check: &Check, outcome: Result<super::check::Outcome, String>) -> Value {
         Err(reason) => (false, false, Map::new(), Some(reason)),
     };
     json!({
-        "id": check.id,
-        "check": check.expectation.check.as_str(),
-        "gx_type": check.expectation.gx_type(),
-        "severity": check.expectation.severity,
         "success": success,
-        "vacuous": vacuous,
-        "kwargs": kwargs,
+        "expectation_config": {
+            "type": check.expectation.check.as_str(),
+            "kwargs": kwargs,
+            "meta": {},
+            "id": check.id,
+            "severity": check.expectation.severity,
+        },
         "result": result,
-        "exception_info": {"raised_exception": raised.is_some(), "exception_message": raised},
+        "meta": {},
+        "exception_info": {
+            "raised_exception": raised.is_some(),
+            "exception_traceback": null,
+            "exception_message": raised,
+        },
+        "check_id": check.id,
+        "severity": check.expectation.severity,
+        "gx_type": check.expectation.gx_type(),
+        "vacuous": vacuous,
     })
 }
 
@@ -95,6 +157,13 @@ fn found(result: &Map<String, Value>) -> String {
             let example = result.get("partial_unexpected_list").and_then(|list| list.get(0));
             let example = example.map(|value| format!(", such as {value}")).unwrap_or_default();
             format!("{unexpected} of {elements} rows{example}")
+        }
+        (unexpected, _, Some(Value::Null)) if result.contains_key("missing_count") || unexpected.is_some() => {
+            let list = |name: &str| result.get(name).and_then(Value::as_array).filter(|list| !list.is_empty());
+            let values = |list: &Vec<Value>| list.iter().take(5).map(Value::to_string).collect::<Vec<_>>().join(", ");
+            let unexpected = list("partial_unexpected_list").map(|list| format!("holds {}", values(list)));
+            let missing = list("partial_missing_list").map(|list| format!("lacks {}", values(list)));
+            [unexpected, missing].into_iter().flatten().collect::<Vec<_>>().join(" and ")
         }
         (_, _, Some(observed)) => format!("observed {observed}"),
         _ => "not as expected".to_owned(),

@@ -1,11 +1,10 @@
 //! Counts of rows that pass and fail, with the first failures, under Great Expectations' keys.
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, BooleanArray};
 use serde_json::{Map, Value, json};
 
 use super::check::{Outcome, Part};
 use super::row_test::RowTest;
-use crate::table::json_value;
 
 /// How many failures the report itself shows, as in Great Expectations.
 pub(super) const SHOWN: usize = 20;
@@ -34,14 +33,30 @@ impl RowCheck {
         RowCheck { test, tally: Tally::new(limit) }
     }
 
+    pub(super) fn columns(&self) -> Vec<String> {
+        self.test.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
     pub(super) fn batch(&mut self, part: &Part) -> Result<(), String> {
         let (values, passes) = self.test.batch(&part.batch)?;
-        self.tally.count(part, &values, &passes);
+        let test = &self.test;
+        self.tally.count(part, &passes, |row| test.show(&values, row));
         Ok(())
     }
 
-    pub(super) fn outcome(&self, mostly: f64) -> Outcome {
-        self.tally.outcome(mostly)
+    /// Begins anew with a test that has not seen anything, and keeps the counts.
+    pub(super) fn rewind(&mut self, fresh: RowTest) {
+        self.test = fresh;
+    }
+
+    /// For each row whether it passes, on the second pass.
+    pub(super) fn again(&mut self, part: &Part) -> Result<BooleanArray, String> {
+        self.test.batch(&part.batch).map(|(_, passes)| passes)
+    }
+
+    /// The test alone.
+    pub(super) fn into_test(self) -> RowTest {
+        self.test
     }
 }
 
@@ -51,7 +66,8 @@ impl Tally {
     }
 
     /// Counts rows: true passes, false fails, null has no value to look at.
-    pub(super) fn count(&mut self, part: &Part, values: &[ArrayRef], passes: &BooleanArray) {
+    /// `show` gives the values of a row.
+    pub(super) fn count(&mut self, part: &Part, passes: &BooleanArray, show: impl Fn(usize) -> Value) {
         let missing = passes.null_count() as u64;
         self.rows += passes.len() as u64;
         self.missing += missing;
@@ -64,7 +80,7 @@ impl Tally {
             if passes.is_valid(row) && !passes.value(row) && self.failing.len() < self.limit {
                 self.failing.push(part.row(row));
                 if self.shown.len() < SHOWN {
-                    self.shown.push(shown(values, row));
+                    self.shown.push(show(row));
                 }
             }
         }
@@ -126,13 +142,5 @@ fn compare(left: &Value, right: &Value) -> std::cmp::Ordering {
     match (left.as_f64(), right.as_f64()) {
         (Some(left), Some(right)) => left.total_cmp(&right),
         _ => left.to_string().cmp(&right.to_string()),
-    }
-}
-
-/// The value, or the values of several columns as a list.
-fn shown(values: &[ArrayRef], row: usize) -> Value {
-    match values {
-        [one] => json_value(one.as_ref(), row),
-        many => many.iter().map(|value| json_value(value.as_ref(), row)).collect(),
     }
 }

@@ -1,221 +1,95 @@
-//! What a row must fulfil: kernels over whole batches that give true, false, or null where there is nothing to look at.
+//! What a row must fulfil: a kernel over whole batches that gives true, false, or null where there is nothing to look at.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use arrow::compute::kernels::boolean::{is_not_null, is_null};
-use arrow::compute::kernels::cmp;
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use regex::Regex;
+use serde_json::{Value, json};
 
-use super::expectation::IgnoreRowIf;
-use crate::expr::Expr;
-use crate::table::cast;
-use crate::table::keys::{KeySet, Keys};
+use super::column::Column;
+use crate::table::json_value;
 
-/// A condition on rows and the columns whose values it looks at.
+/// Says for each row whether it passes. It may remember what it saw in earlier batches.
+pub(super) type Test = Box<dyn FnMut(&RecordBatch, &[ArrayRef]) -> Result<BooleanArray, String> + Send>;
+
+/// A test of rows and the columns whose values it looks at.
 pub(super) struct RowTest {
-    pub(super) columns: Vec<Expr>,
-    pub(super) condition: Condition,
+    pub(super) columns: Vec<Column>,
+    pub(super) shown: Shown,
+    /// Whether the report shows the value of the first column alone.
+    pub(super) only_first: bool,
+    pub(super) test: Test,
 }
 
-/// A condition on the values of one row.
-pub(super) enum Condition {
-    Present,
-    Missing,
-    Within(Limits),
-    InSet { keys: KeySet<u128>, kind: DataType, wanted: bool },
-    Matches { pattern: Regex, wanted: bool },
-    Length(Range<i64>),
-    Ordered { descending: bool, strict: bool, last: Option<Last> },
-    Pair { comparison: Comparison, ignore: IgnoreRowIf },
-    Holds(Expr),
-}
-
-/// How two columns are compared.
+/// How the values of a failing row are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Greater,
-    GreaterOrEqual,
-    Equal,
-}
-
-/// The last value of the batch before.
-pub(super) enum Last {
-    Whole(i64),
-    Real(f64),
-    Text(String),
-}
-
-/// Bounds, each with whether the bound itself is refused.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Range<T> {
-    pub(super) min: Option<(T, bool)>,
-    pub(super) max: Option<(T, bool)>,
-}
-
-impl<T: PartialOrd> Range<T> {
-    pub(super) fn contains(&self, value: &T) -> bool {
-        self.min.as_ref().is_none_or(|(min, strict)| value > min || (!strict && value == min))
-            && self.max.as_ref().is_none_or(|(max, strict)| value < max || (!strict && value == max))
-    }
-}
-
-/// Bounds in the type in which they are compared.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Limits {
-    Whole(Range<i64>),
-    Real(Range<f64>),
-    Text(Range<String>),
-    /// Microseconds since 1970.
-    Time(Range<i64>),
+pub(super) enum Shown {
+    /// As the value of the one column, or a list of them.
+    Plain,
+    /// As an object of the values by column, as Great Expectations does for lists of columns.
+    ByName,
 }
 
 impl RowTest {
+    /// A test of values, whatever else is in the batch.
+    pub(super) fn of(
+        columns: Vec<Column>,
+        mut test: impl FnMut(&[ArrayRef]) -> BooleanArray + Send + 'static,
+    ) -> RowTest {
+        RowTest { columns, shown: Shown::Plain, only_first: false, test: Box::new(move |_, values| Ok(test(values))) }
+    }
+
+    /// A test of the texts of one column; it is not asked about missing ones.
+    pub(super) fn of_texts(column: Column, test: impl Fn(&str) -> bool + Send + 'static) -> RowTest {
+        RowTest::of(vec![column], move |values| {
+            values[0].as_string::<i32>().iter().map(|text| text.map(&test)).collect()
+        })
+    }
+
+    /// The same test, whose failing rows are shown with the names of the columns.
+    pub(super) fn by_name(self) -> RowTest {
+        RowTest { shown: Shown::ByName, ..self }
+    }
+
     /// The values looked at, and for each row whether it passes.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(Vec<ArrayRef>, BooleanArray), String> {
-        let values: Vec<ArrayRef> = self
-            .columns
-            .iter()
-            .map(|column| column.eval_column(batch).map_err(|error| error.message))
-            .collect::<Result<_, _>>()?;
-        let passes = match &mut self.condition {
-            Condition::Holds(expr) => {
-                let holds = expr.eval_column(batch).map_err(|error| error.message)?;
-                cast(&holds, &DataType::Boolean).as_boolean().clone()
-            }
-            condition => condition.test(&values),
-        };
+        let values: Vec<ArrayRef> = self.columns.iter().map(|column| column.read(batch)).collect::<Result<_, _>>()?;
+        let passes = (self.test)(batch, &values)?;
         Ok((values, passes))
     }
+
+    /// The values of a row, for the report.
+    pub(super) fn show(&self, values: &[ArrayRef], row: usize) -> Value {
+        shown(&self.columns, self.shown, if self.only_first { &values[..1] } else { values }, row)
+    }
 }
 
-impl Condition {
-    fn test(&mut self, values: &[ArrayRef]) -> BooleanArray {
-        let value = &values[0];
-        match self {
-            Condition::Present => is_not_null(value.as_ref()).expect("every array knows its nulls"),
-            Condition::Missing => is_null(value.as_ref()).expect("every array knows its nulls"),
-            Condition::Within(limits) => within(limits, value),
-            Condition::InSet { keys, kind, wanted } => {
-                let value = cast(value, kind);
-                let row_keys = Keys::of(&value);
-                let found = |row: usize| value.is_valid(row).then(|| keys.contains(&row_keys.at(row)) == *wanted);
-                (0..value.len()).map(found).collect()
-            }
-            Condition::Matches { pattern, wanted } => {
-                let texts = value.as_string::<i32>();
-                texts.iter().map(|text| text.map(|text| pattern.is_match(text) == *wanted)).collect()
-            }
-            Condition::Length(range) => {
-                let characters = |text: &str| i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
-                let texts = value.as_string::<i32>();
-                texts.iter().map(|text| text.map(|text| range.contains(&characters(text)))).collect()
-            }
-            Condition::Ordered { descending, strict, last } => ordered(value, *descending, *strict, last),
-            Condition::Pair { comparison, ignore } => pair(value, &values[1], *comparison, *ignore),
-            Condition::Holds(_) => unreachable!("expressions are evaluated over the batch"),
+/// The values of a row, for the report.
+pub(super) fn shown(columns: &[Column], how: Shown, values: &[ArrayRef], row: usize) -> Value {
+    match (how, values) {
+        (Shown::Plain, [one]) => cell(one, row),
+        (Shown::Plain, many) => many.iter().map(|value| cell(value, row)).collect(),
+        (Shown::ByName, many) => {
+            columns.iter().zip(many).map(|(column, value)| (column.name.clone(), cell(value, row))).collect()
         }
     }
 }
 
-fn within(limits: &Limits, value: &ArrayRef) -> BooleanArray {
-    match limits {
-        Limits::Whole(range) => {
-            BooleanArray::from_unary(value.as_primitive::<Int64Type>(), |value| range.contains(&value))
-        }
-        Limits::Real(range) => {
-            let value = cast(value, &DataType::Float64);
-            BooleanArray::from_unary(value.as_primitive::<Float64Type>(), |value| range.contains(&value))
-        }
-        Limits::Time(range) => {
-            let value = cast(value, &crate::table::MICROSECONDS);
-            BooleanArray::from_unary(value.as_primitive::<TimestampMicrosecondType>(), |value| range.contains(&value))
-        }
-        Limits::Text(range) => {
-            let below = |text: &str| {
-                range.min.as_ref().is_none_or(|(min, strict)| text > min.as_str() || (!strict && text == min))
-                    && range.max.as_ref().is_none_or(|(max, strict)| text < max.as_str() || (!strict && text == max))
-            };
-            value.as_string::<i32>().iter().map(|text| text.map(below)).collect()
-        }
+/// A value as JSON. JSON has no number for what is not finite, so that is written as text.
+pub(super) fn cell(values: &ArrayRef, row: usize) -> Value {
+    use arrow::datatypes::{DataType, Float64Type};
+    if *values.data_type() == DataType::Float64 && values.is_valid(row) {
+        let number = values.as_primitive::<Float64Type>().value(row);
+        return if number.is_finite() { json!(number) } else { json!(not_finite(number)) };
     }
+    super::column::values(&values.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0))
 }
 
-/// Compares each value with the one before it; missing values are stepped over.
-fn ordered(value: &ArrayRef, descending: bool, strict: bool, last: &mut Option<Last>) -> BooleanArray {
-    fn steps<T: PartialOrd + Copy>(
-        values: impl Iterator<Item = Option<T>>,
-        mut last: Option<T>,
-        follows: impl Fn(T, T) -> bool,
-    ) -> (BooleanArray, Option<T>) {
-        let passes = values
-            .map(|value| {
-                let value = value?;
-                let passes = last.is_none_or(|last| follows(last, value));
-                last = Some(value);
-                Some(passes)
-            })
-            .collect();
-        (passes, last)
+/// The usual name of a number that is not finite.
+pub(super) fn not_finite(number: f64) -> &'static str {
+    if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "inf"
+    } else {
+        "-inf"
     }
-    // A macro, since a closure has one type and this compares numbers and texts.
-    macro_rules! follows {
-        () => {
-            |last, value| {
-                let (low, high) = if descending { (value, last) } else { (last, value) };
-                low < high || (!strict && low <= high)
-            }
-        };
-    }
-    match value.data_type() {
-        DataType::Float64 => {
-            let before = if let Some(Last::Real(value)) = last { Some(*value) } else { None };
-            let (passes, after) = steps(value.as_primitive::<Float64Type>().iter(), before, follows!());
-            *last = after.map(Last::Real);
-            passes
-        }
-        DataType::Utf8 => {
-            let before = if let Some(Last::Text(value)) = last.take() { Some(value) } else { None };
-            let (passes, after) = steps(value.as_string::<i32>().iter(), before.as_deref(), follows!());
-            *last = after.map(|value| Last::Text(value.to_owned()));
-            passes
-        }
-        kind => {
-            let before = if let Some(Last::Whole(value)) = last { Some(*value) } else { None };
-            let (passes, after) = match kind {
-                DataType::Date32 => {
-                    let days = value.as_primitive::<Date32Type>().iter().map(|day| day.map(i64::from));
-                    steps(days, before, follows!())
-                }
-                DataType::Timestamp(..) => {
-                    steps(value.as_primitive::<TimestampMicrosecondType>().iter(), before, follows!())
-                }
-                DataType::Boolean => {
-                    steps(value.as_boolean().iter().map(|flag| flag.map(i64::from)), before, follows!())
-                }
-                _ => steps(value.as_primitive::<Int64Type>().iter(), before, follows!()),
-            };
-            *last = after.map(Last::Whole);
-            passes
-        }
-    }
-}
-
-fn pair(left: &ArrayRef, right: &ArrayRef, comparison: Comparison, ignore: IgnoreRowIf) -> BooleanArray {
-    let kernel = match comparison {
-        Comparison::Greater => cmp::gt,
-        Comparison::GreaterOrEqual => cmp::gt_eq,
-        Comparison::Equal => cmp::eq,
-    };
-    let compared = kernel(left, right).expect("both columns were prepared in one type");
-    if ignore == IgnoreRowIf::EitherValueIsMissing || compared.null_count() == 0 {
-        return compared;
-    }
-    (0..compared.len())
-        .map(|row| {
-            let both_missing = left.is_null(row) && right.is_null(row);
-            let ignored = both_missing && ignore == IgnoreRowIf::BothValuesAreMissing;
-            (!ignored).then(|| compared.is_valid(row) && compared.value(row))
-        })
-        .collect()
 }

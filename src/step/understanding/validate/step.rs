@@ -2,17 +2,17 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::check::{Check, State};
-use super::expectation::{CheckName, Expectation};
-use super::prepare::{Setting, ids, microseconds};
+use super::check::Check;
+use super::expectation::{Consequence, Expectation, list_schema};
 use super::report::report;
-use super::{failures, row_check};
+use super::setting::{Setting, ids, microseconds};
+use super::{first_pass, gx, row_check, second_pass};
 use crate::artifact::ArtifactKind;
-use crate::expr::Expr;
 use crate::phase::Phase;
 use crate::step::{
-    Dependency, InputPort, OutputPort, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind,
+    Dependency, InputPort, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind,
 };
 
 /// What happens when a critical check fails.
@@ -30,8 +30,13 @@ pub enum OnFail {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// The checks, each with the column that it looks at and what it needs.
+    /// The checks, each with the column that it looks at and what it needs; docs/checks.md lists them.
+    #[serde(default)]
+    #[schemars(schema_with = "list_schema")]
     pub expect: Vec<Expectation>,
+    /// An expectation suite of Great Expectations as JSON, whose checks are added: `file:suite.json`.
+    #[serde(default)]
+    pub suite: Option<String>,
     /// What happens when a critical check fails.
     #[serde(default)]
     pub on_fail: OnFail,
@@ -54,7 +59,7 @@ pub struct ValidateTable {
 
 impl StepKind for ValidateTable {
     const NAME: &'static str = "validate.table";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Checks a table against expectations and keeps the rows that fail.";
     const EXAMPLE: &'static str = "\
@@ -70,6 +75,10 @@ with:
     - {check: row_count, min: 100}
 ";
     type Params = Params;
+
+    fn adapt(params: Value) -> Result<Value, ParamErrors> {
+        gx::adapt(params)
+    }
 
     fn new(params: Params) -> Result<Self, ParamErrors> {
         let mut problems = Vec::new();
@@ -91,63 +100,80 @@ with:
     }
 
     fn ports(&self) -> Ports {
+        let table = OutputPort::new("table", ArtifactKind::Table).from_inputs(&["table"]);
+        let may_skip = self.params.expect.iter().any(|check| check.on_fail == Some(Consequence::SkipDownstream));
         Ports::new(
-            [InputPort::one("table", ArtifactKind::Table), InputPort::optional("reference", ArtifactKind::Table)],
             [
-                OutputPort::new("table", ArtifactKind::Table).from_inputs(&["table"]),
+                InputPort::one("table", ArtifactKind::Table),
+                InputPort::optional("reference", ArtifactKind::Table),
+                InputPort::optional("history", ArtifactKind::Table),
+            ],
+            [
+                if may_skip { table.maybe() } else { table },
                 OutputPort::new("report", ArtifactKind::Report),
                 OutputPort::new("failures", ArtifactKind::Table).from_inputs(&["table"]).maybe(),
+                OutputPort::new("quarantine", ArtifactKind::Table).from_inputs(&["table"]).maybe(),
             ],
         )
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
         let reads_clock =
-            self.params.now.is_none() && self.params.expect.iter().any(|check| check.check == CheckName::Freshness);
+            self.params.now.is_none() && self.params.expect.iter().any(|check| check.check.as_str() == "freshness");
         if reads_clock { vec![Dependency::Unknown("`freshness` reads the clock".to_owned())] } else { Vec::new() }
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let table = context.table("table")?;
         let reference = context.optional_table("reference")?;
+        let history = context.optional_table("history")?;
         let setting = Setting {
             schema: table.schema(),
             rows: table.rows(),
             reference: reference.as_ref(),
+            history: history.as_ref(),
             now: self.now(),
             limit: self.failures_per_check(),
+            memory_bytes: context.surroundings().memory_bytes,
         };
-        let mut checks: Vec<Check> = ids(&self.params.expect)
-            .into_iter()
-            .zip(&self.params.expect)
-            .map(|(id, expectation)| setting.check(id, expectation))
-            .collect();
-        first_pass(context, &table, &mut checks)?;
-        let has_failing_rows = checks.iter().any(|check| match &check.state {
-            State::Rows(rows) => rows.tally.unexpected > 0,
-            State::Unique(unique) => unique.tally.unexpected > 0,
-            _ => false,
-        });
-        if has_failing_rows && self.params.max_failures > 0 {
-            failures::write(context, &table, &mut checks)?;
+        let expected = ids(&self.params.expect).into_iter().zip(&self.params.expect);
+        let checks: Vec<Check> = expected.map(|(id, expectation)| setting.check(id, expectation)).collect();
+        let mut checks = first_pass::run(context, &table, checks)?;
+        let mut quarantined = 0;
+        if second_pass::is_needed(&checks, self.params.max_failures) {
+            let max_failures = self.params.max_failures;
+            quarantined = second_pass::run(context, &table, &setting, &mut checks, max_failures)?.quarantined;
         }
-        let report = report(&checks, table.rows());
+        let report = report(&checks, table.rows(), quarantined);
         report.remarks.iter().for_each(|remark| context.log(remark));
-        let input = context.input("table")?.artifact.clone();
-        context.forward("table", &input)?;
+        if quarantined > 0 {
+            context.log(format!("{quarantined} of {} rows are put aside in the output `quarantine`", table.rows()));
+        }
+        if report.skipping.is_empty() {
+            if quarantined == 0 {
+                let input = context.input("table")?.artifact.clone();
+                context.forward("table", &input)?;
+            }
+        } else {
+            context.withdraw("table");
+            let names = report.skipping.join(", ");
+            context.log(format!("no table goes on, so that the steps that read it are skipped: {names} failed"));
+        }
         context.commit_report("report", &report.document)?;
         context.metric("checks", report.checks as f64);
         context.metric("failed", report.failed as f64);
         context.metric("warnings", report.warnings as f64);
         context.metric("success_percent", report.success_percent);
         context.metric("rows", table.rows() as f64);
-        if self.params.on_fail == OnFail::Fail && report.failed > 0 {
-            let message =
-                format!("{} of {} checks failed: {}", report.failed, report.checks, report.remarks.join("; "));
-            return Err(StepError::input("checks_failed", message)
-                .help("leave `on_fail` out to record the result and let a gate decide"));
+        context.metric("quarantined", quarantined as f64);
+        for check in checks.iter().filter(|check| check.expectation.check.as_str() == "anomaly") {
+            // What was measured is recorded under a name of its own, for the history of later runs.
+            let observed = check.outcome().ok().and_then(|outcome| outcome.result.get("observed_value")?.as_f64());
+            context.metric(format!("observed.{}", check.id), observed.unwrap_or(f64::NAN));
         }
-        Ok(())
+        let share = if table.rows() == 0 { 0.0 } else { quarantined as f64 / table.rows() as f64 };
+        context.metric("quarantined_share", share);
+        self.verdict(&report)
     }
 }
 
@@ -159,50 +185,19 @@ impl ValidateTable {
     }
 
     fn failures_per_check(&self) -> usize {
-        let row_checks = self.params.expect.len().max(1);
-        (self.params.max_failures / row_checks).max(usize::from(self.params.max_failures > 0) * row_check::SHOWN)
+        let checks = self.params.expect.len().max(1);
+        (self.params.max_failures / checks).max(usize::from(self.params.max_failures > 0) * row_check::SHOWN)
     }
-}
 
-/// Reads the columns that the checks name, once, and measures everything.
-fn first_pass(
-    context: &mut StepContext,
-    table: &crate::table::TableReader,
-    checks: &mut [Check],
-) -> Result<(), StepError> {
-    let columns = needed_columns(table, checks);
-    if checks.iter().any(Check::reads_rows) {
-        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let mut done = 0;
-        for batch in table.select(&names)? {
-            context.check_cancelled()?;
-            let batch = batch?;
-            for check in checks.iter_mut() {
-                check.batch(&batch, done);
-            }
-            done += batch.num_rows() as u64;
-            let total = Some(table.rows());
-            context.progress(&Progress { done, total, unit: "rows", note: String::new() });
+    /// Fails the step where a check asks for it, or the step does for all critical ones.
+    fn verdict(&self, report: &super::report::Report) -> Result<(), StepError> {
+        let fails_all = self.params.on_fail == OnFail::Fail && report.failed > 0;
+        if !fails_all && report.fatal.is_empty() {
+            return Ok(());
         }
+        let failed = report.failed.max(report.fatal.len());
+        let message = format!("{failed} of {} checks failed: {}", report.checks, report.remarks.join("; "));
+        Err(StepError::input("checks_failed", message)
+            .help("leave `on_fail` out to record the result and let a gate decide"))
     }
-    for check in checks {
-        if let State::Unique(unique) = &mut check.state {
-            unique.finish();
-        }
-    }
-    Ok(())
-}
-
-/// The columns of the table that any check reads, in the table's order.
-fn needed_columns(table: &crate::table::TableReader, checks: &[Check]) -> Vec<String> {
-    let mut named: Vec<String> = Vec::new();
-    for expectation in checks.iter().filter(|check| check.reads_rows()).map(|check| &check.expectation) {
-        named.extend(expectation.column.clone());
-        named.extend(expectation.columns.iter().flatten().cloned());
-        for text in [&expectation.expr, &expectation.filter].into_iter().flatten() {
-            let paths = Expr::parse(text).map(|expr| expr.paths()).unwrap_or_default();
-            named.extend(paths.iter().map(|path| path.join(".")));
-        }
-    }
-    table.columns().filter(|column| named.iter().any(|name| name == column)).map(str::to_owned).collect()
 }

@@ -257,7 +257,7 @@ fn mistakes_in_the_manifest_are_all_reported_before_anything_runs() {
     expect.1.min: `in_set` takes no `min` (write `{column: plan, check: in_set, values: [basic, pro]}`)
     expect.1.mostly: `mostly` is a share between 0 and 1 (write `{column: plan, check: in_set, values: [basic, pro]}`)
     expect.1.values: `values` is empty (write `{column: plan, check: in_set, values: [basic, pro]}`)
-    expect.2.check: `not_null` needs `column`
+    expect.2.check: `not_null` needs either `column` or `columns`
     expect.3.pattern: `pattern` is not a regular expression: unclosed group
     expect.4.expr: `and` is not expected here (write `&&`, `||` and `!` for and, or and not)
     expect.5.check: `greater_than` needs two columns: `columns: [a, b]` (write `{columns: [end, start], check: greater_than, or_equal: true}`)
@@ -266,7 +266,9 @@ fn mistakes_in_the_manifest_are_all_reported_before_anything_runs() {
     expect.8.min: `min` 3 is greater than `max` 1
     ");
     let unknown = json!({"expect": [{"column": "a", "check": "uniqe"}]});
-    assert!(refused(&unknown).starts_with("expect.0.check: unknown variant `uniqe`"), "{}", refused(&unknown));
+    assert_eq!(refused(&unknown), "expect.0.check: there is no check `uniqe`; did you mean `unique`?");
+    let query = json!({"expect": [{"check": "sql"}]});
+    assert!(refused(&query).contains("let a `data.sql` step find the rows"), "{}", refused(&query));
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! The first pass: everything is measured, each thread reading the columns of the checks that were dealt to it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::check::Check;
+use crate::step::{Progress, StepContext, StepError};
+use crate::table::{TableError, TableReader};
+
+/// Feeds all rows to the checks. They are dealt out to threads so that checks of one column share one; each thread reads only
+/// what its checks name, so that every column is read once, or as often as it stands beside others.
+pub(super) fn run(context: &mut StepContext, table: &TableReader, checks: Vec<Check>) -> Result<Vec<Check>, StepError> {
+    let threads = context.surroundings().threads.max(1);
+    let total = checks.len();
+    let mut hands = deal(checks, threads);
+    let stopped = AtomicBool::new(false);
+    let measured: Result<Vec<()>, TableError> = thread::scope(|scope| {
+        let (first, others) = hands.split_first_mut().expect("there is at least one hand");
+        let others: Vec<_> = others
+            .iter_mut()
+            .map(|hand| {
+                let stopped = &stopped;
+                scope.spawn(move || feed(table, hand, |_| !stopped.load(Ordering::Relaxed)))
+            })
+            .collect();
+        let fed = feed(table, first, |done| {
+            context.progress(&Progress { done, total: Some(table.rows()), unit: "rows", note: String::new() });
+            let goes_on = context.check_cancelled().is_ok();
+            stopped.store(!goes_on, Ordering::Relaxed);
+            goes_on
+        });
+        if fed.is_err() {
+            stopped.store(true, Ordering::Relaxed);
+        }
+        let joined = others.into_iter().map(|hand| hand.join().expect("a check does not panic"));
+        std::iter::once(fed).chain(joined).collect()
+    });
+    measured?;
+    context.check_cancelled()?;
+    let mut numbered: Vec<(usize, Check)> = hands.into_iter().flatten().collect();
+    numbered.sort_unstable_by_key(|(place, _)| *place);
+    debug_assert_eq!(numbered.len(), total);
+    let mut checks: Vec<Check> = numbered.into_iter().map(|(_, check)| check).collect();
+    checks.iter_mut().for_each(Check::finish);
+    Ok(checks)
+}
+
+/// The checks of each thread, with their places: those that read the same columns stay together.
+fn deal(checks: Vec<Check>, threads: usize) -> Vec<Vec<(usize, Check)>> {
+    let mut groups: BTreeMap<Vec<String>, Vec<(usize, Check)>> = BTreeMap::new();
+    for (place, check) in checks.into_iter().enumerate() {
+        let mut columns = check.columns();
+        columns.sort_unstable();
+        columns.truncate(1);
+        groups.entry(columns).or_default().push((place, check));
+    }
+    let mut hands: Vec<Vec<(usize, Check)>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut groups: Vec<_> = groups.into_values().collect();
+    // The longest group first, each to whoever has least.
+    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    for group in groups {
+        let hand = hands.iter_mut().min_by_key(|hand| hand.len()).expect("there is at least one hand");
+        hand.extend(group);
+    }
+    hands
+}
+
+/// Feeds the rows to some checks, for as long as `go_on` says so of the number of rows done.
+fn feed(
+    table: &TableReader,
+    checks: &mut [(usize, Check)],
+    mut go_on: impl FnMut(u64) -> bool,
+) -> Result<(), TableError> {
+    if !checks.iter().any(|(_, check)| check.reads_rows()) {
+        return Ok(());
+    }
+    let named: Vec<String> = checks.iter().flat_map(|(_, check)| check.columns()).collect();
+    let names: Vec<&str> = table.columns().filter(|column| named.iter().any(|name| name == column)).collect();
+    let mut done = 0;
+    for batch in table.select(&names)? {
+        let batch = batch?;
+        for (_, check) in checks.iter_mut() {
+            check.batch(&batch, done);
+        }
+        done += batch.num_rows() as u64;
+        if !go_on(done) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -18,6 +18,7 @@ mod doctor;
 mod exit;
 mod follow;
 mod gc;
+mod import_suite;
 mod init;
 mod lineage;
 mod load;
@@ -44,6 +45,7 @@ mod settings;
 mod show;
 mod sql;
 mod submit;
+mod suggest_checks;
 mod table_facts;
 mod token;
 mod triggers;
@@ -120,6 +122,10 @@ enum Command {
     Sql(sql::Args),
     /// Free artifacts, logs and checkpoints that nobody needs.
     Gc(gc::Args),
+    /// Turn an expectation suite of Great Expectations into a block of YAML.
+    ImportSuite(import_suite::Args),
+    /// Turn a profile into a block of checks that hold for its rows.
+    SuggestChecks(suggest_checks::Args),
     /// Look whether all is well, and say what is not, where, and what helps.
     Doctor(doctor::Args),
     /// Print the JSON Schema of manifests, or the kinds of steps.
@@ -191,6 +197,8 @@ pub fn main() -> ExitCode {
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Gc(args) => gc::run(&settings, args),
+            Command::SuggestChecks(args) => suggest_checks::run(&args),
+            Command::ImportSuite(args) => import_suite::run(&args),
             Command::Doctor(args) => doctor::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
             Command::Daemon(args) => daemon::run(&settings, args),

@@ -22,6 +22,11 @@ fn the_page_of_all_steps_is_current() {
 }
 
 #[test]
+fn the_page_of_all_checks_is_current() {
+    is_current("docs/checks.md", &phaseline::step::understanding::validate::checks_reference());
+}
+
+#[test]
 fn the_description_of_the_api_is_current() {
     let description = serde_json::to_string_pretty(&phaseline::api::openapi()).unwrap();
     is_current("docs/openapi.json", &format!("{description}\n"));

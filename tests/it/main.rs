@@ -7,6 +7,7 @@ mod attempts;
 mod bad_data;
 mod bad_luck;
 mod bad_requests;
+mod checks;
 mod control;
 mod daemon;
 mod daemon_triggers;

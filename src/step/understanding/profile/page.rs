@@ -2,12 +2,14 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::findings::findings;
-use super::plot::{bars, histogram};
-use crate::table::statistics::{ColumnStatistics, Kind};
+use super::card::{card, is_number};
+use super::described::Profile;
+use super::matrix::heatmap;
+use super::plot::shares;
+use crate::table::statistics::TargetKind;
 
-/// How many frequent values a card shows.
-const SHOWN_VALUES: usize = 8;
+/// How many columns the plot of missing values shows.
+const SHOWN_MISSING: usize = 30;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1c2530; --soft: #5d6b7a; --line: #dfe5ea; --ground: #f6f8fa; --card: #fff; --bar: #3b76c4; --mark: #b4540a; }
@@ -28,10 +30,20 @@ dl div { min-width: 0; } dt, dd { margin: 0; } dd { font-variant-numeric: tabula
 svg { width: 100%; height: auto; display: block; margin-top: .5rem; } svg text { fill: var(--ink); font-size: 11px; }
 .bar { fill: var(--bar); } .bar.soft { opacity: .35; } .axis { stroke: var(--line); }
 footer { color: var(--soft); font-size: .85rem; margin-top: 2rem; }
+section { margin-bottom: 2rem; } section > h2 { font-size: 1.2rem; margin: 0 0 .75rem; }
+.wide { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.25rem; overflow-x: auto; }
+.wide svg { width: auto; max-width: none; } .remarks { columns: 2 420px; color: var(--ink); } .remarks li { break-inside: avoid; padding: .1rem 0; }
+.remarks li::before { color: var(--mark); } .remarks b { font-weight: 600; } h3 { font-size: .85rem; font-weight: 600; margin: .9rem 0 0; color: var(--soft); }
+.up { fill: var(--bar); } .down { fill: var(--mark); } .seg0 { fill: var(--bar); } .seg1 { fill: var(--mark); } .seg2 { fill: #5a9a6a; } .seg3 { fill: #8a6fb8; }
+.seg4 { fill: #b8a13a; } .seg5 { fill: #4aa5a8; } .seg6 { fill: #b86f8f; } .seg7 { fill: #7a8a99; } .mean { stroke: var(--mark); stroke-dasharray: 4 3; }
 ";
 
-/// The page about a table of `rows` rows.
-pub(super) fn page(rows: u64, columns: &[ColumnStatistics], missing_share: f64) -> String {
+/// The page about a profile.
+pub(super) fn page(profile: &Profile) -> String {
+    let remarks = profile.remarks();
+    let numbers = profile.columns.iter().filter(|column| is_number(column)).count();
+    let across = &profile.across;
+    let about = if across.duplicates_are_exact { "" } else { "≈ " };
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,17 +57,40 @@ pub(super) fn page(rows: u64, columns: &[ColumnStatistics], missing_share: f64) 
                 main {
                     h1 { "Profile" }
                     div class="tiles" {
-                        (tile("rows", &grouped(rows)))
-                        (tile("columns", &columns.len().to_string()))
-                        (tile("missing values", &format!("{:.2} %", missing_share * 100.0)))
-                        (tile("numeric columns", &columns.iter().filter(|column| is_number(column)).count().to_string()))
+                        (tile("rows", &grouped(profile.rows)))
+                        (tile("columns", &profile.columns.len().to_string()))
+                        (tile("missing values", &format!("{:.2} %", profile.missing_share() * 100.0)))
+                        (tile("numeric columns", &numbers.to_string()))
+                        (tile("repeated rows", &format!("{about}{}", grouped(across.duplicate_rows))))
                     }
-                    div class="cards" {
-                        @for column in columns { (card(column)) }
+                    @if !remarks.is_empty() {
+                        section {
+                            h2 { "What to look at" }
+                            ul class="wide remarks" { @for remark in &remarks { li { b { (remark.about) } " " (remark.text) } } }
+                        }
+                    }
+                    (target(profile))
+                    (missing(profile))
+                    @if across.pearson.columns.len() > 1 {
+                        section {
+                            h2 { "Correlation of numbers" }
+                            div class="wide" { (heatmap(&across.pearson, "Pearson's correlation")) }
+                        }
+                    }
+                    @if across.cramers_v.columns.len() > 1 {
+                        section {
+                            h2 { "Association of categories" }
+                            div class="wide" { (heatmap(&across.cramers_v, "Cramer's V")) }
+                        }
+                    }
+                    section {
+                        h2 { "Columns" }
+                        div class="cards" { @for column in &profile.columns { (card(profile, column)) } }
                     }
                     footer {
-                        "Counts, range, mean and deviation are exact. Quantiles and histograms of more than 2,000 values are "
-                        "within half a percent of rank; counts of more than 20,000 different values are within three percent."
+                        "Counts, range, mean, deviation and correlations are exact. Quantiles and histograms of more than 2,000 "
+                        "values are within half a percent of rank; counts of more than 20,000 different values are within three "
+                        "percent. Correlations are over the rows that have both values; at most 40 columns of each sort are shown."
                     }
                 }
             }
@@ -68,36 +103,30 @@ fn tile(name: &str, value: &str) -> Markup {
     html! { div class="tile" { b { (value) } span { (name) } } }
 }
 
-fn card(column: &ColumnStatistics) -> Markup {
-    let remarks = findings(column);
-    let present = column.rows - column.missing;
-    let (distinct, is_exact) = column.distinct();
-    let bins = column.histogram();
-    let (top, _) = column.top(SHOWN_VALUES);
-    // Texts are told by their values; all others but bools by where they lie.
-    let by_place = !matches!(column.kind, Kind::Text | Kind::Bool) && bins.len() > 1;
+/// What the target is, and what gives it away.
+fn target(profile: &Profile) -> Markup {
+    let Some(target) = &profile.target else { return html! {} };
+    let mut areas: Vec<(String, f64)> =
+        target.columns.iter().filter_map(|column| Some((column.name.clone(), column.auc?))).collect();
+    areas.sort_by(|left, right| right.1.total_cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+    areas.truncate(SHOWN_MISSING);
     html! {
-        article {
-            header { h2 { (column.name) } span class="kind" { (column.kind.as_str()) } }
-            @if !remarks.is_empty() { ul { @for remark in &remarks { li { (remark) } } } }
-            @if by_place { (histogram(column, &bins)) } @else if !top.is_empty() { (bars(&top, present)) }
-            dl {
-                (fact("missing", &format!("{:.1} %", column.missing_share() * 100.0)))
-                (fact("different", &format!("{}{}", if is_exact { "" } else { "≈ " }, grouped(distinct))))
-                @if let Some(spread) = column.spread() {
-                    @if column.kind == Kind::Text {
-                        (fact("length", &format!("{} – {}", column.written(spread.min), column.written(spread.max))))
-                        (fact("mean length", &column.written(spread.mean)))
-                    } @else {
-                        (fact("mean", &column.written(spread.mean)))
-                        @if is_number(column) {
-                            (fact("std", &spread.stdev.map_or("–".to_owned(), |stdev| column.written(stdev))))
+        section {
+            h2 { "Target " (target.name) }
+            div class="cards" {
+                article {
+                    header { h2 { "Distribution" } }
+                    @match &target.kind {
+                        TargetKind::Classes(classes) => {
+                            (shares(&by_share(classes), 1.0, "rows of each class"))
                         }
-                        (fact("min", &column.written(spread.min)))
-                        (fact("25 %", &column.written(spread.quantiles[1])))
-                        (fact("median", &column.written(spread.quantiles[2])))
-                        (fact("75 %", &column.written(spread.quantiles[3])))
-                        (fact("max", &column.written(spread.max)))
+                        TargetKind::Number(mean) => { p { "A number with the mean " (format!("{mean:.6}")) "; its card is below." } }
+                    }
+                }
+                @if !areas.is_empty() {
+                    article {
+                        header { h2 { "What each column tells alone" } span class="kind" { "AUC" } }
+                        (shares(&areas, 1.0, "area under the ROC curve of each column"))
                     }
                 }
             }
@@ -105,16 +134,39 @@ fn card(column: &ColumnStatistics) -> Markup {
     }
 }
 
-fn fact(name: &str, value: &str) -> Markup {
-    html! { div { dt { (name) } dd { (value) } } }
+fn by_share(classes: &[(String, u64)]) -> Vec<(String, f64)> {
+    let rows = classes.iter().map(|(_, rows)| *rows).sum::<u64>().max(1) as f64;
+    classes.iter().map(|(class, count)| (class.clone(), *count as f64 / rows)).collect()
 }
 
-fn is_number(column: &ColumnStatistics) -> bool {
-    matches!(column.kind, Kind::Int | Kind::Float)
+/// The columns with missing values.
+fn missing(profile: &Profile) -> Markup {
+    let mut columns: Vec<(String, f64)> = profile
+        .columns
+        .iter()
+        .filter(|column| column.missing > 0)
+        .map(|column| (column.name.clone(), column.missing_share()))
+        .collect();
+    columns.sort_by(|left, right| right.1.total_cmp(&left.1));
+    let left_out = columns.len().saturating_sub(SHOWN_MISSING);
+    columns.truncate(SHOWN_MISSING);
+    html! {
+        @if !columns.is_empty() {
+            section {
+                h2 { "Missing values" }
+                div class="cards" {
+                    article {
+                        (shares(&columns, 1.0, "share of missing values of each column"))
+                        @if left_out > 0 { span class="kind" { "and " (left_out) " more columns" } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A count with its digits in groups of three.
-fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -1,15 +1,19 @@
 //! The step `profile.table`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use super::findings::findings;
+use super::described::Profile;
 use super::page::page;
+use super::report::report;
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
 use crate::step::{InputPort, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
-use crate::table::statistics::{ColumnStatistics, Kind, Spread, statistics};
+use crate::table::TableReader;
+use crate::table::statistics::{Across, ColumnStatistics, TargetStatistics, across, against_target, statistics};
 
 /// What `profile.table` shows.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -18,6 +22,9 @@ pub struct Params {
     /// How many of the most frequent values of each column the report lists.
     #[serde(default = "default_top")]
     pub top: usize,
+    /// The column that a model shall predict; all others are held against it, and what gives it away is named.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
 fn default_top() -> usize {
@@ -31,13 +38,14 @@ pub struct ProfileTable {
 
 impl StepKind for ProfileTable {
     const NAME: &'static str = "profile.table";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Understanding;
-    const SUMMARY: &'static str = "Describes every column of a table: a JSON report and an HTML page.";
+    const SUMMARY: &'static str =
+        "Describes a table, its columns and how they go together: a JSON report and an HTML page.";
     const EXAMPLE: &'static str = "\
 uses: profile.table
 inputs: {table: customers}
-with: {top: 10}
+with: {target: Churn, top: 10}
 ";
     type Params = Params;
 
@@ -57,6 +65,7 @@ with: {top: 10}
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let table = context.table("table")?;
+        let target = self.params.target.as_deref().map(|name| place(&table, name)).transpose()?;
         let (rows, threads) = (table.rows(), context.surroundings().threads);
         let columns = statistics(&table, threads, |done| {
             context.progress(&Progress { done, total: Some(rows), unit: "rows", note: String::new() });
@@ -64,124 +73,62 @@ with: {top: 10}
         })?;
         context.check_cancelled()?;
         let columns = columns.ok_or_else(|| StepError::bug("the profile stopped although nobody asked it to"))?;
-        let missing: u64 = columns.iter().map(|column| column.missing).sum();
-        let values = rows * columns.len() as u64;
-        let missing_share = if values == 0 { 0.0 } else { missing as f64 / values as f64 };
-        let described: Vec<Value> = columns.iter().map(|column| describe(column, self.params.top)).collect();
-        let report = json!({"rows": rows, "missing_share": missing_share, "columns": described});
-        context.commit_report("report", &report)?;
+        let (across, target) = second_pass(context, &table, &columns, target)?;
+        let profile = Profile { rows, columns, across, target };
+        context.commit_report("report", &report(&profile, self.params.top))?;
         let staged = context.stage(ArtifactKind::File)?;
-        std::fs::write(staged.path(), page(rows, &columns, missing_share))?;
+        std::fs::write(staged.path(), page(&profile))?;
         context.commit("html", staged, None)?;
+        for remark in profile.remarks() {
+            context.log(format!("{}: {}", remark.about, remark.text));
+        }
         context.metric("rows", rows as f64);
-        context.metric("columns", columns.len() as f64);
-        context.metric("missing_share", missing_share);
+        context.metric("columns", profile.columns.len() as f64);
+        context.metric("missing_share", profile.missing_share());
+        context.metric("duplicate_rows", profile.across.duplicate_rows as f64);
+        context.metric("leaks", profile.leaks().count() as f64);
         Ok(())
     }
 }
 
-fn describe(column: &ColumnStatistics, most: usize) -> Value {
-    let (distinct, distinct_is_exact) = column.distinct();
-    let (top, top_is_complete) = column.top(most);
-    let top: Vec<Value> = top.iter().map(|(value, count)| json!({"value": value, "count": count})).collect();
-    let mut described = json!({
-        "name": column.name,
-        "type": column.kind.as_str(),
-        "stored_type": column.stored_type,
-        "rows": column.rows,
-        "missing": column.missing,
-        "missing_share": column.missing_share(),
-        "distinct": distinct,
-        "distinct_is_exact": distinct_is_exact,
-        "top": top,
-        "top_is_complete": top_is_complete,
-        "findings": findings(column),
-    });
-    if let Some(spread) = column.spread() {
-        let place = if column.kind == Kind::Text { "length" } else { "values" };
-        described[place] = describe_spread(column, &spread);
-    }
-    described
+/// The place of the target among the columns.
+fn place(table: &TableReader, name: &str) -> Result<usize, StepError> {
+    table.columns().position(|column| column == name).ok_or_else(|| {
+        let available = table.columns().map(str::to_owned).collect();
+        StepError::from(crate::table::TableError::NoColumn { column: name.to_owned(), available })
+    })
 }
 
-fn describe_spread(column: &ColumnStatistics, spread: &Spread) -> Value {
-    let is_time = matches!(column.kind, Kind::Date | Kind::Timestamp);
-    let place = |number: f64| if is_time { json!(column.written(number)) } else { json!(number) };
-    let names = ["0.05", "0.25", "0.5", "0.75", "0.95"];
-    let quantiles: serde_json::Map<String, Value> =
-        names.iter().zip(spread.quantiles).map(|(name, value)| ((*name).to_owned(), place(value))).collect();
-    let histogram: Vec<Value> = column
-        .histogram()
-        .iter()
-        .map(|bin| json!({"low": place(bin.low), "high": place(bin.high), "count": bin.count}))
-        .collect();
-    let mut described = json!({
-        "min": place(spread.min),
-        "max": place(spread.max),
-        "mean": place(spread.mean),
-        "quantiles": quantiles,
-        "quantiles_are_exact": spread.is_exact,
-        "histogram": histogram,
+/// Columns against one another and against the target, each on a thread of its own.
+fn second_pass(
+    context: &mut StepContext,
+    table: &TableReader,
+    columns: &[ColumnStatistics],
+    target: Option<usize>,
+) -> Result<(Across, Option<TargetStatistics>), StepError> {
+    let stopped = AtomicBool::new(false);
+    let (seen, goal) = thread::scope(|scope| {
+        let stopped = &stopped;
+        let goal = target.map(|target| {
+            scope.spawn(move || against_target(table, columns, target, || !stopped.load(Ordering::Relaxed)))
+        });
+        let seen = across(table, columns, || {
+            let goes_on = context.check_cancelled().is_ok();
+            stopped.store(!goes_on, Ordering::Relaxed);
+            goes_on
+        });
+        (seen, goal.map(|goal| goal.join().expect("counting does not panic")))
     });
-    if !is_time {
-        described["stdev"] = json!(spread.stdev);
-        described["skewness"] = json!(spread.skewness);
-        described["zeros"] = json!(column.zeros);
-    }
-    described
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use crate::step::testing::{Workbench, batch, floats, ints, texts};
-
-    #[test]
-    fn every_column_is_described() {
-        let bench = Workbench::new();
-        let table = bench.table(&batch(&[
-            ("id", texts((0..40).map(|row| Some(["a", "b", "c", "d"][row % 4])))),
-            ("<script>", ints((0..40).map(Some))),
-            ("x", floats((0..40).map(|row| (row % 2 == 0).then_some(f64::from(row))))),
-            ("empty", floats((0..40).map(|_| None::<f64>))),
-        ]));
-        let ran = bench.run("profile.table", json!({"top": 2}), &[("table", &table)]).unwrap();
-        let report = ran.report("report");
-        assert_eq!(report["missing_share"], json!(60.0 / 160.0));
-        let columns = report["columns"].as_array().unwrap();
-        assert_eq!(columns[0]["top"], json!([{"value": "a", "count": 10}, {"value": "b", "count": 10}]));
-        assert_eq!(columns[0]["length"]["max"], json!(1.0));
-        assert_eq!(columns[1]["findings"], json!(["every value is different: an identifier?"]));
-        assert_eq!(columns[1]["values"]["quantiles"]["0.5"], json!(19.5));
-        assert_eq!(columns[2]["findings"], json!(["50.0 % of the values are missing"]));
-        assert_eq!(columns[3]["findings"], json!(["has no value at all"]));
-        let metrics = ["rows", "columns", "missing_share"].map(|name| ran.metric(name).unwrap());
-        assert_eq!(format!("{metrics:?}"), "[40.0, 4.0, 0.375]");
-        let page = std::fs::read_to_string(ran.path("html")).unwrap();
-        assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "names are escaped");
-        assert_eq!(page.matches("<article>").count(), 4);
-        let again = bench.run("profile.table", json!({"top": 2}), &[("table", &table)]).unwrap();
-        assert_eq!(again.artifact("html"), ran.artifact("html"));
-        assert_eq!(again.artifact("report"), ran.artifact("report"));
-    }
-
-    #[test]
-    fn a_table_without_rows_or_columns_is_described_too() {
-        let bench = Workbench::new();
-        let empty = batch(&[("n", ints((0..3).map(Some)))]).slice(0, 0);
-        let table = bench.table(&empty);
-        let ran = bench.run("profile.table", json!({}), &[("table", &table)]).unwrap();
-        assert_eq!(ran.report("report")["columns"][0]["rows"], 0);
-        assert_eq!(ran.metric("missing_share"), Some(0.0));
-    }
-
-    #[test]
-    fn a_cancelled_profile_stops() {
-        let bench = Workbench::new();
-        let table = bench.table(&batch(&[("n", ints((0..50_000).map(Some)))]));
-        bench.cancel();
-        let error = bench.run("profile.table", json!({}), &[("table", &table)]).map(|_| ()).unwrap_err();
-        assert_eq!(error.code(), "cancelled");
-    }
+    let seen = seen?;
+    context.check_cancelled()?;
+    let stopped = || StepError::bug("the profile stopped although nobody asked it to");
+    let goal = match goal.transpose()? {
+        None => None,
+        Some(Ok(goal)) => Some(goal.ok_or_else(stopped)?),
+        Some(Err(reason)) => {
+            return Err(StepError::input("no_target", reason)
+                .help("name a column of numbers, or of at most 12 different values, as `target`"));
+        }
+    };
+    Ok((seen.ok_or_else(stopped)?, goal))
 }

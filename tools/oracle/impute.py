@@ -42,11 +42,10 @@ for chosen in [["height", "weight", "skew"], ["skew", "height", "weight", "posit
 for chosen in [["skew", "wide", "ties"], ["skew", "height", "weight", "positive"], ["height", "weight", "tiny"]]:
     fit, fresh = several(chosen, 0), several(chosen, 1)
     title = " ".join(chosen)
-    for params in [{}, {"max_iter": 3, "imputation_order": "descending"}, {"initial_strategy": "median", "imputation_order": "arabic", "tol": 1e-6}, {"imputation_order": "roman", "max_iter": 1}]:
+    for params in [{}, {"max_iter": 3, "imputation_order": "descending"}, {"initial_strategy": "median", "imputation_order": "arabic", "tol": 1e-6}, {"imputation_order": "roman", "max_iter": 1}, {"min_value": 1, "max_value": 4.5}]:
         model = IterativeImputer(**params)
         out = model.fit_transform(fit)
-        # Solved by the Gram matrix here and by the singular values there.
-        cases.add(f"iterative {title} {params}", [{"impute_iterative": params}], chosen, out, model.transform(fresh), tolerance=1e-6)
+        cases.add(f"iterative {title} {params}", [{"impute_iterative": params}], chosen, out, model.transform(fresh))
 
 for method, fold in [("mad", 3.29), ("mad", 1.2), ("gaussian", 1.5), ("iqr", 1), ("quantiles", 0.1)]:
     for tail in ["both", "left", "right"]:

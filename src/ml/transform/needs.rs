@@ -54,7 +54,7 @@ pub(super) fn domain(
     value: f64,
     range: &str,
 ) -> TransformError {
-    let place = row.map_or_else(|| "of the fit table".to_owned(), |row| format!("in row {row}"));
+    let place = row.map_or_else(|| "in the fit table".to_owned(), |row| format!("in row {row}"));
     let what = if transform == function { String::new() } else { format!(" with `{function}`") };
     TransformError::input(
         "domain",

@@ -113,7 +113,7 @@ fn exact() -> f64 {
 impl Family {
     fn table(&self, case: &FamilyCase, part: impl Fn(&(Values, Values)) -> ArrayRef) -> Vec<(String, ArrayRef)> {
         let columns: Vec<ArrayRef> = case.columns.iter().map(|name| part(&self.data[name])).collect();
-        let rows = columns.iter().map(|column| column.len()).min().unwrap();
+        let rows = columns.iter().map(Array::len).min().unwrap();
         case.columns.iter().cloned().zip(columns.iter().map(|column| column.slice(0, rows))).collect()
     }
 

@@ -79,7 +79,9 @@ impl Walk {
         match promise.same {
             Same::Gone => {
                 let Some((last, others)) = columns.split_last() else { return };
-                others.iter().for_each(|column| self.frame.remove(column));
+                for column in others {
+                    self.frame.remove(column);
+                }
                 self.frame.replace(last, new);
                 return;
             }
@@ -91,7 +93,9 @@ impl Walk {
             }
             Same::Untouched => {}
         }
-        new.into_iter().for_each(|(name, column)| self.frame.set(&name, column));
+        for (name, column) in new {
+            self.frame.set(&name, column);
+        }
     }
 
     /// Applies a fitted unit; what it makes is known as soon as what it reads is.

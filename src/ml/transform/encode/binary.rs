@@ -63,7 +63,7 @@ impl Learner for Listing {
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let (column, categories) = self.counting.as_seen();
+        let (column, categories) = self.counting.by_first_row();
         let digits = usize::BITS - categories.len().leading_zeros();
         let columns = (0..digits).map(|digit| format!("{column}_{digit}")).collect();
         Ok(Unit::Binary(Binary {

@@ -35,7 +35,7 @@ impl Counting {
     }
 
     /// The name, and the categories in the order of their first rows, the missing value last.
-    pub(super) fn as_seen(self) -> (String, Dictionary) {
+    pub(super) fn by_first_row(self) -> (String, Dictionary) {
         let (null, mut categories): (Vec<Category>, Vec<Category>) =
             self.categories.categories().iter().cloned().partition(|category| *category == Category::Null);
         categories.extend(null);

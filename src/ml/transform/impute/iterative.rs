@@ -66,6 +66,12 @@ pub(in crate::ml::transform) struct Params {
     /// In which order the columns of a round are filled.
     #[serde(default)]
     imputation_order: Order,
+    /// No value below this is filled in, such as 0 for amounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_value: Option<f64>,
+    /// No value above this is filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_value: Option<f64>,
     /// Whether to add a column `NAME_missing` for each selected column that is 1 where the value was missing.
     #[serde(default)]
     add_indicator: bool,
@@ -87,6 +93,11 @@ impl Transform for Params {
     fn check(&self) -> Result<(), String> {
         if !(1..=1000).contains(&self.max_iter) {
             return Err(format!("`max_iter: {}` must be from 1 to 1000", self.max_iter));
+        }
+        if let (Some(min), Some(max)) = (self.min_value, self.max_value)
+            && min >= max
+        {
+            return Err(format!("`min_value: {min}` must be less than `max_value: {max}`"));
         }
         if self.tol >= 0.0 { Ok(()) } else { Err(format!("`tol: {}` must be 0 or more", self.tol)) }
     }
@@ -171,6 +182,7 @@ impl Learner for Rounds {
         for (values, initial) in filled.iter_mut().zip(&initial) {
             values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = *initial);
         }
+        let bounds = Bounds { min: self.params.min_value, max: self.params.max_value };
         let mut steps = Vec::new();
         // A column alone has nothing to be predicted from.
         let rounds = if self.columns.len() > 1 { self.params.max_iter } else { 0 };
@@ -182,9 +194,11 @@ impl Learner for Rounds {
                 let line = fit(&others, &filled[*column], &missing[*column]);
                 let values: Vec<(usize, f64)> = (0..missing[*column].len())
                     .filter(|row| missing[*column][*row])
-                    .map(|row| (row, line.at(others.iter().map(|other| other[row]))))
+                    .map(|row| (row, bounds.cut(line.at(others.iter().map(|other| other[row])))))
                     .collect();
-                values.into_iter().for_each(|(row, value)| filled[*column][row] = value);
+                for (row, value) in values {
+                    filled[*column][row] = value;
+                }
                 steps.push(Step { column: *column, line });
             }
             let change = |row: usize| -> f64 {
@@ -194,12 +208,28 @@ impl Learner for Rounds {
                 break;
             }
         }
-        Ok(Unit::ImputeIterative(Iterative { columns: self.columns, indicators: self.indicators, initial, steps }))
+        let (columns, indicators) = (self.columns, self.indicators);
+        Ok(Unit::ImputeIterative(Iterative { columns, indicators, initial, bounds, steps }))
     }
 
     fn kept_bytes(&self, rows: u64) -> u64 {
         // The values and those of the round before, which ones are missing, and room to grow.
         rows.saturating_mul(33 * self.columns.len() as u64)
+    }
+}
+
+/// What no filled value goes beyond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Bounds {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max: Option<f64>,
+}
+
+impl Bounds {
+    fn cut(self, value: f64) -> f64 {
+        value.max(self.min.unwrap_or(f64::NEG_INFINITY)).min(self.max.unwrap_or(f64::INFINITY))
     }
 }
 
@@ -218,6 +248,7 @@ pub(in crate::ml::transform) struct Iterative {
     columns: Vec<String>,
     indicators: Vec<String>,
     initial: Vec<f64>,
+    bounds: Bounds,
     steps: Vec<Step>,
 }
 
@@ -234,7 +265,7 @@ impl Fitted for Iterative {
             for row in 0..frame.rows() {
                 if columns[*column].is_null(row) {
                     let others = (0..filled.len()).filter(|other| other != column).map(|other| filled[other][row]);
-                    filled[*column][row] = line.at(others);
+                    filled[*column][row] = self.bounds.cut(line.at(others));
                 }
             }
         }

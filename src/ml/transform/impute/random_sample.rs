@@ -182,32 +182,36 @@ impl Fitted for RandomSample {
         let filled: ArrayRef = match self.column_type {
             ColumnType::Float => {
                 let values = array.as_primitive::<Float64Type>();
-                Arc::new(Float64Array::from_iter(rows.map(|row| match (values.is_valid(row), chosen(row)) {
+                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
                     (false, Category::Float(value)) => Some(*value),
                     _ => values.is_valid(row).then(|| values.value(row)),
-                })))
+                });
+                Arc::new(filled.collect::<Float64Array>())
             }
             ColumnType::Int => {
                 let values = array.as_primitive::<Int64Type>();
-                Arc::new(Int64Array::from_iter(rows.map(|row| match (values.is_valid(row), chosen(row)) {
+                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
                     (false, Category::Int(value)) => Some(*value),
                     _ => values.is_valid(row).then(|| values.value(row)),
-                })))
+                });
+                Arc::new(filled.collect::<Int64Array>())
             }
             ColumnType::Bool => {
                 let values = array.as_boolean();
-                Arc::new(BooleanArray::from_iter(rows.map(|row| match (values.is_valid(row), chosen(row)) {
+                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
                     (false, Category::Bool(value)) => Some(*value),
                     _ => values.is_valid(row).then(|| values.value(row)),
-                })))
+                });
+                Arc::new(filled.collect::<BooleanArray>())
             }
             // Moments are refused when it is planned.
             ColumnType::Text | ColumnType::Date | ColumnType::Timestamp => {
                 let values = array.as_string::<i32>();
-                Arc::new(StringArray::from_iter(rows.map(|row| match (values.is_valid(row), chosen(row)) {
+                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
                     (false, Category::Text(value)) => Some(value.as_str()),
                     _ => values.is_valid(row).then(|| values.value(row)),
-                })))
+                });
+                Arc::new(filled.collect::<StringArray>())
             }
         };
         let mut column = frame.column(&self.column)?.clone();

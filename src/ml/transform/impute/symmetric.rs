@@ -23,10 +23,9 @@ pub(super) fn eigen(mut matrix: Vec<f64>, width: usize) -> (Vec<f64>, Vec<Vec<f6
                 let cosine = 1.0 / tangent.hypot(1.0);
                 let sine = tangent * cosine;
                 rotate(&mut matrix, width, (one, two), (cosine, sine));
-                for place in 0..width {
-                    let (left, right) = (vectors[one][place], vectors[two][place]);
-                    vectors[one][place] = cosine * left - sine * right;
-                    vectors[two][place] = sine * left + cosine * right;
+                let (above, below) = vectors.split_at_mut(two);
+                for (left, right) in above[one].iter_mut().zip(&mut below[0]) {
+                    (*left, *right) = (cosine * *left - sine * *right, sine * *left + cosine * *right);
                 }
             }
         }

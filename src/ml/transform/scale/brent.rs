@@ -39,18 +39,18 @@ pub(super) fn minimum(low: f64, high: f64, tolerance: f64, function: impl Fn(f64
         let at_point = function(point);
         if at_point <= at_best {
             if point >= best {
-                low = best
+                low = best;
             } else {
-                high = best
+                high = best;
             }
             (third, at_third) = (second, at_second);
             (second, at_second) = (best, at_best);
             (best, at_best) = (point, at_point);
         } else {
             if point >= best {
-                high = point
+                high = point;
             } else {
-                low = point
+                low = point;
             }
             if at_point <= at_second || second.total_cmp(&best).is_eq() {
                 (third, at_third) = (second, at_second);

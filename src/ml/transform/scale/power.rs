@@ -155,7 +155,8 @@ fn finite(likelihood: f64) -> f64 {
 /// Powers beyond these would overflow for values up to twenty times as large as those of the fit table.
 fn yeo_johnson_bounds(moments: &Moments) -> (f64, f64) {
     let largest = (20.0 * moments.max.abs().max(moments.min.abs())).ln_1p();
-    let (low, high) = ((f64::MIN_POSITIVE.ln() - f64::EPSILON.ln()) / 2.0, (f64::MAX.ln() + f64::EPSILON.ln()) / 2.0);
+    let (low, high) =
+        ((f64::MIN_POSITIVE.ln() - f64::EPSILON.ln()) / 2.0, f64::midpoint(f64::MAX.ln(), f64::EPSILON.ln()));
     let (low, high) = (low / largest, high / largest);
     if moments.max < 0.0 {
         (2.0 - high, 2.0 - low)

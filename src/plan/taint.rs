@@ -1,12 +1,16 @@
-//! Held-out test data must reach nothing that learns. It spreads along the inputs that an output carries.
+//! Some rows may not reach some inputs: held-out test data nothing that learns, validation data no resampling, and
+//! resampled rows nothing that measures or splits. Marks spread along the inputs that an output carries.
+
+use std::borrow::Cow;
 
 use super::bind::{Bindings, Bound};
 use super::instances::Instances;
 use super::work::Work;
+use crate::artifact::ArtifactKind;
 use crate::manifest::Mistake;
-use crate::step::OutputPort;
+use crate::step::{Mark, OutputPort};
 
-/// Refuses test data at learning inputs. `order` lists each instance after those it takes inputs from.
+/// Refuses marked data at inputs that do not take it. `order` lists each instance after those it takes inputs from.
 pub(super) fn check(
     instances: &Instances<'_>,
     work: &[Option<Work>],
@@ -14,61 +18,97 @@ pub(super) fn check(
     order: &[usize],
     mistakes: &mut Vec<Mistake>,
 ) {
-    let mut taints = Taints { paths: vec![Vec::new(); work.len()] };
+    let mut taints = Taints { ways: vec![Vec::new(); work.len()] };
     for &index in order {
         let Some(known) = &work[index] else { continue };
         for (input, bound) in &bindings[index] {
-            if !known.ports.input(input.as_str()).is_some_and(|port| port.learns) {
-                continue;
-            }
+            let Some(port) = known.ports.input(input.as_str()) else { continue };
             for bound in bound {
-                let Some(path) = taints.of(bound) else { continue };
-                let step = &instances.all[index].name;
-                let message = format!("test data would reach `{step}.{input}`, which learns from it");
-                let help = format!(
-                    "it comes from {} -> {step}.{input}; learn from the training split and keep the test split for evaluation",
-                    path.join(" -> ")
-                );
-                mistakes.push(Mistake::new("test_leak", bound.span.clone(), message).help(help));
+                let refused = port.refuses.iter().find_map(|mark| Some((*mark, taints.of(bound, *mark)?)));
+                let Some((mark, way)) = refused else { continue };
+                let place = format!("{}.{input}", instances.all[index].name);
+                let way = format!("{} -> {place}", way.join(" -> "));
+                mistakes.push(mistake(mark, &place, &way, bound));
             }
         }
         for output in &known.ports.outputs {
-            let name = format!("{}.{}", instances.all[index].name, output.name);
-            let path = if output.is_test {
-                Some(vec![name])
-            } else {
-                taints.carried(&bindings[index], output).map(|mut path| {
-                    path.push(name);
-                    path
-                })
-            };
-            if let Some(path) = path {
-                taints.paths[index].push((output.name.to_string(), path));
+            for mark in [Mark::Test, Mark::Valid, Mark::Resampled] {
+                let name = format!("{}.{}", instances.all[index].name, output.name);
+                let way = if output.mark == Some(mark) {
+                    Some(vec![name])
+                } else {
+                    taints.carried(&bindings[index], output, mark).map(|mut way| {
+                        way.push(name);
+                        way
+                    })
+                };
+                if let Some(way) = way {
+                    taints.ways[index].push(Way { output: output.name.to_string(), mark, way });
+                }
             }
         }
     }
 }
 
-/// For each instance its outputs that hold test data, with the way that the data came.
+fn mistake(mark: Mark, place: &str, way: &str, bound: &Bound) -> Mistake {
+    let (code, message, remedy) = match mark {
+        Mark::Test => (
+            "test_leak",
+            format!("test data would reach `{place}`, which learns from it"),
+            "learn from the training split and keep the test split for evaluation",
+        ),
+        Mark::Valid => (
+            "valid_leak",
+            format!("validation data would reach `{place}`, which takes training data only"),
+            "take the training split; choices between models need the validation split as it is",
+        ),
+        Mark::Resampled => (
+            "resampled_data",
+            format!("resampled data would reach `{place}`, which needs rows as they come in"),
+            "balance after the split, and only what models are trained on",
+        ),
+    };
+    Mistake::new(code, bound.span.clone(), message).help(format!("it comes from {way}; {remedy}"))
+}
+
+/// The way on which marked rows came to an output.
+#[derive(Clone)]
+struct Way {
+    output: String,
+    mark: Mark,
+    way: Vec<String>,
+}
+
+/// For each instance its outputs that hold marked rows.
 struct Taints {
-    paths: Vec<Vec<(String, Vec<String>)>>,
+    ways: Vec<Vec<Way>>,
 }
 
 impl Taints {
-    fn of(&self, bound: &Bound) -> Option<&Vec<String>> {
-        self.paths[bound.source]
+    fn of(&self, bound: &Bound, mark: Mark) -> Option<&Vec<String>> {
+        self.ways[bound.source]
             .iter()
-            .find(|(output, _)| output == bound.binding.output.as_str())
-            .map(|(_, path)| path)
+            .find(|way| way.mark == mark && way.output == bound.binding.output.as_str())
+            .map(|way| &way.way)
     }
 
-    /// The way of the first test data among the inputs that an output carries.
-    fn carried(&self, bindings: &Bindings, output: &OutputPort) -> Option<Vec<String>> {
+    /// The way of the first such rows among the inputs that an output carries.
+    fn carried(&self, bindings: &Bindings, output: &OutputPort, mark: Mark) -> Option<Vec<String>> {
+        let from = match mark {
+            Mark::Test | Mark::Valid => &output.from,
+            // A model that has learned from resampled rows is none of them.
+            Mark::Resampled if output.kind != ArtifactKind::Table => return None,
+            Mark::Resampled => match &output.rows_from {
+                Some(_) => &output.rows_from,
+                None => &output.from,
+            },
+        };
+        let is_carried = |from: &Vec<Cow<'static, str>>, input: &str| from.iter().any(|name| name == input);
         bindings
             .iter()
-            .filter(|(input, _)| output.from.as_ref().is_none_or(|from| from.iter().any(|name| name == input.as_str())))
+            .filter(|(input, _)| from.as_ref().is_none_or(|from| is_carried(from, input.as_str())))
             .flat_map(|(_, bound)| bound)
-            .find_map(|bound| self.of(bound))
+            .find_map(|bound| self.of(bound, mark))
             .cloned()
     }
 }

@@ -15,6 +15,17 @@ pub enum Arity {
     Many,
 }
 
+/// What the rows of a table are, where it decides what may be done with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Held out for the final measurement.
+    Test,
+    /// Set aside for choices between models.
+    Valid,
+    /// Rows were added, removed or weighted, so that counts and shares are no longer those of the world.
+    Resampled,
+}
+
 /// One input of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputPort {
@@ -24,14 +35,14 @@ pub struct InputPort {
     pub accepts: Vec<ArtifactKind>,
     /// How many it takes.
     pub arity: Arity,
-    /// Whether the step learns from it: then nothing that comes from a test split may reach it.
-    pub learns: bool,
+    /// The marks of tables that may not reach it.
+    pub refuses: Vec<Mark>,
 }
 
 impl InputPort {
     /// An input that takes exactly one artifact of `kind`.
     pub fn one(name: impl Into<Cow<'static, str>>, kind: ArtifactKind) -> InputPort {
-        InputPort { name: name.into(), accepts: vec![kind], arity: Arity::One, learns: false }
+        InputPort { name: name.into(), accepts: vec![kind], arity: Arity::One, refuses: Vec::new() }
     }
 
     /// An input that may be left out.
@@ -44,10 +55,27 @@ impl InputPort {
         InputPort { arity: Arity::Many, ..InputPort::one(name, kind) }
     }
 
-    /// The same input, which the step learns from.
+    /// The same input, which the step learns from: nothing that comes from a test split may reach it.
     #[must_use]
     pub fn learning(self) -> InputPort {
-        InputPort { learns: true, ..self }
+        self.refusing(Mark::Test)
+    }
+
+    /// The same input, for rows to measure on or to split: resampled ones may not reach it.
+    #[must_use]
+    pub fn measuring(self) -> InputPort {
+        self.refusing(Mark::Resampled)
+    }
+
+    /// The same input, for training rows only.
+    #[must_use]
+    pub fn training(self) -> InputPort {
+        self.refusing(Mark::Test).refusing(Mark::Valid)
+    }
+
+    fn refusing(mut self, mark: Mark) -> InputPort {
+        self.refuses.push(mark);
+        self
     }
 
     /// The same input, which also takes artifacts of `kind`.
@@ -68,8 +96,10 @@ pub struct OutputPort {
     /// The inputs whose content it carries, also as something learned from them; test data and lineage follow these.
     /// `None` means all inputs.
     pub from: Option<Vec<Cow<'static, str>>>,
-    /// Whether this is held-out test data by definition.
-    pub is_test: bool,
+    /// The inputs whose rows it has; `None` means those of `from`.
+    pub rows_from: Option<Vec<Cow<'static, str>>>,
+    /// What its rows are by definition.
+    pub mark: Option<Mark>,
     /// Whether the step may end without making it.
     pub is_optional: bool,
 }
@@ -77,7 +107,7 @@ pub struct OutputPort {
 impl OutputPort {
     /// An output that carries the content of all inputs.
     pub fn new(name: impl Into<Cow<'static, str>>, kind: ArtifactKind) -> OutputPort {
-        OutputPort { name: name.into(), kind, from: None, is_test: false, is_optional: false }
+        OutputPort { name: name.into(), kind, from: None, rows_from: None, mark: None, is_optional: false }
     }
 
     /// The same output, which carries the content of the named inputs only.
@@ -86,10 +116,28 @@ impl OutputPort {
         OutputPort { from: Some(inputs.iter().map(|input| Cow::Borrowed(*input)).collect()), ..self }
     }
 
+    /// The same output, whose rows are those of the named inputs, whatever else it carries.
+    #[must_use]
+    pub fn with_rows_of(self, inputs: &[&'static str]) -> OutputPort {
+        OutputPort { rows_from: Some(inputs.iter().map(|input| Cow::Borrowed(*input)).collect()), ..self }
+    }
+
     /// The same output, as held-out test data.
     #[must_use]
     pub fn test(self) -> OutputPort {
-        OutputPort { is_test: true, ..self }
+        OutputPort { mark: Some(Mark::Test), ..self }
+    }
+
+    /// The same output, as validation data.
+    #[must_use]
+    pub fn valid(self) -> OutputPort {
+        OutputPort { mark: Some(Mark::Valid), ..self }
+    }
+
+    /// The same output, with rows that were added, removed or weighted.
+    #[must_use]
+    pub fn resampled(self) -> OutputPort {
+        OutputPort { mark: Some(Mark::Resampled), ..self }
     }
 
     /// The same output, which may be missing when the step ends.

@@ -38,6 +38,14 @@ impl KindInfo {
     }
 }
 
+/// Words that people know from elsewhere for what a kind here does with a param.
+const OTHER_WORDS: &[(&str, &str)] = &[
+    ("split.stratified", "split.random"),
+    ("split.holdout", "split.random"),
+    ("split.stratified_group_k_fold", "split.group_k_fold"),
+    ("balance.edited_nearest_neighbours", "balance.enn"),
+];
+
 /// A kind that no `uses` may name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no step kind `{name}`")]
@@ -70,6 +78,27 @@ impl StepRegistry {
         registry.register::<super::understanding::ValidateTable>();
         registry.register::<super::data_engineering::SplitRandom>();
         registry.register::<super::data_engineering::SplitTime>();
+        registry.register::<super::data_engineering::SplitGroup>();
+        registry.register::<super::data_engineering::SplitKFold>();
+        registry.register::<super::data_engineering::SplitStratifiedKFold>();
+        registry.register::<super::data_engineering::SplitGroupKFold>();
+        registry.register::<super::data_engineering::SplitTimeSeries>();
+        registry.register::<super::data_engineering::BalanceRandomOver>();
+        registry.register::<super::data_engineering::BalanceRandomUnder>();
+        registry.register::<super::data_engineering::BalanceSmote>();
+        registry.register::<super::data_engineering::BalanceSmotenc>();
+        registry.register::<super::data_engineering::BalanceBorderlineSmote>();
+        registry.register::<super::data_engineering::BalanceAdasyn>();
+        registry.register::<super::data_engineering::BalanceNearMiss>();
+        registry.register::<super::data_engineering::BalanceTomekLinks>();
+        registry.register::<super::data_engineering::BalanceEnn>();
+        registry.register::<super::data_engineering::BalanceSmoteTomek>();
+        registry.register::<super::data_engineering::BalanceSmoteEnn>();
+        registry.register::<super::data_engineering::BalanceClassWeight>();
+        registry.register::<super::data_engineering::OutliersIqr>();
+        registry.register::<super::data_engineering::OutliersZscore>();
+        registry.register::<super::data_engineering::OutliersIsolationForest>();
+        registry.register::<super::data_engineering::OutliersLocalOutlierFactor>();
         registry.register::<super::data_engineering::FeaturePipeline>();
         registry.register::<super::model_engineering::TrainLogistic>();
         registry.register::<super::model_engineering::TrainLinear>();
@@ -111,6 +140,7 @@ impl StepRegistry {
     /// The kind that `uses: name` means.
     pub fn kind(&self, name: &str) -> Result<&KindInfo, UnknownKind> {
         self.kinds.get(name).ok_or_else(|| {
+            let other_word = OTHER_WORDS.iter().find(|(word, _)| *word == name).map(|(_, known)| *known);
             let nearest = self
                 .kinds
                 .keys()
@@ -118,7 +148,7 @@ impl StepRegistry {
                 .min()
                 .filter(|(distance, _)| *distance <= 3)
                 .map(|(_, known)| known);
-            UnknownKind { name: name.to_owned(), nearest }
+            UnknownKind { name: name.to_owned(), nearest: other_word.or(nearest) }
         })
     }
 

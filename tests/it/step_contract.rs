@@ -154,7 +154,20 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
             (json!({"path": path}), vec![])
         }
         "split.random" => (json!({"stratify": "left", "valid": 0.2, "test": 0.2}), vec![("table", table())]),
+        "split.group" => (json!({"group": "city", "test": 0.3}), vec![("table", table())]),
+        "split.k_fold" => (json!({"shuffle": true, "fold": 1}), vec![("table", table())]),
+        "split.stratified_k_fold" => (json!({"stratify": "left"}), vec![("table", table())]),
+        "split.group_k_fold" => (json!({"group": "day", "n_splits": 2}), vec![("table", table())]),
+        "split.time_series" => (json!({"column": "day", "fold": 0}), vec![("table", table())]),
         "split.time" => (json!({"column": "day", "test": 0.3}), vec![("table", table())]),
+        "balance.random_over" | "balance.random_under" | "balance.class_weight" => {
+            (json!({"target": "left"}), vec![("train", table())])
+        }
+        "balance.smotenc" => (json!({"target": "left", "columns": ["id", "city"]}), vec![("train", table())]),
+        name if name.starts_with("outliers.") => (json!({"columns": ["id"]}), vec![("fit", table())]),
+        name if name.starts_with("balance.") => {
+            (json!({"target": "left", "columns": ["id"]}), vec![("train", table())])
+        }
         "validate.table" => (json!({"expect": [{"column": "id", "check": "unique"}]}), vec![("table", table())]),
         "profile.table" => (json!({}), vec![("table", table())]),
         "feature.pipeline" => {

@@ -1,13 +1,27 @@
-//! Data engineering: split, query and build features.
+//! Data engineering: split, balance, query and build features.
 
+mod balance;
+mod codes;
 mod feature_pipeline;
+mod folds;
+mod moments;
+mod outliers;
 mod parts;
+mod room;
+mod split_group;
 mod split_random;
 mod split_time;
 pub mod sql;
 mod strata;
 
+pub use balance::{
+    BalanceAdasyn, BalanceBorderlineSmote, BalanceClassWeight, BalanceEnn, BalanceNearMiss, BalanceRandomOver,
+    BalanceRandomUnder, BalanceSmote, BalanceSmoteEnn, BalanceSmoteTomek, BalanceSmotenc, BalanceTomekLinks,
+};
 pub use feature_pipeline::FeaturePipeline;
+pub use folds::{SplitGroupKFold, SplitKFold, SplitStratifiedKFold, SplitTimeSeries};
+pub use outliers::{OutliersIqr, OutliersIsolationForest, OutliersLocalOutlierFactor, OutliersZscore};
+pub use split_group::SplitGroup;
 pub use split_random::SplitRandom;
 pub use split_time::SplitTime;
 pub use sql::DataSql;

@@ -110,19 +110,26 @@ impl Shares {
 
 /// The ports of a split into `sets`.
 pub(super) fn ports(sets: &[Part]) -> Ports {
-    let output = |part: &Part| {
-        let output = OutputPort::new(part.as_str(), ArtifactKind::Table);
-        if *part == Part::Test { output.test() } else { output }
-    };
-    Ports::new([InputPort::one("table", ArtifactKind::Table)], sets.iter().map(output).collect::<Vec<_>>())
+    let outputs = sets.iter().map(|part| output(*part)).collect::<Vec<_>>();
+    Ports::new([InputPort::one("table", ArtifactKind::Table).measuring()], outputs)
 }
 
-/// Writes every row of `table` to the set that `choose` says, in order, and reports how many there are.
+/// The output that holds a set.
+pub(super) fn output(part: Part) -> OutputPort {
+    let output = OutputPort::new(part.as_str(), ArtifactKind::Table);
+    match part {
+        Part::Train => output,
+        Part::Valid => output.valid(),
+        Part::Test => output.test(),
+    }
+}
+
+/// Writes every row of `table` to the set that `choose` says, if to any, in order, and reports how many there are.
 pub(super) fn write(
     context: &mut StepContext,
     table: &TableReader,
     wanted: &[Part],
-    choose: &mut dyn FnMut(u64) -> Part,
+    choose: &mut dyn FnMut(u64) -> Option<Part>,
 ) -> Result<(), StepError> {
     if table.rows() == 0 {
         return Err(StepError::input("table_empty", "the table has no rows to split"));
@@ -137,7 +144,9 @@ pub(super) fn write(
         let batch = batch?;
         let mut chosen = [const { Vec::new() }; 3];
         for index in 0..u32::try_from(batch.num_rows()).unwrap_or(u32::MAX) {
-            chosen[choose(row) as usize].push(index);
+            if let Some(part) = choose(row) {
+                chosen[part as usize].push(index);
+            }
             row += 1;
         }
         for (part, set, count) in &mut sets {
@@ -147,22 +156,28 @@ pub(super) fn write(
         }
         context.progress(&Progress { done: row, total: Some(table.rows()), unit: "rows", note: String::new() });
     }
-    let from = context.input("table")?.artifact.digest;
     for (part, set, count) in sets {
         if count == 0 {
             context.log(format!("warning: the table has too few rows; `{}` is empty", part.as_str()));
         }
         context.finish_table(part.as_str(), set)?;
         context.metric(format!("{}_rows", part.as_str()), count as f64);
-        for column in table.columns() {
-            context.column_edge(ColumnEdge {
-                output: part.as_str().parse().map_err(|error| StepError::bug(format!("bad output name: {error}")))?,
-                column: column.to_owned(),
-                from,
-                from_column: column.to_owned(),
-                transform: "identity".to_owned(),
-            });
-        }
+        identity(context, table, part.as_str())?;
+    }
+    Ok(())
+}
+
+/// Says that every column of `output` is the column of `table` with the same name.
+pub(super) fn identity(context: &mut StepContext, table: &TableReader, output: &str) -> Result<(), StepError> {
+    let from = context.input("table")?.artifact.digest;
+    for column in table.columns() {
+        context.column_edge(ColumnEdge {
+            output: output.parse().map_err(|error| StepError::bug(format!("bad output name: {error}")))?,
+            column: column.to_owned(),
+            from,
+            from_column: column.to_owned(),
+            transform: "identity".to_owned(),
+        });
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ with: {stratify: Churn, valid: 0.15, test: 0.15, seed: 7}
             let stratum = strata.stratum(row);
             let part = hands[stratum][next[stratum]];
             next[stratum] += 1;
-            part
+            Some(part)
         })
     }
 }

@@ -1,18 +1,13 @@
 //! `split.time`: the past for training, the future for the test.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::moments;
 use super::parts::{self, Part, Shares};
 use crate::phase::Phase;
 use crate::step::understanding::csv::value;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
-use crate::table::TableReader;
 
 /// Splits a table by time: rows before a cut train, later ones validate, the latest test.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -108,7 +103,7 @@ with: {column: signed_up, valid_from: 2026-01-01, test_from: 2026-03-01}
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let table = context.table("table")?;
-        let (keys, is_time) = self.keys(&table, context)?;
+        let (keys, is_time) = moments::of(&table, &self.params.column, context)?;
         let (valid_from, test_from) = match self.shares {
             Some(shares) => cuts(shares, &keys),
             None => (
@@ -118,13 +113,13 @@ with: {column: signed_up, valid_from: 2026-01-01, test_from: 2026-03-01}
         };
         parts::write(context, &table, &self.sets(), &mut |row| {
             let key = usize::try_from(row).ok().and_then(|row| keys.get(row)).copied().unwrap_or(f64::NEG_INFINITY);
-            if key >= test_from {
+            Some(if key >= test_from {
                 Part::Test
             } else if key >= valid_from {
                 Part::Valid
             } else {
                 Part::Train
-            }
+            })
         })
     }
 }
@@ -152,54 +147,6 @@ impl SplitTime {
                 .help(format!("give {wants}"))
         })
     }
-
-    /// The time of every row on one scale, and whether that scale is time.
-    fn keys(&self, table: &TableReader, context: &StepContext) -> Result<(Vec<f64>, bool), StepError> {
-        let name = self.params.column.as_str();
-        let mut keys = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
-        let mut is_time = true;
-        for batch in table.select(&[name])? {
-            context.check_cancelled()?;
-            let column = Arc::clone(batch?.column(0));
-            if column.null_count() > 0 {
-                let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0) + keys.len() + 1;
-                return Err(StepError::input("time_missing", format!("row {row} has no value in column `{name}`"))
-                    .help("filter such rows out before the split"));
-            }
-            match column.data_type() {
-                DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
-                    let moments = cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-                    keys.extend(
-                        moments.as_primitive::<TimestampMicrosecondType>().values().iter().map(|it| *it as f64),
-                    );
-                }
-                kind if kind.is_numeric() => {
-                    is_time = false;
-                    keys.extend(cast(&column, &DataType::Float64)?.as_primitive::<Float64Type>().values());
-                }
-                DataType::Utf8 => {
-                    for text in column.as_string::<i32>().iter().flatten() {
-                        let moment = value::timestamp(text.as_bytes()).ok_or_else(|| {
-                            let row = keys.len() + 1;
-                            StepError::input(
-                                "time_value",
-                                format!("row {row} holds `{text}` in column `{name}`, which is no time"),
-                            )
-                            .help("write times like 2026-02-28 or 2026-02-28 12:00:00")
-                        })?;
-                        keys.push(moment.0 as f64);
-                    }
-                }
-                other => {
-                    return Err(StepError::input(
-                        "time_type",
-                        format!("column `{name}` of type {other} cannot order rows"),
-                    ));
-                }
-            }
-        }
-        Ok((keys, is_time))
-    }
 }
 
 /// The first moment of validation and of test, so that they get about their shares of rows.
@@ -215,9 +162,9 @@ fn cuts(shares: Shares, keys: &[f64]) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::step::testing::{Workbench, batch, column, ints, texts};
 
     /// The rows of each set by number, or the error.

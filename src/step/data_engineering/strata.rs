@@ -10,7 +10,7 @@ use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
 
 /// More strata than this is an identifier and not a class.
-const MAX_STRATA: usize = 10_000;
+pub(super) const MAX_STRATA: usize = 10_000;
 
 /// Rows grouped by the value of a column.
 pub(super) struct Strata {

@@ -76,7 +76,7 @@ with: {slices: [SeniorCitizen], bootstrap: 500, threshold: {maximise: f1}}
 
     fn ports(&self) -> Ports {
         let mut ports = data::ports();
-        ports.inputs.push(InputPort::optional("valid", ArtifactKind::Table));
+        ports.inputs.push(InputPort::optional("valid", ArtifactKind::Table).measuring());
         ports
     }
 

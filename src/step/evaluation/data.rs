@@ -24,7 +24,7 @@ const IMPORTANCE_ROWS: usize = 10_000;
 /// The ports of every evaluation step.
 pub(super) fn ports() -> Ports {
     Ports::new(
-        [InputPort::one("model", ArtifactKind::Model), InputPort::one("test", ArtifactKind::Table)],
+        [InputPort::one("model", ArtifactKind::Model), InputPort::one("test", ArtifactKind::Table).measuring()],
         [
             OutputPort::new("report", ArtifactKind::Report),
             OutputPort::new("card_md", ArtifactKind::File),

@@ -33,16 +33,23 @@ impl ClassWeight {
     /// # Errors
     /// When a label is no class of the target, or a weight is not a number above zero.
     pub(super) fn weights(&self, dataset: &Dataset) -> Result<Vec<f64>, StepError> {
-        let classes = dataset.task.classes();
-        if classes.is_empty() {
+        if dataset.task.classes().is_empty() {
             return Err(StepError::input("class_weight_without_classes", "`class_weight` needs a target with classes")
                 .help("leave `class_weight` out: the target is a number"));
         }
+        self.of_counts(dataset.task.classes(), &dataset.class_counts())
+    }
+
+    /// The weight of each of `classes`, of which there are so many rows.
+    ///
+    /// # Errors
+    /// When a label is no class of the target, or a weight is not a number above zero.
+    pub(in crate::step) fn of_counts(&self, classes: &[String], counts: &[usize]) -> Result<Vec<f64>, StepError> {
         match self {
             ClassWeight::Rule(ClassWeightRule::Balanced) => {
-                let rows = dataset.rows() as f64;
-                let balance = |count: usize| if count == 0 { 1.0 } else { rows / (classes.len() * count) as f64 };
-                Ok(dataset.class_counts().into_iter().map(balance).collect())
+                let rows = counts.iter().sum::<usize>() as f64;
+                let balance = |count: &usize| if *count == 0 { 1.0 } else { rows / (classes.len() * count) as f64 };
+                Ok(counts.iter().map(balance).collect())
             }
             ClassWeight::ByLabel(by_label) => {
                 let mut weights = vec![1.0; classes.len()];

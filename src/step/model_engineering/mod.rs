@@ -1,6 +1,6 @@
 //! Model engineering: train models and choose among them.
 
-mod class_weight;
+pub(in crate::step) mod class_weight;
 mod linear;
 mod logistic;
 mod mlp;

@@ -17,7 +17,7 @@ pub(super) fn ports() -> Ports {
     Ports::new(
         [
             InputPort::one("train", ArtifactKind::Table).learning(),
-            InputPort::optional("valid", ArtifactKind::Table).learning(),
+            InputPort::optional("valid", ArtifactKind::Table).learning().measuring(),
         ],
         [OutputPort::new("model", ArtifactKind::Model), OutputPort::new("report", ArtifactKind::Report)],
     )

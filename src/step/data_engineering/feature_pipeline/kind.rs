@@ -86,14 +86,20 @@ with:
         Ports::new(
             [
                 InputPort::one("fit", ArtifactKind::Table).learning(),
-                InputPort::optional("valid", ArtifactKind::Table),
-                InputPort::optional("test", ArtifactKind::Table),
+                InputPort::optional("valid", ArtifactKind::Table).measuring(),
+                InputPort::optional("test", ArtifactKind::Table).measuring(),
             ],
             [
                 OutputPort::new("fit", ArtifactKind::Table).from_inputs(&["fit"]),
                 // What was learned from `fit` is in every number of the other tables.
-                OutputPort::new("valid", ArtifactKind::Table).from_inputs(&["fit", "valid"]).maybe(),
-                OutputPort::new("test", ArtifactKind::Table).from_inputs(&["fit", "test"]).maybe(),
+                OutputPort::new("valid", ArtifactKind::Table)
+                    .from_inputs(&["fit", "valid"])
+                    .with_rows_of(&["valid"])
+                    .maybe(),
+                OutputPort::new("test", ArtifactKind::Table)
+                    .from_inputs(&["fit", "test"])
+                    .with_rows_of(&["test"])
+                    .maybe(),
                 OutputPort::new("transform", ArtifactKind::Transform).from_inputs(&["fit"]),
             ],
         )

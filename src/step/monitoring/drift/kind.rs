@@ -113,9 +113,9 @@ with: {endpoint: churn, window: 7d}
     }
 
     fn ports(&self) -> Ports {
-        let mut inputs = vec![InputPort::one("reference", ArtifactKind::Table)];
+        let mut inputs = vec![InputPort::one("reference", ArtifactKind::Table).measuring()];
         if self.params.endpoint.is_none() {
-            inputs.push(InputPort::one("current", ArtifactKind::Table));
+            inputs.push(InputPort::one("current", ArtifactKind::Table).measuring());
         }
         Ports::new(
             inputs,

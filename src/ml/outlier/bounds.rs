@@ -1,0 +1,73 @@
+//! Bounds on the values of one column.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// At which end values are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tail {
+    /// At both.
+    #[default]
+    Both,
+    /// Small values only.
+    Left,
+    /// Large values only.
+    Right,
+}
+
+/// The values of a column that are no outliers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The smallest; none if small values do not matter.
+    pub low: Option<f64>,
+    /// The largest; none if large values do not matter.
+    pub high: Option<f64>,
+}
+
+impl Bounds {
+    /// `fold` times the distance between the quartiles beyond them. None without values; sorts them.
+    pub fn by_quartiles(values: &mut [f64], fold: f64, tail: Tail) -> Option<Bounds> {
+        if values.is_empty() {
+            return None;
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let (first, third) = (quantile(values, 0.25), quantile(values, 0.75));
+        let reach = fold * (third - first);
+        Some(Bounds::new(first - reach, third + reach, tail))
+    }
+
+    /// `threshold` standard deviations of the population around the mean. None without values.
+    pub fn by_deviations(values: &[f64], threshold: f64, tail: Tail) -> Option<Bounds> {
+        if values.is_empty() {
+            return None;
+        }
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let deviation = (values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count).sqrt();
+        Some(Bounds::new(mean - threshold * deviation, mean + threshold * deviation, tail))
+    }
+
+    fn new(low: f64, high: f64, tail: Tail) -> Bounds {
+        Bounds { low: (tail != Tail::Right).then_some(low), high: (tail != Tail::Left).then_some(high) }
+    }
+
+    /// The bound that a value is beyond, if it is.
+    pub fn crossed(&self, value: f64) -> Option<f64> {
+        let below = self.low.filter(|low| value < *low);
+        below.or_else(|| self.high.filter(|high| value > *high))
+    }
+}
+
+/// A quantile of sorted values, linear between two of them.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let place = share * last as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+    let below = (place.floor() as usize).min(last);
+    let above = (below + 1).min(last);
+    let part = place - below as f64;
+    let (low, high) = (sorted[below], sorted[above]);
+    // From the nearer end, as numpy does, so that equal values stay equal.
+    if part < 0.5 { low + (high - low) * part } else { high - (high - low) * (1.0 - part) }
+}

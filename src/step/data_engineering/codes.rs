@@ -1,0 +1,150 @@
+//! The values of a column as codes: which row has which of them, numbered in the order of the values.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+
+use crate::step::{StepContext, StepError};
+use crate::table::TableReader;
+
+/// What becomes of a row without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It is refused.
+    Refused,
+    /// Having no value is a value of its own, after the others.
+    Value,
+}
+
+/// Rows grouped by the value of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Codes {
+    /// The code of each row.
+    pub(super) of_row: Vec<u32>,
+    /// The values by code: numbers by size, everything else by its text.
+    pub(super) values: Vec<String>,
+    /// The code that means missing, if there is one.
+    pub(super) missing: Option<u32>,
+    /// How many rows have each code.
+    pub(super) counts: Vec<usize>,
+}
+
+impl Codes {
+    /// The values of `column`, at most `limit` different ones. `what` says what a value is, such as `group`.
+    pub(super) fn of(
+        table: &TableReader,
+        column: &str,
+        what: &str,
+        missing: Missing,
+        limit: usize,
+        context: &StepContext,
+    ) -> Result<Codes, StepError> {
+        let mut known: BTreeMap<Option<String>, u32> = BTreeMap::new();
+        let mut counts: Vec<usize> = Vec::new();
+        let mut of_row: Vec<u32> = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
+        let mut is_numeric = false;
+        for batch in table.select(&[column])? {
+            context.check_cancelled()?;
+            let batch = batch?;
+            is_numeric = batch.column(0).data_type().is_numeric();
+            if missing == Missing::Refused && batch.column(0).logical_null_count() > 0 {
+                let nulls = batch.column(0).logical_nulls();
+                let first = (0..batch.num_rows()).find(|row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(*row)));
+                let row = of_row.len() + first.unwrap_or(0) + 1;
+                let message = format!("row {row} has no value in column `{column}`, which says its {what}");
+                return Err(StepError::input("value_missing", message).help("filter such rows out before"));
+            }
+            let texts = cast(batch.column(0), &DataType::Utf8).map_err(|error| {
+                StepError::input("column_type", format!("column `{column}` cannot say the {what} of a row"))
+                    .caused_by(error)
+                    .help("take a column of texts, numbers or dates")
+            })?;
+            let mut last: Option<(Option<&str>, u32)> = None;
+            for value in texts.as_string::<i32>() {
+                let code = match last {
+                    Some((same, code)) if same == value => code,
+                    _ => {
+                        let next = u32::try_from(counts.len()).unwrap_or(u32::MAX);
+                        *known.entry(value.map(str::to_owned)).or_insert_with(|| {
+                            counts.push(0);
+                            next
+                        })
+                    }
+                };
+                last = Some((value, code));
+                counts[code as usize] += 1;
+                of_row.push(code);
+            }
+            if counts.len() > limit {
+                let message = format!("column `{column}` has more than {limit} values, too many for a {what}");
+                return Err(StepError::input("too_many_values", message)
+                    .help("take a column with few values, such as the target"));
+            }
+        }
+        Ok(sorted(known, &counts, of_row, is_numeric))
+    }
+
+    /// How many different values there are.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+fn sorted(known: BTreeMap<Option<String>, u32>, counts: &[usize], mut of_row: Vec<u32>, is_numeric: bool) -> Codes {
+    let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
+    let mut order: Vec<(Option<String>, u32)> = known.into_iter().collect();
+    order.sort_by(|(one, _), (other, _)| {
+        let by_size = if is_numeric {
+            number(one).unwrap_or(f64::NAN).total_cmp(&number(other).unwrap_or(f64::NAN))
+        } else {
+            std::cmp::Ordering::Equal
+        };
+        one.is_none().cmp(&other.is_none()).then(by_size).then_with(|| one.cmp(other))
+    });
+    let mut renumbered = vec![0; counts.len()];
+    for (code, (_, old)) in order.iter().enumerate() {
+        renumbered[*old as usize] = u32::try_from(code).unwrap_or(u32::MAX);
+    }
+    of_row.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
+    let missing = order.last().filter(|(value, _)| value.is_none()).and_then(|_| u32::try_from(order.len() - 1).ok());
+    let counts = order.iter().map(|(_, old)| counts[*old as usize]).collect();
+    let values = order.into_iter().map(|(value, _)| value.unwrap_or_else(|| "(missing)".to_owned())).collect();
+    Codes { of_row, values, missing, counts }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::ArrayRef;
+
+    use super::*;
+    use crate::step::testing::{Workbench, batch, floats, ints, texts};
+
+    fn codes(column: ArrayRef, missing: Missing, limit: usize) -> Result<Codes, String> {
+        let bench = Workbench::new();
+        let table = bench.table(&batch(&[("v", column)]));
+        let (context, _) = bench.context(&[("table", &table)]);
+        let told = |error: StepError| format!("{error} ({})", error.remedy().unwrap_or_default());
+        Codes::of(&context.table("table").unwrap(), "v", "group", missing, limit, &context).map_err(told)
+    }
+
+    #[test]
+    fn values_are_numbered_in_their_own_order() {
+        let numbers = codes(ints([10, 9, 10, -1]), Missing::Refused, 9).unwrap();
+        assert_eq!((numbers.of_row, numbers.counts), (vec![2, 1, 2, 0], vec![1, 1, 2]));
+        assert_eq!(numbers.values, ["-1", "9", "10"]);
+        let words = codes(texts([Some("ö"), Some("10"), None, Some("9"), Some("")]), Missing::Value, 9).unwrap();
+        assert_eq!(words.values, ["", "10", "9", "ö", "(missing)"]);
+        assert_eq!(words.of_row, [3, 1, 4, 2, 0]);
+        assert_eq!(codes(floats([0.5, 1e300, -2.0]), Missing::Refused, 9).unwrap().of_row, [1, 2, 0]);
+    }
+
+    #[test]
+    fn missing_and_too_many_values_are_refused_with_their_remedies() {
+        let missing = codes(ints([Some(1), None]), Missing::Refused, 9).unwrap_err();
+        insta::assert_snapshot!(missing, @"row 2 has no value in column `v`, which says its group (filter such rows out before)");
+        let many = codes(ints(0..9), Missing::Refused, 8).unwrap_err();
+        insta::assert_snapshot!(many, @"column `v` has more than 8 values, too many for a group (take a column with few values, such as the target)");
+    }
+}

@@ -151,6 +151,31 @@ fn chains() -> Vec<Value> {
             {"impute_iterative": {}, "columns": ["a", "b", "since_*"], "except": "@encoded"},
             {"one_hot": {}}
         ]),
+        json!([
+            {"select": ["plan", "town", "amount", "months"]},
+            {"derive": "words", "as": "coalesce(plan, '') + ' ' + coalesce(town, '')"},
+            {"derive": "words_2", "as": "words + ' plus'"},
+            {"derive": "words_3", "as": "words + '!'"},
+            {"count_vectorizer": {"analyzer": "char", "ngram_range": [1, 2], "max_features": 9}, "columns": "words"},
+            {"tfidf": {"max_features": 5}, "columns": "words_2"},
+            {"hashing_vectorizer": 6, "columns": "words_3"},
+            {"text_stats": {}, "columns": "plan"},
+            {"drop": "town"},
+            {"impute": {"strategy": "median"}, "columns": ["amount", "months"]},
+            {"polynomial": 3, "columns": ["amount", "months"]},
+            {"relative": {"reference": ["months"], "func": ["div", "mod", "pow"]}, "columns": "amount"},
+            {"cyclical": {}, "columns": "months"},
+            {"derive": "curved", "as": "months * 1.0"},
+            {"spline": {"extrapolation": "linear", "knots": "quantile"}, "columns": "curved"},
+            {"derive": "part", "as": "amount - months"},
+            {"derive": "other_part", "as": "amount * 0.5"},
+            {"pca": {"n_components": 2, "whiten": true}, "columns": ["part", "other_part"]},
+            {"truncated_svd": 1, "columns": ["amount^2", "amount months"]},
+            {"variance_threshold": 0.0, "columns": ["svd0", "pca0", "pca1"]},
+            {"k_best": {"k": 2}, "columns": ["svd0", "pca0", "pca1"]},
+            {"drop_correlated": 0.99, "columns": "words_*"},
+            {"random_projection": {"n_components": 3}, "columns": ["amount_div_months", "amount_mod_months"]}
+        ]),
     ]
 }
 

@@ -96,14 +96,16 @@ impl IsolationForest {
     /// # Errors
     /// What `go_on` says, which is asked every now and then with the number of points done.
     pub fn scores<E>(&self, points: &Points, go_on: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<Vec<f64>, E> {
-        let usual = self.trees.len() as f64 * average_path(self.max_samples);
+        let usual = average_path(self.max_samples);
         let mut scores = Vec::with_capacity(points.rows());
         for row in 0..points.rows() {
             if row % 10_000 == 0 {
                 go_on(row)?;
             }
-            let depth: f64 = self.trees.iter().map(|tree| tree.depth(points.row(row))).sum();
-            scores.push(-(2.0_f64.powf(if usual > 0.0 { -depth / usual } else { -1.0 })));
+            // Each tree as a share of a usual one, so that rows that are all alike get exactly -0.5.
+            let share = |tree: &Tree| if usual > 0.0 { tree.depth(points.row(row)) / usual } else { 1.0 };
+            let depth = self.trees.iter().map(share).sum::<f64>() / self.trees.len() as f64;
+            scores.push(-(2.0_f64.powf(-depth)));
         }
         Ok(scores)
     }

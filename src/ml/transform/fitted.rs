@@ -2,6 +2,7 @@
 
 use super::TransformError;
 use super::frame::Frame;
+use super::select::chosen::Choice;
 
 /// Which rows are being transformed.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,11 @@ pub(super) trait Fitted {
     /// Whether it fills the missing values of `column`.
     fn fills(&self, _column: &str) -> bool {
         false
+    }
+
+    /// Which columns it judged, and why they stay or go.
+    fn choices(&self) -> &[Choice] {
+        &[]
     }
 
     /// Whether it may put its column in the place of one that it does not read.

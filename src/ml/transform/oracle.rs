@@ -15,6 +15,8 @@ struct Fixture {
     seed: u64,
     targets: BTreeMap<String, Values>,
     cases: Vec<Case>,
+    #[serde(default)]
+    scores: BTreeMap<String, Vec<Option<f64>>>,
 }
 
 #[derive(Deserialize)]
@@ -61,8 +63,12 @@ fn compare(case: &str, what: &str, tolerance: f64, batch: &RecordBatch, expected
 
 #[test]
 fn transforms_give_the_numbers_of_scikit_learn() {
-    let fixture: Fixture = serde_json::from_str(include_str!("../../../tests/fixtures/oracle/features.json")).unwrap();
-    for case in &fixture.cases {
+    let texts = [
+        include_str!("../../../tests/fixtures/oracle/features.json"),
+        include_str!("../../../tests/fixtures/oracle/construct.json"),
+    ];
+    let fixtures: Vec<Fixture> = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    for (fixture, case) in fixtures.iter().flat_map(|fixture| fixture.cases.iter().map(move |case| (fixture, case))) {
         let batch = |columns: &BTreeMap<String, Values>, target: Option<&Values>| {
             let columns = columns.iter().map(|(name, values)| (name.clone(), values.array()));
             let target = target.map(|values| ("y".to_owned(), values.array()));
@@ -80,7 +86,7 @@ fn transforms_give_the_numbers_of_scikit_learn() {
         let back: FittedPipeline = serde_json::from_str(&text).unwrap();
         compare(&case.name, "after a round trip", 1e-9, &back.transform(&fresh).unwrap(), &case.applied);
     }
-    assert!(fixture.cases.len() > 100);
+    assert!(fixtures.iter().all(|fixture| fixture.cases.len() > 60));
 }
 
 /// The layout that `tools/oracle/cases.py` writes.
@@ -162,4 +168,27 @@ fn bins_are_those_of_scikit_learn() {
 #[test]
 fn filled_and_cut_values_are_those_of_scikit_learn_and_feature_engine() {
     check(include_str!("../../../tests/fixtures/oracle/impute.json"), 40);
+}
+
+#[test]
+fn columns_are_judged_as_scikit_learn_judges_them() {
+    let text = include_str!("../../../tests/fixtures/oracle/construct.json");
+    let fixture: Fixture = serde_json::from_str(text).unwrap();
+    assert!(fixture.scores.len() > 4);
+    for (name, expected) in &fixture.scores {
+        let case = fixture.cases.iter().find(|case| case.name == *name).unwrap();
+        let columns = case.columns.iter().map(|(name, values)| (name.clone(), values.array()));
+        let target = ("y".to_owned(), fixture.targets[&case.target].array());
+        let columns = columns.chain([target]).map(|(name, array)| (name, array, true));
+        let table = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let options = FitOptions { seed: 7, memory_bytes: None };
+        let pipeline = fit(&spec(case.transforms.clone()), &table, &options).unwrap();
+        let tolerance = if name.contains("mutual_info") { 1e-6 } else { 1e-9 };
+        for (choice, expected) in pipeline.choices().iter().zip(expected) {
+            let (found, expected) = (choice.score.unwrap_or(0.0), expected.unwrap_or(0.0));
+            let limit = tolerance * expected.abs().max(1.0);
+            assert!((found - expected).abs() <= limit, "{name}: {choice:?}, not {expected}");
+        }
+        assert_eq!(pipeline.choices().len(), expected.len());
+    }
 }

@@ -13,7 +13,7 @@ use super::fit::{take_back, with_target};
 use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind, missing};
 use super::registry::Unit;
-use super::{ColumnType, Target, TransformError};
+use super::{Choice, ColumnType, Target, TransformError};
 use crate::table::roles::{CATEGORIES, Role};
 
 /// The file in a transform's folder.
@@ -64,6 +64,9 @@ pub struct FittedPipeline {
     pub rows: u64,
     features: Vec<Feature>,
     units: Vec<Unit>,
+    /// The columns that transforms have judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<Choice>,
 }
 
 impl FittedPipeline {
@@ -130,10 +133,22 @@ impl FittedPipeline {
                 }
             })
             .collect();
+        let choices = chain.iter().flat_map(|unit| unit.fitted().choices()).cloned().collect();
         let mut needed: BTreeSet<String> = features.iter().map(|feature| feature.name.clone()).collect();
         let mut units: Vec<Unit> = chain.into_iter().rev().filter(|unit| take_back(unit, &mut needed)).collect();
         units.reverse();
-        Ok(FittedPipeline { version: VERSION, columns, needed, dropped, target, weight, rows: 0, features, units })
+        Ok(FittedPipeline {
+            version: VERSION,
+            columns,
+            needed,
+            dropped,
+            target,
+            weight,
+            rows: 0,
+            features,
+            units,
+            choices,
+        })
     }
 
     /// Lets columns be null that were so in the fit table or that a transform fills.
@@ -193,6 +208,11 @@ impl FittedPipeline {
     /// The features, in order.
     pub fn features(&self) -> &[Feature] {
         &self.features
+    }
+
+    /// The columns that transforms have judged, and why they stay or go.
+    pub fn choices(&self) -> &[Choice] {
+        &self.choices
     }
 
     /// The schema of the features, with their roles.

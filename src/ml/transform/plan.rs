@@ -88,8 +88,8 @@ pub(super) struct Promise {
     pub(super) same: Same,
     /// Further columns whose names are known.
     pub(super) new: Vec<(String, ColumnType, Kind)>,
-    /// The kind of further columns whose names are not known yet.
-    pub(super) open: Option<Kind>,
+    /// The kinds of further columns whose names are not known yet.
+    pub(super) open: Vec<Kind>,
 }
 
 /// What becomes of the columns that a transform works on.
@@ -117,7 +117,7 @@ impl Promise {
 
     /// Columns of this kind in the place of those there are, under names that are not known yet.
     pub(super) fn open(kind: Kind) -> Promise {
-        Promise { open: Some(kind), ..Promise::default() }
+        Promise { open: vec![kind], ..Promise::default() }
     }
 
     /// The same columns as they are, and beside them columns of this kind under names that are not known yet.

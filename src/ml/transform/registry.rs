@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::TransformError;
 use super::fitted::Fitted;
 use super::plan::{Columns, Plan, Planning, Scope, Transform};
-use super::{create, discretise, encode, impute, outliers, scale, select};
+use super::{create, discretise, encode, impute, outliers, reduce, scale, select, text};
 
 /// What the list says of one transform.
 #[derive(Debug)]
@@ -140,10 +140,28 @@ transforms! {
     "Create columns": {
         "date_parts" => DateParts(create::date_parts::Params, create::date_parts::DateParts),
         "derive" => Derive(create::derive::Params, create::derive::Derive),
+        "polynomial" => Polynomial(create::polynomial::Params, create::polynomial::Polynomial),
+        "spline" => Spline(create::spline::Params, create::spline::Spline),
+        "cyclical" => Cyclical(create::cyclical::Params, create::cyclical::Cyclical),
+        "relative" => Relative(create::relative::Params, create::relative::Relative),
+    }
+    "Texts": {
+        "count_vectorizer" => CountVectorizer(text::vocabulary::CountParams, text::vocabulary::Vocabulary),
+        "tfidf" => Tfidf(text::vocabulary::TfidfParams, text::vocabulary::Vocabulary),
+        "hashing_vectorizer" => HashingVectorizer(text::hashing::Params, text::hashing::HashedTerms),
+        "text_stats" => TextStats(text::stats::Params, text::stats::TextStats),
+    }
+    "Reduce": {
+        "pca" => Pca(reduce::pca::Params, reduce::components::Projection),
+        "truncated_svd" => TruncatedSvd(reduce::svd::Params, reduce::components::Projection),
+        "random_projection" => RandomProjection(reduce::projection::Params, reduce::components::Projection),
     }
     "Choose columns": {
         "drop" => Drop(select::by_name::Drop, select::by_name::Dropped),
         "select" => Select(select::by_name::Select, select::by_name::Dropped),
+        "variance_threshold" => VarianceThreshold(select::variance::Params, select::chosen::Chosen),
+        "k_best" => KBest(select::k_best::Params, select::chosen::Chosen),
+        "drop_correlated" => DropCorrelated(select::correlated::Params, select::chosen::Chosen),
     }
 }
 

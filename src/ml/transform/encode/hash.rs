@@ -131,7 +131,7 @@ impl Hash {
 }
 
 /// MurmurHash3, 32 bits, seed 0.
-fn murmur3(bytes: &[u8]) -> u32 {
+pub(in crate::ml::transform) fn murmur3(bytes: &[u8]) -> u32 {
     let scramble = |block: u32| block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
     let mut chunks = bytes.chunks_exact(4);
     let mut hash = 0_u32;

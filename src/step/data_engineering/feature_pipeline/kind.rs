@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::output::write_split;
+use super::selection;
 use crate::artifact::ArtifactKind;
 use crate::ml::transform::{
     self, FitOptions, FittedPipeline, InputColumn, PipelineSpec, Selector, TargetSpec, TransformError, TransformSpec,
@@ -101,6 +102,7 @@ with:
                     .with_rows_of(&["test"])
                     .maybe(),
                 OutputPort::new("transform", ArtifactKind::Transform).from_inputs(&["fit"]),
+                OutputPort::new("selection", ArtifactKind::Table).from_inputs(&["fit"]).maybe(),
             ],
         )
     }
@@ -116,6 +118,7 @@ with:
                 write_split(context, split, &table, &pipeline, &kept, self.spec.drop_null_target)?;
             }
         }
+        selection::write(context, &pipeline)?;
         let staged = context.stage(ArtifactKind::Transform)?;
         pipeline.save(staged.path())?;
         context.commit("transform", staged, None)?;

@@ -2,6 +2,7 @@
 
 mod kind;
 mod output;
+mod selection;
 
 pub use kind::FeaturePipeline;
 

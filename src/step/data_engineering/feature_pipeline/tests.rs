@@ -195,3 +195,17 @@ fn the_same_rows_give_the_same_bytes() {
     };
     assert_eq!(digests(), digests());
 }
+
+#[test]
+fn columns_that_transforms_leave_out_are_listed_with_their_reasons() {
+    let mut chosen = params();
+    chosen["transforms"].as_array_mut().unwrap().push(json!({"k_best": {"k": 1}, "columns": ["tenure", "total"]}));
+    let ran = run(chosen, &customers(), None).unwrap();
+    let selection = crate::step::testing::show(&ran.table("selection"));
+    let lines: Vec<&str> = selection.lines().collect();
+    assert_eq!(lines[0], "column:Utf8 transform:Utf8 kept:Boolean score:Float64 reason:Utf8");
+    assert_eq!(lines.len(), 3, "{selection}");
+    assert!(lines.iter().any(|line| line.ends_with("it is not among the 1 best")), "{selection}");
+    assert_eq!(ran.metric("columns_dropped"), Some(1.0));
+    assert!(!run(params(), &customers(), None).unwrap().has("selection"));
+}

@@ -41,11 +41,11 @@ fn rows_beyond_the_bounds_are_dropped_with_their_reason() {
     assert_eq!((ran.table("fit").num_rows(), ran.table("test").num_rows()), (39, 2));
     insta::assert_snapshot!(show(&ran.table("dropped")), @r"
     set:Utf8 reason:Utf8 score:Float64 row_number:Int64 id:Utf8 age:Int64 income:Float64
-    fit `income` is 500, above 36 ~ 7 é 30 500.0
-    test `income` is -90, below 12 ~ 0 é 30 -90.0
-    test `income` is inf, above 36 ~ 3 é 33 inf
+    fit `income` is 500, above 34.5 ~ 7 é 30 500.0
+    test `income` is -90, below 14.5 ~ 0 é 30 -90.0
+    test `income` is inf, above 34.5 ~ 3 é 33 inf
     ");
-    assert_eq!(ran.report("detector")["bounds"][1], json!({"column": "income", "low": 12.0, "high": 36.0}));
+    assert_eq!(ran.report("detector")["bounds"][1], json!({"column": "income", "low": 14.5, "high": 34.5}));
     assert_eq!(ran.metric("fit_dropped"), Some(1.0));
     assert!(
         ran.log.contains(&"warning: 2 rows of `test` are left out, so it no longer stands for all rows".to_owned())

@@ -122,7 +122,7 @@ impl Promise {
 
     /// The same columns as they are, and beside them columns of this kind under names that are not known yet.
     pub(super) fn beside(kind: Kind) -> Promise {
-        Promise { same: Same::Untouched, open: Some(kind), ..Promise::default() }
+        Promise { same: Same::Untouched, open: vec![kind], ..Promise::default() }
     }
 
     /// Float columns of this kind in the place of those there are.

@@ -34,7 +34,7 @@ pub(super) fn check(
         for output in &known.ports.outputs {
             for mark in [Mark::Test, Mark::Valid, Mark::Resampled] {
                 let name = format!("{}.{}", instances.all[index].name, output.name);
-                let way = if output.mark == Some(mark) {
+                let steps = if output.mark == Some(mark) {
                     Some(vec![name])
                 } else {
                     taints.carried(&bindings[index], output, mark).map(|mut way| {
@@ -42,8 +42,8 @@ pub(super) fn check(
                         way
                     })
                 };
-                if let Some(way) = way {
-                    taints.ways[index].push(Way { output: output.name.to_string(), mark, way });
+                if let Some(steps) = steps {
+                    taints.ways[index].push(Way { output: output.name.to_string(), mark, steps });
                 }
             }
         }
@@ -76,7 +76,7 @@ fn mistake(mark: Mark, place: &str, way: &str, bound: &Bound) -> Mistake {
 struct Way {
     output: String,
     mark: Mark,
-    way: Vec<String>,
+    steps: Vec<String>,
 }
 
 /// For each instance its outputs that hold marked rows.
@@ -89,7 +89,7 @@ impl Taints {
         self.ways[bound.source]
             .iter()
             .find(|way| way.mark == mark && way.output == bound.binding.output.as_str())
-            .map(|way| &way.way)
+            .map(|way| &way.steps)
     }
 
     /// The way of the first such rows among the inputs that an output carries.

@@ -74,6 +74,7 @@ static PIPELINES: LazyLock<Vec<(FittedPipeline, FittedPipeline)>> = LazyLock::ne
 });
 
 /// Every transform at work, by chains of them.
+#[expect(clippy::too_many_lines, reason = "one line for each transform")]
 fn chains() -> Vec<Value> {
     vec![
         json!([

@@ -54,7 +54,9 @@ impl Points {
     #[must_use]
     pub fn take(&self, rows: &[u32]) -> Points {
         let mut taken = Points { width: self.width, values: Vec::with_capacity(rows.len() * self.width), rows: 0 };
-        rows.iter().for_each(|row| taken.push(self.row(*row as usize)));
+        for row in rows {
+            taken.push(self.row(*row as usize));
+        }
         taken
     }
 

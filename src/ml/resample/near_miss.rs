@@ -37,7 +37,9 @@ pub(super) fn plan<E: From<Problem>>(
             ));
         }
         let mut stays = vec![false; of_class.len()];
-        kept.into_iter().for_each(|place| stays[place] = true);
+        for place in kept {
+            stays[place] = true;
+        }
         let gone = of_class.into_iter().zip(stays).filter(|(_, stays)| !stays);
         plan.dropped.extend(gone.map(|(row, _)| Dropped {
             row,

@@ -287,7 +287,13 @@ fn shrinkage_moves_copies_by_the_width_of_a_density() {
     let deviation = (squares / found.added.len() as f64).sqrt();
     assert!((deviation / expected - 1.0).abs() < 0.05, "{deviation} {expected}");
     let still = plan(&Method::RandomOver { shrinkage: Some(0.0) }, &rows, 4).unwrap();
-    assert!(still.added.iter().enumerate().all(|(place, it)| still.points.row(place)[0] == values[it.base as usize]));
+    assert!(
+        still
+            .added
+            .iter()
+            .enumerate()
+            .all(|(place, it)| still.points.row(place)[0].to_bits() == values[it.base as usize].to_bits())
+    );
 }
 
 #[test]

@@ -107,7 +107,9 @@ fn sorted(known: BTreeMap<Option<String>, u32>, counts: &[usize], mut of_row: Ve
     for (code, (_, old)) in order.iter().enumerate() {
         renumbered[*old as usize] = u32::try_from(code).unwrap_or(u32::MAX);
     }
-    of_row.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
+    for code in &mut of_row {
+        *code = renumbered[*code as usize];
+    }
     let missing = order.last().filter(|(value, _)| value.is_none()).and_then(|_| u32::try_from(order.len() - 1).ok());
     let counts = order.iter().map(|(_, old)| counts[*old as usize]).collect();
     let values = order.into_iter().map(|(value, _)| value.unwrap_or_else(|| "(missing)".to_owned())).collect();

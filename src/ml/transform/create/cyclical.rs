@@ -57,9 +57,10 @@ impl Transform for Params {
         if self.max_value.is_some() {
             return Ok(Plan::Ready(Unit::Cyclical(cyclical)));
         }
-        let promise = match self.drop_original {
-            true => Promise::replaced_by(&cyclical.columns, Kind::Number),
-            false => Promise::same(column.column_type(), column.kind).and(&cyclical.columns, Kind::Number),
+        let promise = if self.drop_original {
+            Promise::replaced_by(&cyclical.columns, Kind::Number)
+        } else {
+            Promise::same(column.column_type(), column.kind).and(&cyclical.columns, Kind::Number)
         };
         Ok(Plan::Learn(Box::new(Largest { cyclical, moments: Moments::default() }), promise))
     }

@@ -45,12 +45,12 @@ pub(super) fn whole(key: &str, reads: &[String], frame: &Frame) -> Result<Vec<Fl
 pub(super) struct Products {
     pub(super) count: f64,
     pub(super) sums: Vec<f64>,
-    pub(super) products: Vec<f64>,
+    pub(super) cells: Vec<f64>,
 }
 
 impl Products {
     pub(super) fn new(width: usize) -> Products {
-        Products { count: 0.0, sums: vec![0.0; width], products: vec![0.0; width * width] }
+        Products { count: 0.0, sums: vec![0.0; width], cells: vec![0.0; width * width] }
     }
 
     /// Adds the values of a batch to the sums.
@@ -72,9 +72,9 @@ impl Products {
         for one in 0..width {
             for other in one..width {
                 let product: f64 = centred[one].iter().zip(&centred[other]).map(|(a, b)| a * b).sum();
-                self.products[one * width + other] += product;
+                self.cells[one * width + other] += product;
                 if one != other {
-                    self.products[other * width + one] += product;
+                    self.cells[other * width + one] += product;
                 }
             }
         }
@@ -113,7 +113,9 @@ impl Fitted for Projection {
             made.push((name.clone(), Column::number(Arc::new(values.collect::<Float64Array>()))));
         }
         let Some((last, others)) = self.reads.split_last() else { return Ok(()) };
-        others.iter().for_each(|name| frame.remove(name));
+        for name in others {
+            frame.remove(name);
+        }
         frame.replace(last, made);
         Ok(())
     }

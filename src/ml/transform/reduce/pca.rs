@@ -123,7 +123,7 @@ impl Learner for Spread {
             return Err(TransformError::input("too_few_rows", "`pca` needs two rows or more to learn from")
                 .help("look at the split and the filters before this step"));
         }
-        let found = symmetric(products.products, reads.len());
+        let found = symmetric(products.cells, reads.len());
         let variances: Vec<f64> = found.iter().map(|(value, _)| value.max(0.0) / (count - 1.0)).collect();
         let kept = match params.n_components {
             None => found.len(),

@@ -77,7 +77,7 @@ impl Learner for Lengths {
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let Lengths { params, reads, products } = *self;
-        let found = symmetric(products.products, reads.len());
+        let found = symmetric(products.cells, reads.len());
         let factors = found.into_iter().take(params.n_components).map(|(_, vector)| vector).collect();
         let columns = columns(&params.prefix, params.n_components);
         Ok(Unit::TruncatedSvd(Projection { reads, columns, centre: Vec::new(), factors }))

@@ -67,7 +67,7 @@ impl Transform for Params {
             threshold: self.threshold,
             moments: vec![Moments::default(); names.len()],
             centre: None,
-            pairs: vec![Pair::default(); pairs],
+            sums: vec![Pair::default(); pairs],
             names,
         };
         Ok(Plan::Learn(Box::new(learner), promise(planning)?))
@@ -96,7 +96,7 @@ struct Pairs {
     moments: Vec<Moments>,
     /// The mean of each column, after the first pass.
     centre: Option<Vec<f64>>,
-    pairs: Vec<Pair>,
+    sums: Vec<Pair>,
 }
 
 impl Learner for Pairs {
@@ -109,7 +109,7 @@ impl Learner for Pairs {
             }
             return Ok(());
         };
-        let mut pairs = self.pairs.iter_mut();
+        let mut pairs = self.sums.iter_mut();
         for one in 0..columns.len() {
             for (other, pair) in (one + 1..columns.len()).zip(&mut pairs) {
                 for row in 0..frame.rows() {
@@ -119,9 +119,9 @@ impl Learner for Pairs {
                     let values = [columns[one].value(row) - centre[one], columns[other].value(row) - centre[other]];
                     pair.count += 1.0;
                     pair.product += values[0] * values[1];
-                    for side in 0..2 {
-                        pair.sums[side] += values[side];
-                        pair.squares[side] += values[side] * values[side];
+                    for ((sum, square), value) in pair.sums.iter_mut().zip(&mut pair.squares).zip(values) {
+                        *sum += value;
+                        *square += value * value;
                     }
                 }
             }
@@ -143,7 +143,7 @@ impl Learner for Pairs {
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let Pairs { threshold, names, pairs, .. } = *self;
+        let Pairs { threshold, names, sums, .. } = *self;
         let mut choices: Vec<Option<Choice>> = vec![None; names.len()];
         let first_of = |one: usize| one * names.len() - one * (one + 1) / 2;
         for one in 0..names.len() {
@@ -153,7 +153,7 @@ impl Learner for Pairs {
             let reason = "no column before it by name says the same".to_owned();
             choices[one] = Some(Choice::new(KEY, names[one].clone(), true, None, reason));
             for other in one + 1..names.len() {
-                let correlation = pairs[first_of(one) + other - one - 1].correlation();
+                let correlation = sums[first_of(one) + other - one - 1].correlation();
                 if choices[other].is_none() && correlation.abs() > threshold {
                     let reason = format!("it is correlated with `{}`", names[one]);
                     choices[other] = Some(Choice::new(KEY, names[other].clone(), false, Some(correlation), reason));

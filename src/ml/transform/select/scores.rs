@@ -37,7 +37,9 @@ pub(super) fn mutual_information(values: &[f64], classes: &[usize], n_neighbors:
     let known = classes.iter().max().map_or(0, |most| most + 1);
     let mut by_class: Vec<Vec<f64>> = vec![Vec::new(); known];
     values.iter().zip(classes).for_each(|(value, class)| by_class[*class].push(*value));
-    by_class.iter_mut().for_each(|values| values.sort_unstable_by(f64::total_cmp));
+    for values in &mut by_class {
+        values.sort_unstable_by(f64::total_cmp);
+    }
     // A class with one row has no neighbours, and its row does not count.
     let mut all: Vec<f64> = by_class.iter().filter(|values| values.len() > 1).flatten().copied().collect();
     all.sort_unstable_by(f64::total_cmp);

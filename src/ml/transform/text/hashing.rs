@@ -126,7 +126,9 @@ impl HashedTerms {
             *row.entry(bucket).or_default() += if self.alternate_sign && hash < 0 { -1.0 } else { 1.0 };
         });
         if self.binary {
-            row.values_mut().for_each(|value| *value = 1.0);
+            for value in row.values_mut() {
+                *value = 1.0;
+            }
         }
         self.norm.apply(&mut row);
         row

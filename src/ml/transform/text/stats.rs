@@ -208,7 +208,9 @@ impl Fitted for TextStats {
             .collect();
         debug_assert_eq!(array.len(), frame.rows());
         if self.keep_original {
-            columns.into_iter().for_each(|(name, column)| frame.set(&name, column));
+            for (name, column) in columns {
+                frame.set(&name, column);
+            }
         } else {
             frame.replace(&self.column, columns);
         }

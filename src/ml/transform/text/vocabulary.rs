@@ -73,7 +73,9 @@ impl Norm {
             Norm::None => return,
         };
         if length > 0.0 {
-            row.values_mut().for_each(|value| *value /= length);
+            for value in row.values_mut() {
+                *value /= length;
+            }
         }
     }
 }
@@ -138,6 +140,7 @@ pub(in crate::ml::transform) struct CountParams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Tfidf")]
+#[expect(clippy::struct_excessive_bools, reason = "these are the params of scikit-learn")]
 pub(in crate::ml::transform) struct TfidfParams {
     /// The least and the most words or characters of a term.
     #[serde(default = "single")]
@@ -250,7 +253,7 @@ fn plan(key: &'static str, params: TfidfParams, planning: &Planning<'_>) -> Resu
     let (name, column) = planning.one()?;
     need_text(key, name, column)?;
     let tokens = params.tokens().map_err(|message| TransformError::input("params", message))?;
-    let learner = Terms { key, name: name.to_owned(), params, tokens, terms: BTreeMap::new(), documents: 0 };
+    let learner = Terms { key, name: name.to_owned(), params, tokens, found: BTreeMap::new(), documents: 0 };
     Ok(Plan::Learn(Box::new(learner), Promise::open(Kind::Encoded)))
 }
 
@@ -275,7 +278,7 @@ struct Terms {
     params: TfidfParams,
     tokens: Tokens,
     /// In how many texts a term occurs, and how often in all.
-    terms: BTreeMap<String, (u64, u64)>,
+    found: BTreeMap<String, (u64, u64)>,
     documents: u64,
 }
 
@@ -291,11 +294,11 @@ impl Learner for Terms {
             });
             for (term, count) in std::mem::take(&mut of_text) {
                 let count = if self.params.binary { 1 } else { count };
-                let known = self.terms.entry(term).or_default();
+                let known = self.found.entry(term).or_default();
                 known.0 += 1;
                 known.1 += count;
             }
-            if self.terms.len() > MOST_TERMS {
+            if self.found.len() > MOST_TERMS {
                 let message = format!("column `{}` has more than {MOST_TERMS} different terms", self.name);
                 return Err(TransformError::input("too_many_columns", message)
                     .help("take `hashing_vectorizer`, or a shorter `ngram_range`"));
@@ -305,10 +308,10 @@ impl Learner for Terms {
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let Terms { key, name, params, tokens, terms, documents } = *self;
+        let Terms { key, name, params, tokens, found, documents } = *self;
         let (least, most) = (params.min_df.of(documents), params.max_df.of(documents));
         let mut kept: Vec<(String, (u64, u64))> =
-            terms.into_iter().filter(|(_, (df, _))| (least..=most).contains(&(*df as f64))).collect();
+            found.into_iter().filter(|(_, (df, _))| (least..=most).contains(&(*df as f64))).collect();
         if let Some(limit) = params.max_features.filter(|limit| *limit < kept.len()) {
             kept.sort_by_key(|(_, (_, count))| std::cmp::Reverse(*count));
             kept.truncate(limit);
@@ -390,8 +393,10 @@ pub(in crate::ml::transform) fn dense(
     row: impl Fn(usize) -> BTreeMap<usize, f64>,
 ) -> Vec<(String, Column)> {
     let mut values = vec![vec![0.0; rows]; columns.len()];
-    for index in 0..rows {
-        row(index).into_iter().for_each(|(place, value)| values[place][index] = value);
+    for (index, found) in (0..rows).map(|index| (index, row(index))) {
+        for (place, value) in found {
+            values[place][index] = value;
+        }
     }
     let columns = columns.iter().cloned().zip(values);
     columns.map(|(name, values)| (name, Column::encoded(Arc::new(Float64Array::from(values))))).collect()

@@ -209,7 +209,7 @@ pub(in crate::step::data_engineering) fn points(
             let numbers = numbers.as_primitive::<Float64Type>();
             for row in 0..numbers.len() {
                 let value = numbers.value(row);
-                bad[column] += usize::from(numbers.is_null(row) || !(value.abs() <= LARGEST));
+                bad[column] += usize::from(numbers.is_null(row) || value.is_nan() || value.abs() > LARGEST);
                 points.set(first + row, column, value);
             }
         }

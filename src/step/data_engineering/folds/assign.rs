@@ -174,7 +174,9 @@ mod tests {
     fn codes(of_row: &[u32]) -> Codes {
         let len = of_row.iter().max().map_or(0, |most| *most as usize + 1);
         let mut counts = vec![0; len];
-        of_row.iter().for_each(|code| counts[*code as usize] += 1);
+        for code in of_row {
+            counts[*code as usize] += 1;
+        }
         Codes {
             of_row: of_row.to_vec(),
             values: (0..len).map(|code| code.to_string()).collect(),

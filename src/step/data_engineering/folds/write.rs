@@ -159,8 +159,12 @@ fn report(context: &mut StepContext, table: &TableReader, folds: &Folds) -> Resu
     let mut counts = vec![[0_u64; 2]; folds.count()];
     match folds {
         Folds::OfRow { of_row, .. } => {
-            of_row.iter().for_each(|fold| counts[*fold as usize][1] += 1);
-            counts.iter_mut().for_each(|[train, valid]| *train = rows as u64 - *valid);
+            for fold in of_row {
+                counts[*fold as usize][1] += 1;
+            }
+            for [train, valid] in &mut counts {
+                *train = rows as u64 - *valid;
+            }
         }
         Folds::Windows { windows, .. } => {
             for (count, window) in counts.iter_mut().zip(windows) {

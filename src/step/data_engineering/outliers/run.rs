@@ -56,9 +56,12 @@ impl Outliers {
     pub(super) fn check(&self) -> Result<(), ParamErrors> {
         let wrong = |name: &str, message: &str| Err(ParamErrors::one([name], message));
         let is_width = |width: f64| width.is_finite() && width > 0.0;
-        let contamination = |contamination: Contamination| match contamination.is_valid() {
-            true => Ok(()),
-            false => wrong("contamination", "give `auto`, or a share above 0 and up to 0.5"),
+        let contamination = |contamination: Contamination| {
+            if contamination.is_valid() {
+                Ok(())
+            } else {
+                wrong("contamination", "give `auto`, or a share above 0 and up to 0.5")
+            }
         };
         match self.method {
             Method::Iqr { fold, .. } if !is_width(fold) => wrong("fold", "give a number above zero"),

@@ -367,6 +367,11 @@ fn relax(schema: &mut Value, name: &str, is_root: bool) {
             relax(inner, name, false);
         }
     }
+    for key in ["then", "else", "not"] {
+        if let Some(inner) = fields.get_mut(key) {
+            relax(inner, name, true);
+        }
+    }
     for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
         if let Some(Value::Array(inner)) = fields.get_mut(key) {
             for schema in inner {

@@ -160,6 +160,7 @@ async fn a_reused_step_has_the_edges_of_the_step_that_ran(url: StoreUrl) {
     let of_features = [
         "split.test at test -> test",
         "split.train at fit -> fit",
+        "split.train at fit -> selection",
         "split.train at fit -> test",
         "split.train at fit -> transform",
         "split.train at fit -> valid",

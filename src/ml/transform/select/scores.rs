@@ -4,9 +4,14 @@ use statrs::function::gamma::digamma;
 
 use crate::ml::transform::stats::Moments;
 
-/// How much the means of the classes differ, against how much rows of one class do (one-way analysis of variance).
+/// How much the means of the classes differ, against how much rows of one class do (one-way analysis of variance). A column
+/// of one value has no score: all that differs in it is rounding.
 pub(super) fn f_classif(of_class: &[Moments]) -> f64 {
     let present: Vec<&Moments> = of_class.iter().filter(|moments| moments.count > 0.0).collect();
+    let least = present.iter().map(|moments| moments.min).fold(f64::INFINITY, f64::min);
+    if present.iter().all(|moments| moments.max <= least) {
+        return f64::NAN;
+    }
     let count: f64 = present.iter().map(|moments| moments.count).sum();
     let mean = present.iter().map(|moments| moments.count * moments.mean).sum::<f64>() / count;
     let between: f64 = present.iter().map(|moments| moments.count * (moments.mean - mean).powi(2)).sum();
@@ -51,8 +56,9 @@ pub(super) fn mutual_information(values: &[f64], classes: &[usize], n_neighbors:
         let count = n_neighbors.min(values.len() - 1);
         for (place, value) in values.iter().enumerate() {
             let radius = reach(values, place, count).next_down().max(0.0);
-            let first = all.partition_point(|other| *other < value - radius);
-            let end = all.partition_point(|other| *other <= value + radius);
+            // Distances are compared, not their ends: those are rounded, and the last neighbour itself must stay outside.
+            let first = all.partition_point(|other| value - other > radius);
+            let end = all.partition_point(|other| other - value <= radius);
             neighbours += digamma(count as f64);
             sizes += digamma(values.len() as f64);
             within += digamma((end - first).max(1) as f64);

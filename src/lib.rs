@@ -15,6 +15,7 @@
 pub mod fault;
 pub mod id;
 pub mod phase;
+pub mod units;
 
 pub mod artifact;
 pub mod engine;

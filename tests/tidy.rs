@@ -28,6 +28,7 @@ const LAYERS: &[&str] = &[
     "telemetry",
     "fault",
     "phase",
+    "units",
     "id",
 ];
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::database::{ask, short, time};
 use super::{Exit, Settings, output, table_facts};
 use crate::artifact::{ArtifactKind, ArtifactStore};
-use crate::manifest;
 use crate::store::queries::ArtifactDetail;
 use crate::table::{ColumnFacts, TableReader, column_facts};
+use crate::units;
 
 /// What to do with artifacts.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ fn heading(detail: &ArtifactDetail, path: &Path) -> String {
         "{}\n  {}{rows}, {}\n  made by {}{output} of {} in {}, {} UTC\n  at {}\n\n",
         artifact.digest,
         artifact.kind,
-        manifest::size(artifact.bytes),
+        units::size(artifact.bytes),
         detail.step,
         detail.pipeline,
         detail.run,
@@ -114,7 +114,7 @@ impl Content {
             }
             Content::Folder { files } => {
                 let rows: Vec<Vec<String>> =
-                    files.iter().map(|(name, bytes)| vec![name.clone(), manifest::size(*bytes)]).collect();
+                    files.iter().map(|(name, bytes)| vec![name.clone(), units::size(*bytes)]).collect();
                 output::table(&["file", "size"], &rows)
             }
             Content::Document(document) => format!("{document:#}\n"),

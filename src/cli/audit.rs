@@ -7,9 +7,9 @@ use super::database::{self, time};
 use super::local::answered;
 use super::{Exit, Settings, UsageError, output};
 use crate::control::{By, host};
-use crate::manifest::duration;
 use crate::store::queries::{AuditEntry, PageRequest};
 use crate::store::{Act, Store, StoreError};
+use crate::units::duration;
 
 /// Which part of the audit log.
 #[derive(Debug, clap::Args)]

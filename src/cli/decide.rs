@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::client::ask;
 use super::{Exit, Settings, UsageError, request};
 use crate::control::{Decision, DecisionKind};
-use crate::manifest::duration;
+use crate::units::duration;
 
 /// What is decided about, and why.
 #[derive(Debug, clap::Args)]

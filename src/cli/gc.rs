@@ -12,8 +12,8 @@ use super::{Exit, Settings, output, parts};
 use crate::artifact::Mode;
 use crate::control::By;
 use crate::control::gc::{self, Asked, Listed, Report, Unpinned, collect};
-use crate::manifest;
 use crate::store::queries::{PageRequest, PinSummary};
+use crate::units;
 
 /// What may go.
 #[derive(Debug, clap::Args)]
@@ -108,7 +108,7 @@ fn text(report: &Report) -> String {
         vec![
             short(&artifact.digest).to_owned(),
             artifact.kind.clone(),
-            manifest::size(artifact.bytes),
+            units::size(artifact.bytes),
             artifact.used_at.chars().take(16).collect(),
             artifact.because.clone().unwrap_or_else(|| "may go".to_owned()),
         ]
@@ -120,13 +120,13 @@ fn text(report: &Report) -> String {
         text,
         "\n{verb} {} artifacts ({}), logs of {} runs, checkpoints of {} runs ({}), leftovers ({}); {} artifacts stay ({})",
         report.freed.map_or(report.free.len() as u64, |freed| freed.artifacts),
-        manifest::size(report.freed.map_or(report.free_bytes, |freed| freed.bytes)),
+        units::size(report.freed.map_or(report.free_bytes, |freed| freed.bytes)),
         report.run_files.logs,
         report.run_files.checkpoints,
-        manifest::size(report.run_files.bytes),
-        manifest::size(report.leftover_bytes),
+        units::size(report.run_files.bytes),
+        units::size(report.leftover_bytes),
         report.keep.len(),
-        manifest::size(report.keep_bytes),
+        units::size(report.keep_bytes),
     )
     .expect("a string takes everything");
     match report.freed {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::UsageError;
 use crate::daemon::RetentionSettings;
-use crate::manifest;
+use crate::units;
 
 /// What the file may say; everything else has a default.
 #[derive(Debug, Default, Deserialize)]
@@ -44,7 +44,7 @@ impl RetentionFile {
         settings.policy.older_than = self.artifacts.map(|text| time("artifacts", &text)).transpose()?;
         settings.policy.max_bytes = match self.artifacts_max_size {
             None => None,
-            Some(text) => Some(manifest::bytes(&text).ok_or_else(|| {
+            Some(text) => Some(units::bytes(&text).ok_or_else(|| {
                 UsageError::new(format!("`retention.artifacts_max_size` must be a size such as `50GiB`, not `{text}`"))
             })?),
         };
@@ -54,7 +54,7 @@ impl RetentionFile {
 
 fn time(name: &str, text: &str) -> anyhow::Result<Duration> {
     let wrong = || UsageError::new(format!("`retention.{name}` must be a time such as `30d`, not `{text}`"));
-    Ok(manifest::duration(text).ok_or_else(wrong)?)
+    Ok(units::duration(text).ok_or_else(wrong)?)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::notify::NotifyFile;
 use super::retention::RetentionFile;
 use crate::daemon::RetentionSettings;
 use crate::daemon::notify::NotifySettings;
-use crate::manifest;
+use crate::units;
 use crate::worker::DEFAULT_LOG_LIMIT;
 
 /// The file that is read for settings, in the working folder.
@@ -122,7 +122,7 @@ impl Settings {
         let log_limit =
             match args.log_limit.or(file.log_limit) {
                 None => DEFAULT_LOG_LIMIT,
-                Some(text) => text.parse().ok().or_else(|| manifest::bytes(&text)).ok_or_else(|| {
+                Some(text) => text.parse().ok().or_else(|| units::bytes(&text)).ok_or_else(|| {
                     UsageError::new(format!("`log_limit` must be a size such as `64MiB`, not `{text}`"))
                 })?,
             };

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::database::{ask, time};
 use super::{Exit, Settings, UsageError, audit, output};
 use crate::control::By;
-use crate::manifest::duration;
 use crate::store::{NewToken, Rights, Role, Scope, Standing, Token};
+use crate::units::duration;
 
 /// What to do with tokens of the HTTP API.
 #[derive(Debug, clap::Args)]

@@ -7,8 +7,8 @@ use super::nearest::suggest;
 use super::node::{Entry, Node, Yaml};
 use super::rejected::Mistake;
 use super::source::{Span, Spanned};
-use super::units;
 use crate::id::InvalidId;
+use crate::units;
 
 /// Collects mistakes while values are read.
 #[derive(Debug, Default)]

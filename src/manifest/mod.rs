@@ -11,7 +11,6 @@ mod render;
 mod scalar;
 mod source;
 mod template;
-mod units;
 mod yaml;
 
 mod document;
@@ -40,4 +39,3 @@ pub use source::{MAX_FILE_BYTES, Source, Span, Spanned};
 pub use step::{Axis, COMMAND, StepDecl, Work};
 pub use template::{Part, has_expression, split, whole};
 pub use trigger::{AfterOutcome, CronLine, Missed, Overlap, Trigger, TriggerKind, WebhookProof, trigger_fields, zone};
-pub use units::{bytes, duration, size};

@@ -6,9 +6,10 @@ use super::instances::Instance;
 use super::planned::ApprovalTerms;
 use super::scope::Scope;
 use super::shape;
-use crate::manifest::{Mistake, Node, Yaml, duration, has_expression};
+use crate::manifest::{Mistake, Node, Yaml, has_expression};
 use crate::phase::Phase;
 use crate::step::{Approval, Dependency, Effect, ParamError, ParamErrors, Ports, StepRegistry};
+use crate::units;
 
 /// A step of a known kind with checked params.
 pub(super) struct Work {
@@ -93,7 +94,7 @@ fn terms(params: &Node, mistakes: &mut Vec<Mistake>) -> Option<ApprovalTerms> {
         Some(Value::String(text)) => Some(text.clone()),
         _ => None,
     };
-    let expires = text("expires").map(|text| duration(&text).ok_or(text)).transpose();
+    let expires = text("expires").map(|text| units::duration(&text).ok_or(text)).transpose();
     match expires {
         Ok(expires) => Some(ApprovalTerms { message: text("message"), expires }),
         Err(text) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::cli::UsageError;
-use crate::manifest;
+use crate::units;
 
 /// Where the daemon listens unless told.
 const LISTEN: &str = "127.0.0.1:7654";
@@ -100,7 +100,7 @@ impl Given {
         }
         let time = |name: &str, text: Option<String>, default: Duration| match text {
             None => Ok(default),
-            Some(text) => manifest::duration(&text).ok_or_else(|| {
+            Some(text) => units::duration(&text).ok_or_else(|| {
                 UsageError::new(format!("`{text}` is no time for `{name}`")).help("write `15s` or `2m`")
             }),
         };
@@ -115,7 +115,7 @@ impl Given {
         let disk_floor_bytes = match self.disk_floor.or(file.disk_floor) {
             None => DISK_FLOOR,
             Some(text) if text == "0" => 0,
-            Some(text) => manifest::bytes(&text).ok_or_else(|| {
+            Some(text) => units::bytes(&text).ok_or_else(|| {
                 UsageError::new(format!("`{text}` is no size for `disk_floor`")).help("write `256MiB` or `0`")
             })?,
         };

@@ -10,8 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::output;
 use crate::engine::{Happening, RunEvent, SkipReason, Verdict};
 use crate::id::StepName;
-use crate::manifest;
 use crate::plan::Plan;
+use crate::units;
 use crate::worker::WorkerMessage;
 
 /// How often a moving line is redrawn.
@@ -132,7 +132,7 @@ impl Display {
     pub(super) fn message(&mut self, step: &StepName, message: &WorkerMessage) {
         let WorkerMessage::Progress { done, total, unit, note } = message;
         let Some(line) = self.lines.get(step) else { return };
-        let done_shown = if unit == "bytes" { manifest::size(*done) } else { done.to_string() };
+        let done_shown = if unit == "bytes" { units::size(*done) } else { done.to_string() };
         let progress = match total {
             Some(total) if *total > 0 => {
                 let percent = (*done as f64 / *total as f64 * 100.0).min(100.0);

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::report::{Check, Finding};
 use super::{Patient, words};
-use crate::manifest;
 use crate::store::{PostgresFacts, Schema, Server, SqliteFacts, Store, StoreError, StoreUrl};
+use crate::units;
 
 /// The oldest Postgres that our statements are tried on.
 const OLDEST_POSTGRES: i64 = 14;
@@ -56,7 +56,7 @@ fn sqlite(facts: &SqliteFacts, url: &StoreUrl) -> Check {
         let message = format!("it lies on a network file system ({network}), where locks may not hold");
         findings.push(Finding::problem(url, message, "put the state on a local disk, or use Postgres"));
     }
-    let message = format!("SQLite {} in {url}, {}", facts.version, manifest::size(facts.bytes));
+    let message = format!("SQLite {} in {url}, {}", facts.version, units::size(facts.bytes));
     Check::new("database", message, findings)
 }
 
@@ -112,7 +112,7 @@ fn postgres(facts: &PostgresFacts, url: &str) -> Check {
     let message = format!(
         "Postgres {} at {url}, {}, {} of {} connections taken",
         facts.version,
-        manifest::size(facts.bytes),
+        units::size(facts.bytes),
         facts.connections,
         facts.most_connections
     );
@@ -172,7 +172,7 @@ pub(super) async fn integrity(store: &Store, patient: &Patient) -> Result<Option
     if is_large && (patient.within.is_some() || !patient.is_deep) {
         let message = format!(
             "not looked at, since it has {}; `phaseline doctor --deep` on its machine does",
-            manifest::size(facts.bytes)
+            units::size(facts.bytes)
         );
         return Ok(Some(Check::new("integrity", message, Vec::new())));
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Patient;
 use super::report::{Check, Finding};
-use crate::manifest;
+use crate::units;
 
 /// With less room a daemon begins nothing new unless it is told otherwise.
 const FLOOR_BYTES: u64 = 256 << 20;
@@ -40,7 +40,7 @@ pub(super) fn check(patient: &Patient) -> Check {
     for (what, path) in folders {
         findings.extend(unusable(path));
         if let Some(room) = room(path) {
-            message.push(format!("{} free for {what}", manifest::size(room.bytes)));
+            message.push(format!("{} free for {what}", units::size(room.bytes)));
             findings.extend(short(path, room));
         }
     }
@@ -62,7 +62,7 @@ fn unusable(path: &Path) -> Option<Finding> {
 fn short(path: &Path, room: Room) -> Option<Finding> {
     let place = path.display();
     if room.bytes < LITTLE_BYTES {
-        let message = format!("only {} are free", manifest::size(room.bytes));
+        let message = format!("only {} are free", units::size(room.bytes));
         let help = "make room, with `phaseline gc` for one; a daemon begins nothing new below its `--disk-floor`";
         let finding = if room.bytes < FLOOR_BYTES { Finding::problem } else { Finding::warning };
         return Some(finding(place, message.as_str(), help));

@@ -8,8 +8,8 @@ use super::report::{Check, Finding};
 use super::{Patient, words};
 use crate::artifact::Mode;
 use crate::id::RunId;
-use crate::manifest;
 use crate::store::{Store, StoreError};
+use crate::units;
 
 /// How many folders of runs are looked through at most, the newest first.
 const MOST_FOLDERS: usize = 5_000;
@@ -87,7 +87,7 @@ fn staged(patient: &Patient) -> Vec<Finding> {
     match artifacts.free_leftovers(before, Mode::DryRun) {
         Ok(bytes) if bytes > 0 && set_aside == 0 => {
             let message =
-                format!("{} were written more than a day ago and never came to be artifacts", manifest::size(bytes));
+                format!("{} were written more than a day ago and never came to be artifacts", units::size(bytes));
             let place = artifacts.root().join("staging");
             findings.push(Finding::warning(place.display(), message, "`phaseline gc --apply` deletes them"));
         }

@@ -4,7 +4,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use super::report::{Check, Finding};
 use crate::executor::{Gpu, GpuProbe, has_gpu_driver, memory_bytes};
-use crate::manifest;
+use crate::units;
 use crate::worker::MemoryEnforcement;
 
 /// Connections, files of SQLite, logs of workers: a daemon with many runs needs some for each.
@@ -23,7 +23,7 @@ pub(super) async fn check() -> Vec<Check> {
 }
 
 fn memory(enforcement: &MemoryEnforcement, bytes: u64) -> Check {
-    Check::new("memory", format!("{} for steps; {enforcement}", manifest::size(bytes)), Vec::new())
+    Check::new("memory", format!("{} for steps; {enforcement}", units::size(bytes)), Vec::new())
 }
 
 fn open_files(open: u64, most: u64) -> Check {
@@ -51,7 +51,7 @@ fn gpu(found: Option<&[Gpu]>, has_driver: bool) -> Check {
         .iter()
         .map(|gpu| match (gpu.free_bytes, gpu.total_bytes) {
             (Some(free), Some(total)) => {
-                format!("{} with {} of {} free", gpu.index, manifest::size(free), manifest::size(total))
+                format!("{} with {} of {} free", gpu.index, units::size(free), units::size(total))
             }
             _ => format!("{}, whose memory is not told", gpu.index),
         })

@@ -13,8 +13,8 @@ use super::files::free_run_files;
 use super::report::Report;
 use crate::artifact::{ArtifactStore, Mode};
 use crate::control::ControlError;
-use crate::manifest;
 use crate::store::Store;
+use crate::units;
 
 /// So long nobody may have done anything without the clock being doubted.
 const LONG: TimeDelta = TimeDelta::days(30);
@@ -111,14 +111,14 @@ async fn check_clock(store: &Store) -> Result<(), ControlError> {
 }
 
 fn time(name: &str, text: &str) -> Result<Duration, ControlError> {
-    manifest::duration(text).ok_or_else(|| {
+    units::duration(text).ok_or_else(|| {
         ControlError::invalid("bad_time", format!("`{name}` must be a time, not `{text}`"))
             .help("give one such as `12h` or `30d`")
     })
 }
 
 fn size(text: &str) -> Result<u64, ControlError> {
-    manifest::bytes(text).ok_or_else(|| {
+    units::bytes(text).ok_or_else(|| {
         ControlError::invalid("bad_size", format!("`max_size` must be a size, not `{text}`"))
             .help("give one such as `500MiB` or `50GiB`")
     })

@@ -1,13 +1,17 @@
 //! The values of a column as codes: which row has which of them, numbered in the order of the values.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
 use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
+
+/// How a missing value is shown.
+pub(super) const MISSING: &str = "(missing)";
 
 /// What becomes of a row without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +45,7 @@ impl Codes {
         limit: usize,
         context: &StepContext,
     ) -> Result<Codes, StepError> {
-        let mut known: BTreeMap<Option<String>, u32> = BTreeMap::new();
-        let mut counts: Vec<usize> = Vec::new();
-        let mut of_row: Vec<u32> = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
+        let mut groups = Groups::default();
         let mut is_numeric = false;
         for batch in table.select(&[column])? {
             context.check_cancelled()?;
@@ -52,7 +54,7 @@ impl Codes {
             if missing == Missing::Refused && batch.column(0).logical_null_count() > 0 {
                 let nulls = batch.column(0).logical_nulls();
                 let first = (0..batch.num_rows()).find(|row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(*row)));
-                let row = of_row.len() + first.unwrap_or(0) + 1;
+                let row = groups.of_row.len() + first.unwrap_or(0) + 1;
                 let message = format!("row {row} has no value in column `{column}`, which says its {what}");
                 return Err(StepError::input("value_missing", message).help("filter such rows out before"));
             }
@@ -61,29 +63,14 @@ impl Codes {
                     .caused_by(error)
                     .help("take a column of texts, numbers or dates")
             })?;
-            let mut last: Option<(Option<&str>, u32)> = None;
-            for value in texts.as_string::<i32>() {
-                let code = match last {
-                    Some((same, code)) if same == value => code,
-                    _ => {
-                        let next = u32::try_from(counts.len()).unwrap_or(u32::MAX);
-                        *known.entry(value.map(str::to_owned)).or_insert_with(|| {
-                            counts.push(0);
-                            next
-                        })
-                    }
-                };
-                last = Some((value, code));
-                counts[code as usize] += 1;
-                of_row.push(code);
-            }
-            if counts.len() > limit {
+            groups.add(texts.as_string());
+            if groups.len() > limit {
                 let message = format!("column `{column}` has more than {limit} values, too many for a {what}");
                 return Err(StepError::input("too_many_values", message)
                     .help("take a column with few values, such as the target"));
             }
         }
-        Ok(sorted(known, &counts, of_row, is_numeric))
+        Ok(groups.codes(is_numeric))
     }
 
     /// How many different values there are.
@@ -92,28 +79,71 @@ impl Codes {
     }
 }
 
-fn sorted(known: BTreeMap<Option<String>, u32>, counts: &[usize], mut of_row: Vec<u32>, is_numeric: bool) -> Codes {
-    let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
-    let mut order: Vec<(Option<String>, u32)> = known.into_iter().collect();
-    order.sort_by(|(one, _), (other, _)| {
-        let by_size = if is_numeric {
-            number(one).unwrap_or(f64::NAN).total_cmp(&number(other).unwrap_or(f64::NAN))
-        } else {
-            std::cmp::Ordering::Equal
-        };
-        one.is_none().cmp(&other.is_none()).then(by_size).then_with(|| one.cmp(other))
-    });
-    let mut renumbered = vec![0; counts.len()];
-    for (code, (_, old)) in order.iter().enumerate() {
-        renumbered[*old as usize] = u32::try_from(code).unwrap_or(u32::MAX);
+/// Rows grouped by the texts of a column, numbered as they come.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    known: BTreeMap<Option<String>, u32>,
+    counts: Vec<usize>,
+    of_row: Vec<u32>,
+}
+
+impl Groups {
+    /// Takes in the next rows.
+    pub(super) fn add(&mut self, texts: &StringArray) {
+        let mut last: Option<(Option<&str>, u32)> = None;
+        for value in texts {
+            let group = match last {
+                Some((same, group)) if same == value => group,
+                _ => {
+                    let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
+                    *self.known.entry(value.map(str::to_owned)).or_insert_with(|| {
+                        self.counts.push(0);
+                        next
+                    })
+                }
+            };
+            last = Some((value, group));
+            self.counts[group as usize] += 1;
+            self.of_row.push(group);
+        }
     }
-    for code in &mut of_row {
-        *code = renumbered[*code as usize];
+
+    /// How many groups there are.
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
     }
-    let missing = order.last().filter(|(value, _)| value.is_none()).and_then(|_| u32::try_from(order.len() - 1).ok());
-    let counts = order.iter().map(|(_, old)| counts[*old as usize]).collect();
-    let values = order.into_iter().map(|(value, _)| value.unwrap_or_else(|| "(missing)".to_owned())).collect();
-    Codes { of_row, values, missing, counts }
+
+    /// The texts with the numbers of rows, and the group of each row: in the order of the texts, a missing one first, or in
+    /// that of `compare`.
+    pub(super) fn sorted(
+        mut self,
+        compare: impl Fn(&Option<String>, &Option<String>) -> Ordering,
+    ) -> (Vec<(Option<String>, usize)>, Vec<u32>) {
+        let mut order: Vec<(Option<String>, u32)> = self.known.into_iter().collect();
+        order.sort_by(|(one, _), (other, _)| compare(one, other));
+        let mut renumbered = vec![0; order.len()];
+        for ((_, old), new) in order.iter().zip(0..) {
+            renumbered[*old as usize] = new;
+        }
+        for group in &mut self.of_row {
+            *group = renumbered[*group as usize];
+        }
+        let counted = order.into_iter().map(|(text, old)| (text, self.counts[old as usize])).collect();
+        (counted, self.of_row)
+    }
+
+    fn codes(self, is_numeric: bool) -> Codes {
+        let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+        let (counted, of_row) = self.sorted(|one, other| {
+            let by_size = if is_numeric { number(one).total_cmp(&number(other)) } else { Ordering::Equal };
+            one.is_none().cmp(&other.is_none()).then(by_size).then_with(|| one.cmp(other))
+        });
+        let is_missing = counted.last().is_some_and(|(text, _)| text.is_none());
+        let missing = is_missing.then(|| u32::try_from(counted.len() - 1).unwrap_or(u32::MAX));
+        let (texts, counts) = counted.into_iter().unzip::<_, _, Vec<_>, _>();
+        let values = texts.into_iter().map(|text| text.unwrap_or_else(|| MISSING.to_owned())).collect();
+        Codes { of_row, values, missing, counts }
+    }
 }
 
 #[cfg(test)]

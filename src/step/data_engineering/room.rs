@@ -1,31 +1,19 @@
 //! What must be held whole says how much memory it needs before it begins.
 
 use crate::step::{StepContext, StepError};
+use crate::units::size;
 
 /// Logs that `what` needs `bytes`, and refuses if the step may not use as many. `help` says how to need less.
 pub(super) fn claim(context: &mut StepContext, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
-    context.log(format!("{what}: {} of memory", text(bytes)));
+    context.log(format!("{what}: {} of memory", size(bytes)));
     match context.surroundings().memory_bytes {
         Some(limit) if bytes > limit => {
-            let message = format!("{what} needs {} of memory, and `resources.memory` is {}", text(bytes), text(limit));
+            let message = format!("{what} needs {} of memory, and `resources.memory` is {}", size(bytes), size(limit));
             Err(StepError::input("memory_too_small", message)
                 .help(format!("give the step more, such as `resources: {{memory: {}}}`, or {help}", roomy(bytes))))
         }
         _ => Ok(()),
     }
-}
-
-/// A size as people write it.
-fn text(bytes: u64) -> String {
-    let (mut size, mut unit) = (bytes as f64, "B");
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if size < 1024.0 {
-            break;
-        }
-        size /= 1024.0;
-        unit = larger;
-    }
-    if size < 10.0 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") }
 }
 
 /// A size with room for what a step holds besides.
@@ -49,6 +37,5 @@ mod tests {
         insta::assert_snapshot!(error, @"a large table needs 3.0 GiB of memory, and `resources.memory` is 1.0 MiB");
         insta::assert_snapshot!(error.remedy().unwrap(), @"give the step more, such as `resources: {memory: 4097MiB}`, or use fewer rows");
         assert_eq!(log.lock().unwrap()[0], "a small table: 1.0 KiB of memory");
-        assert_eq!(text(1023), "1023 B");
     }
 }

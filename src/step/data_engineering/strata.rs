@@ -1,11 +1,10 @@
 //! The values of a column as strata: which row belongs to which, and how many rows each has.
 
-use std::collections::BTreeMap;
-
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
+use super::codes::{Groups, MISSING};
 use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
 
@@ -27,33 +26,14 @@ impl Strata {
 
     /// One stratum per value of `column`, missing values included, in the order of their texts.
     pub(super) fn of(table: &TableReader, column: &str, context: &StepContext) -> Result<Strata, StepError> {
-        let mut known: BTreeMap<Option<String>, u32> = BTreeMap::new();
-        let mut counts: Vec<(String, u64)> = Vec::new();
-        let mut of_row = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
+        let mut groups = Groups::default();
         for batch in table.select(&[column])? {
             context.check_cancelled()?;
-            let values = cast(batch?.column(0), &DataType::Utf8).map_err(|error| {
+            let texts = cast(batch?.column(0), &DataType::Utf8).map_err(|error| {
                 StepError::input("stratify_type", format!("`{column}` cannot hold classes")).caused_by(error)
             })?;
-            let values = values.as_string::<i32>();
-            let mut last: Option<(Option<&str>, u32)> = None;
-            for value in values {
-                let stratum = match last {
-                    Some((same, stratum)) if same == value => stratum,
-                    _ => {
-                        let key = value.map(str::to_owned);
-                        let next = u32::try_from(counts.len()).unwrap_or(u32::MAX);
-                        *known.entry(key).or_insert_with(|| {
-                            counts.push((value.unwrap_or("(missing)").to_owned(), 0));
-                            next
-                        })
-                    }
-                };
-                last = Some((value, stratum));
-                counts[stratum as usize].1 += 1;
-                of_row.push(stratum);
-            }
-            if counts.len() > MAX_STRATA {
+            groups.add(texts.as_string());
+            if groups.len() > MAX_STRATA {
                 return Err(StepError::input(
                     "stratify_values",
                     format!("column `{column}` has more than {MAX_STRATA} values, too many to stratify by"),
@@ -62,16 +42,9 @@ impl Strata {
             }
         }
         // Numbered by their texts, so that the order of rows does not decide which random stream a value gets.
-        let mut renumbered = vec![0; counts.len()];
-        let mut sorted = Vec::with_capacity(counts.len());
-        for (number, old) in known.into_values().enumerate() {
-            renumbered[old as usize] = u32::try_from(number).unwrap_or(u32::MAX);
-            sorted.push(counts[old as usize].clone());
-        }
-        for stratum in &mut of_row {
-            *stratum = renumbered[*stratum as usize];
-        }
-        Ok(Strata { of_row, counts: sorted })
+        let (counted, of_row) = groups.sorted(Ord::cmp);
+        let named = |(text, rows): (Option<String>, usize)| (text.unwrap_or_else(|| MISSING.to_owned()), rows as u64);
+        Ok(Strata { of_row, counts: counted.into_iter().map(named).collect() })
     }
 
     /// The value of each stratum and how many rows have it.

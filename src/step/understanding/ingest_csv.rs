@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Nulls, Quarantine, Shape};
+use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Nulls, Shape, quarantine};
 use super::source::{Location, SourceFile};
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
@@ -204,7 +204,7 @@ fn write(
 ) -> Result<Option<String>, StepError> {
     let mut table = context.create_table(&layout.schema())?;
     let mut aside = match bad_rows {
-        BadRows::Quarantine => Some(context.create_table(&Quarantine::schema())?),
+        BadRows::Quarantine => Some(context.create_table(&quarantine::schema())?),
         BadRows::Error | BadRows::Skip => None,
     };
     let (mut rows, mut bad, mut first_bad) = (0, 0, Vec::new());
@@ -216,7 +216,7 @@ fn write(
         first_bad.extend(shown.map(|row| format!("`{}`: {}", part.file, row.message)));
         table.write(&part.batch)?;
         if let Some(aside) = &mut aside {
-            aside.write(&Quarantine::batch(part.file, &part.bad)?)?;
+            aside.write(&quarantine::batch(part.file, &part.bad)?)?;
         }
         let note = if bad == 0 { format!("{rows} rows") } else { format!("{rows} rows, {bad} bad") };
         context.progress(&Progress { done: part.bytes, total: Some(csv.bytes()), unit: "bytes", note });

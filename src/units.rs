@@ -61,7 +61,10 @@ mod tests {
 
     #[test]
     fn a_size_is_shown_in_the_unit_that_fits() {
-        assert_eq!([12, 1536, 5 << 30, 3 << 50].map(size), ["12 B", "1.5 KiB", "5.0 GiB", "3072.0 TiB"]);
+        assert_eq!(
+            [12, 1023, 1536, 5 << 30, 3 << 50].map(size),
+            ["12 B", "1023 B", "1.5 KiB", "5.0 GiB", "3072.0 TiB"]
+        );
     }
 
     #[test]

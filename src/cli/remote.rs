@@ -123,7 +123,7 @@ impl Remote {
     /// The document below `/api/v1` at a path, given by its parts.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<T> {
         let answer = self.send(Method::GET, self.at(path, query), None).await?;
-        Ok(self.read(self.received(answer).await?)?.document)
+        Ok(self.read(answer).await?.document)
     }
 
     /// The document, or none if what the path names is not there.
@@ -132,7 +132,7 @@ impl Remote {
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        Ok(Some(self.read(self.received(answer).await?)?.document))
+        Ok(Some(self.read(answer).await?.document))
     }
 
     /// The first `most` items of a list.
@@ -168,7 +168,7 @@ impl Remote {
     ) -> anyhow::Result<Answer<T>> {
         let own = RequestId::generate().to_string();
         let answer = self.send(Method::POST, self.at(path, &[]), Some((body, key.unwrap_or(&own)))).await?;
-        let answer = self.read(self.received(answer).await?)?;
+        let answer = self.read(answer).await?;
         Ok(Answer { is_repeated: answer.is_repeated && key.is_some(), ..answer })
     }
 
@@ -180,7 +180,7 @@ impl Remote {
             let answer = self.received(answer).await?;
             let refusal = serde_json::from_str::<Refusal>(&answer.text);
             if answer.status.is_success() || refusal.is_ok_and(|refusal| refusal.error.code != GOES_ON) {
-                return Ok(self.read(answer)?.document);
+                return Ok(self.parsed(answer)?.document);
             }
         }
     }
@@ -189,13 +189,13 @@ impl Remote {
     pub(super) async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &Value) -> anyhow::Result<T> {
         let key = RequestId::generate().to_string();
         let answer = self.send(Method::PUT, self.at(path, &[]), Some((body, &key))).await?;
-        Ok(self.read(self.received(answer).await?)?.document)
+        Ok(self.read(answer).await?.document)
     }
 
     /// The answer to the deletion of what is at a path.
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
         let answer = self.send(Method::DELETE, self.at(path, &[]), None).await?;
-        Ok(self.read(self.received(answer).await?)?.document)
+        Ok(self.read(answer).await?.document)
     }
 
     fn at(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
@@ -263,7 +263,11 @@ impl Remote {
         Ok(Received { status, is_repeated, text })
     }
 
-    fn read<T: DeserializeOwned>(&self, received: Received) -> anyhow::Result<Answer<T>> {
+    async fn read<T: DeserializeOwned>(&self, answer: Response) -> anyhow::Result<Answer<T>> {
+        self.parsed(self.received(answer).await?)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, received: Received) -> anyhow::Result<Answer<T>> {
         let Received { status, is_repeated, text } = received;
         if !status.is_success() {
             return Err(self.refused(status, &text));

@@ -196,9 +196,24 @@ impl StepContext {
         self.outcome.metrics.push(metric);
     }
 
-    /// Says which output column came from which input column.
-    pub fn column_edge(&mut self, edge: ColumnEdge) {
-        self.outcome.columns.push(edge);
+    /// Says that `column` of `output` comes from `from_column` of the first table at `input`, by `transform`.
+    ///
+    /// # Errors
+    /// When the step has no such output or input, which is a bug of it.
+    pub fn column_from(
+        &mut self,
+        output: &str,
+        column: &str,
+        input: &str,
+        from_column: &str,
+        transform: &str,
+    ) -> Result<(), StepError> {
+        let output = output_name(output)?;
+        let from = self.input(input)?.artifact.digest;
+        let (column, from_column) = (column.to_owned(), from_column.to_owned());
+        let transform = transform.to_owned();
+        self.outcome.columns.push(ColumnEdge { output, column, from, from_column, transform });
+        Ok(())
     }
 
     /// Asks the engine to register a model version when the step succeeds.

@@ -20,11 +20,11 @@ use datafusion::prelude::{DataFrame, ParquetReadOptions, SQLOptions, SessionConf
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::ParserError;
 use futures_util::StreamExt;
-use phaseline::id::{InputName, OutputName};
+use phaseline::id::InputName;
 use phaseline::phase::Phase;
 use phaseline::step::data_engineering::sql::{DataSql, Params};
 use phaseline::step::understanding::source::{plain_batch, plain_type};
-use phaseline::step::{ColumnEdge, ParamErrors, Ports, Progress, StepContext, StepError, StepKind, StepRegistry};
+use phaseline::step::{ParamErrors, Ports, Progress, StepContext, StepError, StepKind, StepRegistry};
 use phaseline::table::BATCH_ROWS;
 
 use crate::origins::Origins;
@@ -91,16 +91,11 @@ async fn query(text: &str, context: &mut StepContext) -> Result<(), StepError> {
 /// Says which column of which input each column of the result comes from. Tables that a query makes for itself are no
 /// inputs.
 fn lineage(context: &mut StepContext, columns: Vec<(String, Origins)>, tables: &[InputName]) -> Result<(), StepError> {
-    let output: OutputName =
-        "table".parse().map_err(|error| StepError::bug("an output has a bad name").caused_by(error))?;
     for (column, origins) in columns {
         for ((table, from_column), how) in origins {
-            if !tables.iter().any(|name| name.as_str() == table) {
-                continue;
+            if tables.iter().any(|name| name.as_str() == table) {
+                context.column_from("table", &column, &table, &from_column, how.as_str())?;
             }
-            let from = context.input(&table)?.artifact.digest;
-            let (output, column, transform) = (output.clone(), column.clone(), how.as_str().to_owned());
-            context.column_edge(ColumnEdge { output, column, from, from_column, transform });
         }
     }
     Ok(())

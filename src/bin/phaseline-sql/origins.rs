@@ -60,7 +60,7 @@ struct Traced {
 pub(crate) fn origins(plan: &LogicalPlan) -> Result<Vec<(String, Origins)>, DataFusionError> {
     let traced = trace(plan, &[])?;
     let with_rows = |mut column: Origins| {
-        traced.rows.keys().for_each(|origin| add(&mut column, origin.clone(), How::Condition));
+        condition(&mut column, traced.rows.keys().cloned());
         column
     };
     let names = plan.schema().fields().iter().map(|field| field.name().clone());
@@ -101,9 +101,8 @@ fn trace(plan: &LogicalPlan, around: &[Scope<'_>]) -> Result<Traced, DataFusionE
                 [Expr::GroupingSet(set)] => set.distinct_expr().into_iter().cloned().collect(),
                 expressions => expressions.to_vec(),
             };
-            let mut columns = part.each(&groups)?;
             // A number that tells grouping sets apart stands between.
-            columns.resize(width.saturating_sub(aggregate.aggr_expr.len()), Origins::new());
+            let mut columns = fitted(part.each(&groups)?, width.saturating_sub(aggregate.aggr_expr.len()));
             columns.extend(part.each(&aggregate.aggr_expr)?);
             part.decide(&groups)?;
             Traced { columns, rows: part.traced.rows, order: Origins::new() }
@@ -111,7 +110,9 @@ fn trace(plan: &LogicalPlan, around: &[Scope<'_>]) -> Result<Traced, DataFusionE
         LogicalPlan::Sort(sort) => {
             let mut part = Part::of(&sort.input, around)?;
             let by = part.each(sort.expr.iter().map(|by| &by.expr))?;
-            by.into_iter().for_each(|origins| merge(&mut part.traced.order, origins));
+            for origins in by {
+                merge(&mut part.traced.order, origins);
+            }
             if sort.fetch.is_some() { part.traced.cut() } else { part.traced }
         }
         LogicalPlan::Limit(limit) => trace(&limit.input, around)?.cut(),
@@ -189,7 +190,7 @@ impl<'plan> Part<'plan> {
     /// Notes that the expressions decide which rows there are.
     fn decide<'a>(&mut self, expressions: impl IntoIterator<Item = &'a Expr>) -> Result<(), DataFusionError> {
         for origins in self.each(expressions)? {
-            origins.into_keys().for_each(|origin| add(&mut self.traced.rows, origin, How::Condition));
+            condition(&mut self.traced.rows, origins.into_keys());
         }
         Ok(())
     }
@@ -238,7 +239,7 @@ impl Traced {
     /// The same rows after a limit: what they are ordered by decides which are left.
     fn cut(mut self) -> Traced {
         let order = std::mem::take(&mut self.order);
-        order.into_keys().for_each(|origin| add(&mut self.rows, origin, How::Condition));
+        condition(&mut self.rows, order.into_keys());
         self
     }
 
@@ -260,7 +261,15 @@ impl Traced {
 }
 
 fn merge(into: &mut Origins, origins: Origins) {
-    origins.into_iter().for_each(|(origin, how)| add(into, origin, how));
+    for (origin, how) in origins {
+        add(into, origin, how);
+    }
+}
+
+fn condition(into: &mut Origins, origins: impl IntoIterator<Item = (String, String)>) {
+    for origin in origins {
+        add(into, origin, How::Condition);
+    }
 }
 
 /// An origin that is there in two ways is there in the one that says more.

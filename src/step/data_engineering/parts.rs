@@ -4,9 +4,7 @@ use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 
 use crate::artifact::ArtifactKind;
-use crate::step::{
-    ColumnEdge, InputPort, OutputPort, ParamErrors, Ports, Progress, StagedTable, StepContext, StepError,
-};
+use crate::step::{InputPort, OutputPort, ParamErrors, Ports, Progress, StagedTable, StepContext, StepError};
 use crate::table::TableReader;
 
 /// One of the sets that a split makes.
@@ -162,24 +160,19 @@ pub(super) fn write(
         }
         context.finish_table(part.as_str(), set)?;
         context.metric(format!("{}_rows", part.as_str()), count as f64);
-        identity(context, table, part.as_str())?;
+        identity(context, part.as_str(), "table", table)?;
     }
     Ok(())
 }
 
-/// Says that every column of `output` is the column of `table` with the same name.
-pub(super) fn identity(context: &mut StepContext, table: &TableReader, output: &str) -> Result<(), StepError> {
-    let from = context.input("table")?.artifact.digest;
-    for column in table.columns() {
-        context.column_edge(ColumnEdge {
-            output: output.parse().map_err(|error| StepError::bug(format!("bad output name: {error}")))?,
-            column: column.to_owned(),
-            from,
-            from_column: column.to_owned(),
-            transform: "identity".to_owned(),
-        });
-    }
-    Ok(())
+/// Says that every column of `output` is the column of `table`, at `input`, with the same name.
+pub(super) fn identity(
+    context: &mut StepContext,
+    output: &str,
+    input: &str,
+    table: &TableReader,
+) -> Result<(), StepError> {
+    table.columns().try_for_each(|column| context.column_from(output, column, input, column, "identity"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::input::{Input, Layout};
 use crate::ml::resample::{Added, Dropped, Plan, Rows};
-use crate::step::{ColumnEdge, StepContext, StepError};
+use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
 use crate::table::roles::Role;
 
@@ -224,16 +224,9 @@ pub(super) fn lineage(
     kind: &str,
     adds: bool,
 ) -> Result<(), StepError> {
-    let from = context.input("train")?.artifact.digest;
     for column in table.columns() {
         let is_made = adds && layout.numbers.iter().chain(&layout.categories).any(|name| name == column);
-        context.column_edge(ColumnEdge {
-            output: "train".parse().map_err(|error| StepError::bug(format!("bad output name: {error}")))?,
-            column: column.to_owned(),
-            from,
-            from_column: column.to_owned(),
-            transform: if is_made { kind.to_owned() } else { "identity".to_owned() },
-        });
+        context.column_from("train", column, "train", column, if is_made { kind } else { "identity" })?;
     }
     Ok(())
 }

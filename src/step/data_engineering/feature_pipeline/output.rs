@@ -5,9 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 
-use crate::id::OutputName;
 use crate::ml::transform::{ColumnType, FittedPipeline, InputColumn, TransformError, canonical};
-use crate::step::{ColumnEdge, Progress, StepContext, StepError};
+use crate::step::{Progress, StepContext, StepError};
 use crate::table::TableReader;
 use crate::table::roles::{RAW_PREFIX, Role};
 
@@ -140,27 +139,17 @@ fn lineage(
     pipeline: &FittedPipeline,
     kept: &[InputColumn],
 ) -> Result<(), StepError> {
-    let output: OutputName =
-        split.parse().map_err(|error| StepError::bug("an output has a bad name").caused_by(error))?;
-    let from = context.input(split)?.artifact.digest;
-    let mut edge = |column: String, from_column: &str, transform: &str| {
-        context.column_edge(ColumnEdge {
-            output: output.clone(),
-            column,
-            from,
-            from_column: from_column.to_owned(),
-            transform: transform.to_owned(),
-        });
-    };
+    let mut edge =
+        |column: &str, from: &str, transform: &str| context.column_from(split, column, split, from, transform);
     for feature in pipeline.features() {
-        feature.sources.iter().for_each(|source| edge(feature.name.clone(), source, &feature.transform));
+        feature.sources.iter().try_for_each(|source| edge(&feature.name, source, &feature.transform))?;
     }
-    edge(pipeline.target.column.clone(), &pipeline.target.column, "target");
+    edge(&pipeline.target.column, &pipeline.target.column, "target")?;
     if let Some(weight) = &pipeline.weight {
-        edge(weight.clone(), weight, "weight");
+        edge(weight, weight, "weight")?;
     }
     for column in kept {
-        edge(format!("{RAW_PREFIX}{}", column.name), &column.name, "identity");
+        edge(&format!("{RAW_PREFIX}{}", column.name), &column.name, "identity")?;
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ fn write_all(context: &mut StepContext, table: &TableReader, folds: &Folds) -> R
         context.progress(&Progress { done: row as u64, total: Some(table.rows()), unit: "rows", note: String::new() });
     }
     context.finish_table("folds", output)?;
-    parts::identity(context, table, "folds")
+    parts::identity(context, "folds", "table", table)
 }
 
 fn report(context: &mut StepContext, table: &TableReader, folds: &Folds) -> Result<(), StepError> {

@@ -9,7 +9,8 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
 
 use super::detector::{Detector, Outlier};
-use crate::step::{ColumnEdge, Progress, StagedTable, StepContext, StepError};
+use crate::step::data_engineering::parts;
+use crate::step::{Progress, StagedTable, StepContext, StepError};
 use crate::table::TableReader;
 
 /// Writes all bound sets, the table of what was dropped, the detector and the report.
@@ -39,7 +40,7 @@ pub(super) fn sets(
         context.log(format!("{set}: {gone} of {} rows are left out", table.rows()));
         context.metric(format!("{set}_dropped"), gone as f64);
         counts.insert(set.to_owned(), json!({"rows": table.rows(), "dropped": gone}));
-        lineage(context, set, &table)?;
+        parts::identity(context, set, set, &table)?;
     }
     context.finish_table("dropped", dropped)?;
     context.commit_report("detector", &detector.to_json(columns))?;
@@ -130,18 +131,4 @@ fn excerpt(
         columns.push(Arc::clone(column));
     }
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
-}
-
-fn lineage(context: &mut StepContext, set: &str, table: &TableReader) -> Result<(), StepError> {
-    let from = context.input(set)?.artifact.digest;
-    for column in table.columns() {
-        context.column_edge(ColumnEdge {
-            output: set.parse().map_err(|error| StepError::bug(format!("bad output name: {error}")))?,
-            column: column.to_owned(),
-            from,
-            from_column: column.to_owned(),
-            transform: "identity".to_owned(),
-        });
-    }
-    Ok(())
 }

@@ -74,6 +74,7 @@ pub struct BadRow {
     pub code: &'static str,
     /// What is wrong with it.
     pub message: String,
-    /// Its text as it stands in the file; bytes that are no text are replaced.
+    /// Its text: as it stands in the file if it could not be cut into fields, else its fields with the delimiter between them.
+    /// Bytes that are no text are replaced.
     pub text: String,
 }

@@ -208,8 +208,7 @@ impl Csv {
     /// A row with a value that its column does not take.
     fn misfit(&self, records: &Records, row: usize, message: String) -> BadRow {
         let line = records.line(row);
-        let fields: Vec<&str> = (0..records.width()).map(|field| records.text(row, field)).collect();
-        let text = fields.join(&char::from(self.dialect.delimiter).to_string());
+        let text = records.joined(row, self.dialect.delimiter);
         BadRow { line, code: "csv_value", message: format!("line {line} {message}"), text }
     }
 

@@ -78,16 +78,12 @@ impl<R: Read> RecordReader<R> {
             let scanned = self.scan(&mut records.text, &mut records.ends);
             let found = match scanned {
                 Err(error @ RecordError::AfterQuote { .. }) if self.sets_aside => {
-                    records.text.truncate(text);
-                    records.ends.truncate(ends);
+                    records.cut(text, ends);
                     match memchr::memchr(b'\n', &self.buffer[self.start..]) {
                         None if !self.is_ended => self.fill()?,
                         end => {
                             let next = end.map_or(self.buffer.len(), |end| self.start + end + 1);
-                            bad_bytes += next - self.start;
-                            records.bad.push(self.bad_row(next, &error));
-                            self.line += 1;
-                            self.start = next;
+                            bad_bytes += self.pass_over(records, next, 1, &error);
                         }
                     }
                     continue;
@@ -103,12 +99,8 @@ impl<R: Read> RecordReader<R> {
                         if !self.sets_aside {
                             return Err(error);
                         }
-                        records.text.truncate(text);
-                        records.ends.truncate(ends);
-                        bad_bytes += next - self.start;
-                        records.bad.push(self.bad_row(next, &error));
-                        self.line += lines;
-                        self.start = next;
+                        records.cut(text, ends);
+                        bad_bytes += self.pass_over(records, next, lines, &error);
                         continue;
                     }
                     records.width = expected;
@@ -121,8 +113,7 @@ impl<R: Read> RecordReader<R> {
                     self.start = next;
                 }
                 Found::More => {
-                    records.text.truncate(text);
-                    records.ends.truncate(ends);
+                    records.cut(text, ends);
                     if self.is_ended {
                         break;
                     }
@@ -139,11 +130,14 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// The row that ends before `next`, with what is wrong with it.
-    fn bad_row(&self, next: usize, error: &RecordError) -> BadRow {
+    /// Sets aside the record that ends before `next`; gives how many bytes it has.
+    fn pass_over(&mut self, records: &mut Records, next: usize, lines: u64, error: &RecordError) -> usize {
         let bytes = &self.buffer[self.start..next];
         let text = String::from_utf8_lossy(bytes).trim_end_matches(['\r', '\n']).to_owned();
-        BadRow { line: self.line, code: error.code(), message: error.to_string(), text }
+        let passed = bytes.len();
+        records.bad.push(BadRow { line: self.line, code: error.code(), message: error.to_string(), text });
+        (self.line, self.start) = (self.line + lines, next);
+        passed
     }
 
     fn fill(&mut self) -> Result<(), RecordError> {

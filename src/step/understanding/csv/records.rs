@@ -55,6 +55,18 @@ impl Records {
         std::str::from_utf8(self.field(row, column)).expect("records are checked when they are read")
     }
 
+    /// The fields of a record with `delimiter` between them; bytes that are no text are replaced.
+    pub(super) fn joined(&self, row: usize, delimiter: u8) -> String {
+        let fields: Vec<_> = (0..self.width).map(|column| String::from_utf8_lossy(self.field(row, column))).collect();
+        fields.join(&char::from(delimiter).to_string())
+    }
+
+    /// Takes away fields that were read for a record that is none.
+    pub(super) fn cut(&mut self, text: usize, ends: usize) {
+        self.text.truncate(text);
+        self.ends.truncate(ends);
+    }
+
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
@@ -64,9 +76,9 @@ impl Records {
 
     /// Keeps the records whose fields are text and sets the others aside.
     pub(super) fn sift(&mut self, delimiter: u8) {
-        let whole = std::mem::take(self);
+        let mut whole = std::mem::take(self);
+        (self.width, self.bad) = (whole.width, std::mem::take(&mut whole.bad));
         let (mut start, mut first) = (0, 0);
-        (self.width, self.bad) = (whole.width, whole.bad);
         for (row, &line) in whole.lines.iter().enumerate() {
             let ends = &whole.ends[first..first + whole.width];
             let end = ends.last().copied().unwrap_or(start);
@@ -78,11 +90,7 @@ impl Records {
                     self.lines.push(line);
                 }
                 Err(error) => {
-                    let fields = (0..whole.width).map(|column| {
-                        let from = if row == 0 && column == 0 { 0 } else { whole.ends[first + column - 1] };
-                        String::from_utf8_lossy(&whole.text[from..whole.ends[first + column]]).into_owned()
-                    });
-                    let text = fields.collect::<Vec<_>>().join(&char::from(delimiter).to_string());
+                    let text = whole.joined(row, delimiter);
                     self.bad.push(BadRow { line, code: error.code(), message: error.to_string(), text });
                 }
             }

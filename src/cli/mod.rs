@@ -19,6 +19,7 @@ mod exit;
 mod follow;
 mod gc;
 mod import_suite;
+mod infer_schema;
 mod init;
 mod lineage;
 mod load;
@@ -44,6 +45,7 @@ mod serve;
 mod settings;
 mod show;
 mod sql;
+mod step_output;
 mod submit;
 mod suggest_checks;
 mod table_facts;
@@ -126,6 +128,8 @@ enum Command {
     ImportSuite(import_suite::Args),
     /// Turn a profile into a block of checks that hold for its rows.
     SuggestChecks(suggest_checks::Args),
+    /// Write a schema contract that a file or a table of a run keeps, or say how it differs from one.
+    InferSchema(infer_schema::Args),
     /// Look whether all is well, and say what is not, where, and what helps.
     Doctor(doctor::Args),
     /// Print the JSON Schema of manifests, or the kinds of steps.
@@ -197,8 +201,9 @@ pub fn main() -> ExitCode {
             Command::Diff(args) => diff::run(&settings, &args),
             Command::Sql(args) => sql::run(&settings, &args),
             Command::Gc(args) => gc::run(&settings, args),
-            Command::SuggestChecks(args) => suggest_checks::run(&args),
+            Command::SuggestChecks(args) => suggest_checks::run(&settings, &args),
             Command::ImportSuite(args) => import_suite::run(&args),
+            Command::InferSchema(args) => infer_schema::run(&settings, &args),
             Command::Doctor(args) => doctor::run(&settings, &args),
             Command::Schema(args) => schema::run(&args),
             Command::Daemon(args) => daemon::run(&settings, args),

@@ -5,13 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::claims::{Claiming, Claims};
 use super::{
     Answer, CacheIndex, CacheKey, CachedResult, EngineError, Handled, Happening, KeyParts, Lease, Limits, NewRun,
-    Parked, Request, RunEvent, RunLog, Slot, Slots, StoredRun, Waiting, Want,
+    Outcome, Parked, Request, RunEvent, RunLog, Slot, Slots, StoredRun, Waiting, Want,
 };
-use crate::id::{AttemptId, PipelineName, RequestId, RunId, StepName};
+use crate::artifact::ArtifactRef;
+use crate::id::{AttemptId, OutputName, PipelineName, RequestId, RunId, StepName};
+use crate::step::StepOutcome;
 
 /// [`RunLog`], [`CacheIndex`] and [`Slots`] without a database. Its leases run out only once it has been told the time.
 #[derive(Debug, Default)]
@@ -56,6 +59,24 @@ impl Kept {
             parked: None,
             running: BTreeSet::new(),
         }
+    }
+
+    /// When the run ended, if it succeeded.
+    fn succeeded_at(&self) -> Option<DateTime<Utc>> {
+        let ended = self.events.iter().rev().find(|event| matches!(event.what, Happening::RunFinished { .. }))?;
+        matches!(ended.what, Happening::RunFinished { outcome: Outcome::Succeeded, .. }).then_some(ended.at)
+    }
+
+    /// What a step made or reused.
+    fn made_by(&self, wanted: &StepName) -> Option<StepOutcome> {
+        self.events.iter().rev().find_map(|event| match &event.what {
+            Happening::AttemptSucceeded { step, outcome, .. } | Happening::StepReused { step, outcome, .. }
+                if step == wanted =>
+            {
+                Some(outcome.clone())
+            }
+            _ => None,
+        })
     }
 
     fn is_driven(&self, now_ms: Option<i64>) -> bool {
@@ -308,6 +329,21 @@ impl CacheIndex for MemoryLog {
         let state = self.state();
         let of_pipeline = state.parts.iter().filter(|((owner, _), _)| owner == pipeline);
         Ok(of_pipeline.map(|((_, step), parts)| (step.clone(), parts.clone())).collect())
+    }
+
+    async fn former(
+        &self,
+        pipeline: &PipelineName,
+        step: &StepName,
+    ) -> Result<Vec<(OutputName, ArtifactRef)>, EngineError> {
+        let state = self.state();
+        let last = state
+            .runs
+            .values()
+            .filter(|kept| kept.new.plan.pipeline == *pipeline)
+            .filter_map(|kept| Some((kept.succeeded_at()?, kept.made_by(step)?)))
+            .max_by_key(|(at, _)| *at);
+        Ok(last.map(|(_, outcome)| outcome.outputs.into_iter().collect()).unwrap_or_default())
     }
 }
 

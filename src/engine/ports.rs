@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{Answer, CacheKey, Handled, KeyParts, Limits, Request, RunEvent, Take};
-use crate::id::{AttemptId, PipelineName, RunId, StepName};
+use crate::artifact::ArtifactRef;
+use crate::id::{AttemptId, OutputName, PipelineName, RunId, StepName};
 use crate::plan::Plan;
 use crate::step::StepOutcome;
 
@@ -194,6 +195,14 @@ pub trait CacheIndex: Send + Sync {
 
     /// The parts of the latest key under which steps of this name ended well in this pipeline, to explain a miss.
     async fn last_parts(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, EngineError>;
+
+    /// The outputs of a step in the last run of the pipeline that succeeded and in which the step ended well; none if there
+    /// is no such run.
+    async fn former(
+        &self,
+        pipeline: &PipelineName,
+        step: &StepName,
+    ) -> Result<Vec<(OutputName, ArtifactRef)>, EngineError>;
 }
 
 /// A step that could start now, if there is room.

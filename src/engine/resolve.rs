@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cache_key::{Keyed, cache_key, explain, key_of};
 use super::files::FileDigests;
 use super::{CacheIndex, CacheKey, CachedResult, EngineError, InputBinding, KeyParts};
-use crate::artifact::ArtifactStore;
-use crate::id::StepName;
-use crate::plan::{CachePolicy, Plan};
+use crate::artifact::{ArtifactRef, ArtifactStore};
+use crate::id::{OutputName, StepName};
+use crate::plan::{Binding, CachePolicy, Plan};
+use crate::step::former_input;
 
 /// A step with everything that is bound to its inputs.
 #[derive(Debug, Clone)]
@@ -59,7 +60,11 @@ impl Resolver {
     }
 
     /// What is to become of each step.
-    pub(super) async fn resolve(&mut self, questions: Vec<Question>) -> Result<Vec<Resolved>, EngineError> {
+    pub(super) async fn resolve(&mut self, mut questions: Vec<Question>) -> Result<Vec<Resolved>, EngineError> {
+        for question in &mut questions {
+            let former = self.former(question).await?;
+            question.inputs.extend(former);
+        }
         let keyed = self.keys(questions).await;
         let wanted: Vec<CacheKey> = keyed
             .iter()
@@ -78,6 +83,31 @@ impl Resolver {
             resolved.push(Resolved { step: question.step, inputs: question.inputs, parts, key: key.ok(), fate });
         }
         Ok(resolved)
+    }
+
+    /// What a step gets back from the last run that succeeded: all that it asks for, or nothing. A step that is asked to run
+    /// anew begins at the beginning.
+    async fn former(&self, question: &Question) -> Result<Vec<InputBinding>, EngineError> {
+        let step = &self.plan.steps[question.step];
+        if step.former.is_empty() || question.anew {
+            return Ok(Vec::new());
+        }
+        let made: BTreeMap<OutputName, ArtifactRef> =
+            self.cache.former(&self.plan.pipeline, &step.name).await?.into_iter().collect();
+        let mut bindings = Vec::with_capacity(step.former.len());
+        for output in &step.former {
+            let Some(artifact) = made.get(output) else { return Ok(Vec::new()) };
+            if let Err(error) = self.artifacts.path(artifact) {
+                tracing::warn!(step = %step.name, %error, "`{output}` of the last run is gone, so the step begins anew");
+                return Ok(Vec::new());
+            }
+            bindings.push(InputBinding {
+                input: former_input(output.as_str()).parse().expect("an output's name makes an input's"),
+                source: Binding { step: step.name.clone(), output: output.clone() },
+                artifact: artifact.clone(),
+            });
+        }
+        Ok(bindings)
     }
 
     fn may_reuse(&self, question: &Question) -> bool {

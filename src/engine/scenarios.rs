@@ -1,13 +1,15 @@
 //! Whole runs on the engine with doubles around it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::testing::{Act, Bench, at, diamond, name, new_run, states};
+use crate::engine::testing::{Act, Bench, at, diamond, name, new_run, plan, states, step};
 use crate::engine::{Happening, Outcome, RunEvent, RunLog, RunOptions};
+use crate::phase::Phase;
+use crate::plan::CachePolicy;
 use crate::step::Fault;
 
 fn never() -> watch::Receiver<Option<String>> {
@@ -158,6 +160,37 @@ async fn from_runs_a_step_and_all_after_it_anew_and_refresh_only_the_step() {
     let unknown = RunOptions { refresh: vec![name("lefd")], ..RunOptions::default() };
     let refused = bench.engine.start(new_run(diamond(), 4, &unknown), never()).await.unwrap_err();
     assert!(refused.to_string().contains("did you mean `left`"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_step_goes_on_from_its_last_run_that_succeeded() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (failing, orders) = (Arc::clone(&fails), Arc::clone(&seen));
+    let bench = Bench::new(move |order| {
+        if order.step.as_str() == "load" {
+            orders.lock().unwrap().push(order.inputs.keys().map(ToString::to_string).collect::<Vec<_>>());
+            return Act::Make("position", 1.0);
+        }
+        if failing.load(Ordering::SeqCst) { Act::Fail(Fault::Input, "no") } else { Act::Make("model", 1.0) }
+    });
+    let mut load = step("load", Phase::Understanding, &[]);
+    load.former = vec!["out".parse().unwrap()];
+    load.unknowns = vec!["a database".to_owned()];
+    let mut train = step("train", Phase::ModelEngineering, &["load"]);
+    train.cache = CachePolicy::Off;
+    let plan = plan(vec![load, train], vec![]);
+    let start = |number, options: &RunOptions| bench.engine.start(new_run(plan.clone(), number, options), never());
+    let usual = RunOptions::default();
+    assert_eq!(start(1, &usual).await.unwrap().outcome(), Some(Outcome::Failed));
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!(start(2, &usual).await.unwrap().outcome(), Some(Outcome::Succeeded));
+    assert_eq!(start(3, &usual).await.unwrap().outcome(), Some(Outcome::Succeeded));
+    let anew = RunOptions { refresh: vec![name("load")], ..RunOptions::default() };
+    assert_eq!(start(4, &anew).await.unwrap().outcome(), Some(Outcome::Succeeded));
+    // A run that failed leaves nothing to go on from, and what is refreshed begins at the beginning.
+    let former = vec!["former_out".to_owned()];
+    assert_eq!(*seen.lock().unwrap(), [vec![], vec![], former, vec![]]);
 }
 
 #[tokio::test]

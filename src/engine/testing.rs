@@ -44,6 +44,7 @@ pub(crate) fn step(step: &str, phase: Phase, from: &[&str]) -> PlannedStep {
         inputs,
         outputs: IndexMap::from([("out".parse().unwrap(), ArtifactKind::Report)]),
         carries: BTreeMap::new(),
+        former: Vec::new(),
         needs: BTreeSet::new(),
         when: None,
         files: Vec::new(),

@@ -55,6 +55,9 @@ pub struct BundleRecord {
     pub evidence: Option<Digest>,
     /// What the evaluation measured.
     pub metrics: BTreeMap<String, f64>,
+    /// The schema contract of the source, whose rules rows of requests must keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<serde_json::Value>,
 }
 
 /// One raw column of a request.

@@ -248,7 +248,9 @@ fn planned(
         let from = from.iter().map(|input| input.parse().expect("a port has a valid name")).collect();
         Some((output.name.parse().expect("a port has a valid name"), from))
     });
+    let former = work.ports.former.iter().map(|output| output.parse().expect("a port has a valid name")).collect();
     PlannedStep {
+        former,
         name: instance.name.clone(),
         phase: instance.declared.phase,
         kind: work.kind.to_owned(),

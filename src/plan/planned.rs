@@ -60,6 +60,9 @@ pub struct PlannedStep {
     /// The inputs that an output carries, for outputs that do not carry all of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub carries: BTreeMap<OutputName, BTreeSet<InputName>>,
+    /// The outputs that it gets back from the last run that succeeded, all or none, to go on where that ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<OutputName>,
     /// Steps that must end before it besides those it takes inputs from.
     pub needs: BTreeSet<StepName>,
     /// Run only if this expression is true; evaluated when everything it needs has ended.

@@ -5,6 +5,7 @@ use arrow::record_batch::RecordBatch;
 use super::{Deployment, LoadedModel, ModelSource, Prediction, RequestColumns, ScoreError, Scorer};
 use crate::artifact::ArtifactStore;
 use crate::ml::bundle::Bundle;
+use crate::step::understanding::contract::Contract;
 use crate::table::roles::Task;
 
 /// From which probability on a row is positive if the bundle does not say.
@@ -14,8 +15,11 @@ impl ModelSource for ArtifactStore {
     fn load(&self, deployment: &Deployment) -> Result<LoadedModel, Box<dyn std::error::Error + Send + Sync>> {
         let bundle = Bundle::load(&self.verified_path(&deployment.bundle)?)?;
         let record = bundle.record().clone();
-        let columns =
-            RequestColumns { schema: bundle.input_schema(), ignored: record.ignored.iter().cloned().collect() };
+        let columns = RequestColumns::new(bundle.input_schema(), record.ignored.iter().cloned().collect());
+        let columns = match &record.contract {
+            Some(document) => columns.bound_to(&serde_json::from_value::<Contract>(document.clone())?),
+            None => columns,
+        };
         Ok(LoadedModel { record, columns, scorer: Box::new(bundle) })
     }
 }

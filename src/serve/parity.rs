@@ -255,10 +255,7 @@ proptest! {
         for (fitted, served) in PIPELINES.iter() {
             let table = table(&rows);
             let together = fitted.transform(&table).unwrap();
-            let columns = RequestColumns {
-                schema: served.input_schema(),
-                ignored: served.ignored_columns().into_iter().collect(),
-            };
+            let columns = RequestColumns::new(served.input_schema(), served.ignored_columns().into_iter().collect());
             for (index, row) in rows.iter().enumerate() {
                 let expected = cells(&together, index);
                 let alone = served.transform(&table.slice(index, 1)).unwrap();
@@ -286,7 +283,7 @@ fn every_transform_is_in_a_chain() {
 #[test]
 fn dates_in_a_request_are_those_of_the_table() {
     let row = Row { amount: None, months: None, plan: None, town: None, is_new: None, since: Some(19_782) };
-    let columns = RequestColumns { schema: PIPELINES[0].1.input_schema(), ignored: BTreeSet::new() };
+    let columns = RequestColumns::new(PIPELINES[0].1.input_schema(), BTreeSet::new());
     let request = read(&serde_json::to_vec(&json!([row.json()])).unwrap(), &columns).unwrap();
     let since = request.column_by_name("since").unwrap().as_primitive::<Date32Type>();
     assert_eq!(since.value(0), 19_782);

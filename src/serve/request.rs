@@ -10,6 +10,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::step::understanding::contract::{Contract, row_rules};
+use crate::step::understanding::validate::RowScreen;
+
 /// Rows of one request at most; more belong into a batch run.
 pub(super) const MOST_ROWS: usize = 10_000;
 
@@ -54,7 +57,7 @@ pub(super) struct Mistake {
     pub(super) row: usize,
     /// The field.
     pub(super) field: String,
-    /// `missing`, `unknown`, `null` or `type`.
+    /// `missing`, `unknown`, `null`, `type` or `contract`.
     pub(super) problem: &'static str,
     /// The type that the model takes; none for an unknown field.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,31 @@ pub struct RequestColumns {
     pub schema: SchemaRef,
     /// Columns that the model has seen and does not need: a row may have them.
     pub ignored: BTreeSet<String>,
+    /// Columns that a row may lack; they count as null.
+    optional: BTreeSet<String>,
+    /// What a contract says of values.
+    rules: Option<Arc<RowScreen>>,
+}
+
+impl RequestColumns {
+    /// The columns of a model, without a contract.
+    pub fn new(schema: SchemaRef, ignored: BTreeSet<String>) -> RequestColumns {
+        RequestColumns { schema, ignored, optional: BTreeSet::new(), rules: None }
+    }
+
+    /// The same columns, whose values must keep the rules of a contract; those that are optional in it may be left out where
+    /// the model takes null.
+    #[must_use]
+    pub fn bound_to(self, contract: &Contract) -> RequestColumns {
+        let takes_null = |name: &str| self.schema.field_with_name(name).is_ok_and(Field::is_nullable);
+        let optional = contract.columns.iter().filter(|column| column.optional && takes_null(&column.name));
+        let optional = optional.map(|column| column.name.clone()).collect();
+        let rules = Some(Arc::new(row_rules(contract, &self.schema)));
+        // What the contract has and the model does not need may be sent along.
+        let known = contract.columns.iter().filter(|column| self.schema.field_with_name(&column.name).is_err());
+        let ignored = known.map(|column| column.name.clone()).chain(self.ignored.iter().cloned()).collect();
+        RequestColumns { ignored, optional, rules, ..self }
+    }
 }
 
 /// What a field takes, for messages.
@@ -113,8 +141,37 @@ pub(super) fn read(body: &[u8], columns: &RequestColumns) -> Result<RecordBatch,
         return Err(RequestError::Fields { mistakes: mistakes.listed, more: mistakes.more });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
-        .expect("each column was built for its field, one value for each row"))
+    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
+        .expect("each column was built for its field, one value for each row");
+    keep_rules(&batch, columns)?;
+    Ok(batch)
+}
+
+/// Refuses rows that break a rule of the contract.
+fn keep_rules(batch: &RecordBatch, columns: &RequestColumns) -> Result<(), RequestError> {
+    let Some(rules) = &columns.rules else { return Ok(()) };
+    let mut broken = rules.broken(batch);
+    if broken.is_empty() {
+        return Ok(());
+    }
+    broken.sort_by_key(|broken| broken.row);
+    let mut mistakes = Mistakes::default();
+    for broken in broken {
+        mistakes.add(|| Mistake {
+            row: broken.row,
+            problem: "contract",
+            expected: None,
+            message: format!(
+                "row {}: field `{}` is {}; the contract wants {}",
+                broken.row,
+                broken.column,
+                describe(Some(&broken.value)),
+                broken.rule
+            ),
+            field: broken.column,
+        });
+    }
+    Err(RequestError::Fields { mistakes: mistakes.listed, more: mistakes.more })
 }
 
 fn rows(body: Value, schema: &SchemaRef) -> Result<Vec<Map<String, Value>>, RequestError> {
@@ -176,7 +233,7 @@ impl Mistakes {
 fn check_names(index: usize, row: &Map<String, Value>, columns: &RequestColumns, mistakes: &mut Mistakes) {
     let schema = &columns.schema;
     for field in schema.fields() {
-        if !row.contains_key(field.name()) {
+        if !row.contains_key(field.name()) && !columns.optional.contains(field.name()) {
             let expected = type_name(field.data_type());
             mistakes.add(|| Mistake {
                 row: index,
@@ -273,7 +330,7 @@ mod tests {
             Field::new("contract", DataType::Utf8, true),
             Field::new("since", DataType::Date32, true),
         ];
-        RequestColumns { schema: Arc::new(Schema::new(fields)), ignored: ["id".to_owned()].into() }
+        RequestColumns::new(Arc::new(Schema::new(fields)), ["id".to_owned()].into())
     }
 
     fn check(body: &str, expected: &str) {
@@ -332,6 +389,28 @@ mod tests {
         let row = r#"{"id": 7, "tenure": null, "charge": null, "contract": null, "since": null}"#;
         check(row, "row 0: field `tenure` is null; expected integer");
         check(&row.replace(r#""tenure": null"#, r#""tenure": 1"#), "1 rows");
+    }
+
+    #[test]
+    fn rows_that_break_the_contract_of_the_source_are_refused() {
+        let contract = Contract::parse(
+            "contract: customers\ncolumns:\n  - {name: tenure, type: int64, min: 0, max: 120}\n  - {name: note, type: text}\n  \
+             - {name: charge, type: float64, nullable: true, optional: true}\n  \
+             - {name: contract, type: text, allowed: [One year, Two year]}\n",
+        );
+        let columns = columns().bound_to(&contract.unwrap());
+        let check = |body: &str| match read(body.as_bytes(), &columns) {
+            Ok(batch) => format!("{} rows", batch.num_rows()),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(check(ROW), "1 rows");
+        let row = r#"{"tenure": 121, "note": "x", "contract": null, "since": null}"#;
+        assert_eq!(
+            check(&format!("[{ROW}, {row}]")),
+            "row 1: field `tenure` is the number 121; the contract wants between {min: 0, max: 120} (and 1 more mistakes)"
+        );
+        let row = r#"{"tenure": 1, "contract": "Weekly", "since": null}"#;
+        assert!(check(row).starts_with("row 0: field `contract` is the string \"Weekly\"; the contract wants in_set"));
     }
 
     #[test]

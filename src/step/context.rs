@@ -12,6 +12,9 @@ use crate::artifact::{ArtifactKind, ArtifactRef, ArtifactStore, Staged};
 use crate::id::{InputName, OutputName};
 use crate::table::{TableReader, TableWriter};
 
+/// How many warnings of a step are kept beside its log.
+const MOST_WARNINGS: usize = 20;
+
 /// One artifact that is bound to an input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputArtifact {
@@ -181,6 +184,11 @@ impl StepContext {
         Ok(())
     }
 
+    /// What was published as output `output` so far.
+    pub fn made(&self, output: &str) -> Option<&ArtifactRef> {
+        self.outcome.outputs.iter().find(|(name, _)| name.as_str() == output).map(|(_, artifact)| artifact)
+    }
+
     /// Takes an output back, so that the step ends without it.
     pub fn withdraw(&mut self, output: &str) {
         self.outcome.outputs.retain(|name, _| name.as_str() != output);
@@ -227,8 +235,16 @@ impl StepContext {
     }
 
     /// Writes a line into the attempt's log.
+    ///
+    /// A line that begins with `warning: ` also goes to whoever looks at the end of the run.
     pub fn log(&mut self, line: impl AsRef<str>) {
-        self.reporter.log(line.as_ref());
+        let line = line.as_ref();
+        if let Some(warning) = line.strip_prefix("warning: ")
+            && self.outcome.warnings.len() < MOST_WARNINGS
+        {
+            self.outcome.warnings.push(warning.to_owned());
+        }
+        self.reporter.log(line);
     }
 
     /// Writes a piece of what a program of the step printed into the attempt's log.
@@ -271,6 +287,12 @@ impl StagedTable {
     /// Appends a batch.
     pub fn write(&mut self, batch: &arrow::record_batch::RecordBatch) -> Result<(), StepError> {
         Ok(self.writer.write(batch)?)
+    }
+
+    /// The written table, which is nobody's output yet, and its number of rows.
+    pub fn close(self) -> Result<(Staged, u64), StepError> {
+        let rows = self.writer.close()?;
+        Ok((self.staged, rows))
     }
 }
 

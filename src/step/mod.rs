@@ -29,6 +29,6 @@ pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
 pub use docs::{reference, transform_reference};
 pub use error::{Fault, StepError};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
-pub use ports::{Arity, InputPort, Mark, OutputPort, Ports};
+pub use ports::{Arity, InputPort, Mark, OutputPort, Ports, former_input};
 pub use registry::{KindInfo, StepRegistry, UnknownKind};
 pub use retry_on::RetryOn;

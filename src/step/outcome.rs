@@ -73,4 +73,7 @@ pub struct StepOutcome {
     /// Model versions to register.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registrations: Vec<Registration>,
+    /// What it warned of in its log, the first lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

@@ -156,12 +156,26 @@ pub struct Ports {
     pub free_inputs: Option<InputPort>,
     /// The outputs; the first one is what a bare reference to the step means.
     pub outputs: Vec<OutputPort>,
+    /// The outputs that the step gets back from the last run of its pipeline that succeeded, all or none of them, each as the
+    /// input [`former_input`] of its name.
+    pub former: Vec<Cow<'static, str>>,
+}
+
+/// The input at which a step finds its own output of the last run that succeeded.
+pub fn former_input(output: &str) -> String {
+    format!("former_{output}")
 }
 
 impl Ports {
     /// Ports with the given inputs and outputs.
     pub fn new(inputs: impl Into<Vec<InputPort>>, outputs: impl Into<Vec<OutputPort>>) -> Ports {
-        Ports { inputs: inputs.into(), free_inputs: None, outputs: outputs.into() }
+        Ports { inputs: inputs.into(), free_inputs: None, outputs: outputs.into(), former: Vec::new() }
+    }
+
+    /// The same ports of a step that goes on where its last run ended, given these outputs of it.
+    #[must_use]
+    pub fn continuing(self, former: &[&'static str]) -> Ports {
+        Ports { former: former.iter().map(|output| Cow::Borrowed(*output)).collect(), ..self }
     }
 
     /// The input that `name` means, if the step has it or takes free ones.

@@ -6,8 +6,9 @@ use super::Store;
 use super::append::AppendError;
 use super::connection::{Access, Many, Row};
 use super::run_log::retried;
+use crate::artifact::ArtifactRef;
 use crate::engine::{CacheIndex, CacheKey, CachedResult, EngineError, KeyParts};
-use crate::id::{PipelineName, StepName};
+use crate::id::{OutputName, PipelineName, StepName};
 
 #[async_trait]
 impl CacheIndex for Store {
@@ -21,6 +22,14 @@ impl CacheIndex for Store {
 
     async fn last_parts(&self, pipeline: &PipelineName) -> Result<Vec<(StepName, KeyParts)>, EngineError> {
         retried!(self, "read the latest keys", retry => self.last_parts_once(pipeline))
+    }
+
+    async fn former(
+        &self,
+        pipeline: &PipelineName,
+        step: &StepName,
+    ) -> Result<Vec<(OutputName, ArtifactRef)>, EngineError> {
+        retried!(self, "read what the last run made", retry => self.former_once(pipeline, step))
     }
 }
 
@@ -60,6 +69,33 @@ impl Store {
         }
         Ok(found)
     }
+
+    async fn former_once(
+        &self,
+        pipeline: &PipelineName,
+        step: &StepName,
+    ) -> Result<Vec<(OutputName, ArtifactRef)>, AppendError> {
+        let mut session = self.database.begin(Access::Read).await?;
+        let sql = "select o.output, a.digest, a.kind, a.bytes, a.rows
+            from step_outputs o join artifacts a on a.digest = o.digest
+            where o.step = $2 and o.run_id = (
+                select r.run_id from runs r join steps s on s.run_id = r.run_id and s.step = $2
+                where r.pipeline = $1 and r.state = 'succeeded' and s.state in ('succeeded', 'reused')
+                order by r.finished_at desc, r.run_id desc limit 1)";
+        let rows = session.fetch(sql, vec![pipeline.as_str().into(), step.as_str().into()]).await?;
+        Ok(rows.iter().filter_map(made).collect())
+    }
+}
+
+fn made(row: &Row) -> Option<(OutputName, ArtifactRef)> {
+    let text = |column| row.get::<String>(column).ok();
+    let artifact = ArtifactRef {
+        digest: text("digest")?.parse().ok()?,
+        kind: text("kind")?.parse().ok()?,
+        bytes: row.get::<i64>("bytes").ok().and_then(|bytes| u64::try_from(bytes).ok())?,
+        rows: row.get::<Option<i64>>("rows").ok().flatten().and_then(|rows| u64::try_from(rows).ok()),
+    };
+    Some((text("output")?.parse().ok()?, artifact))
 }
 
 fn entry(row: &Row) -> Option<(CacheKey, CachedResult)> {

@@ -65,6 +65,7 @@ impl ReportedEnd {
                     metric.name = masker.mask(&metric.name);
                     metric.slice = metric.slice.take().map(|slice| masker.mask(&slice));
                 }
+                outcome.warnings.iter_mut().for_each(|warning| *warning = masker.mask(warning));
                 ReportedEnd::Succeeded(outcome)
             }
             ReportedEnd::Failed(failure) => ReportedEnd::Failed(Failure {

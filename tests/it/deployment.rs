@@ -58,9 +58,35 @@ fn train() -> Trained {
 
 impl Trained {
     fn deploy(&self, transform: &InputArtifact) -> Result<Ran, phaseline::step::StepError> {
+        self.deploy_with(json!({"endpoint": "churn"}), transform)
+    }
+
+    fn deploy_with(&self, params: Value, transform: &InputArtifact) -> Result<Ran, phaseline::step::StepError> {
         let (model, report) = (self.model.input("model"), self.report.input("report"));
         let inputs = [("model", &model), ("transform", transform), ("evidence", &report)];
-        self.bench.run("deploy.endpoint", json!({"endpoint": "churn"}), &inputs)
+        self.bench.run("deploy.endpoint", params, &inputs)
+    }
+
+    /// A contract of the source in which tenure is of `tenure_type` and ends at 200.
+    fn contract(&self, tenure_type: &str) -> Value {
+        let rows = self.split.table("train");
+        let columns: Vec<Value> = rows
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| {
+                let found = phaseline::step::understanding::contract::type_of(field.data_type()).unwrap().to_string();
+                let mut column = json!({"name": field.name(), "type": found, "nullable": true});
+                if field.name() == "tenure" {
+                    column["type"] = tenure_type.into();
+                    if tenure_type == "int64" {
+                        column["max"] = 200.into();
+                    }
+                }
+                column
+            })
+            .collect();
+        json!({"contract": "customers", "columns": columns})
     }
 }
 
@@ -97,6 +123,20 @@ fn an_open_gate_and_a_transform_of_another_model_keep_a_model_in() {
     assert_eq!(refused.code(), "model_transform_mismatch", "{refused}");
 }
 
+#[test]
+fn a_contract_travels_with_the_model_that_it_fits() {
+    let trained = train();
+    let transform = trained.features.input("transform");
+    let deploy = |tenure: &str| {
+        trained.deploy_with(json!({"endpoint": "churn", "contract": trained.contract(tenure)}), &transform)
+    };
+    let bundle = Bundle::load(&deploy("int64").unwrap().path("bundle")).unwrap();
+    assert_eq!(bundle.record().contract.as_ref().unwrap()["contract"], "customers");
+    let refused = deploy("text").err().unwrap();
+    assert_eq!(refused.code(), "contract_mismatch");
+    assert!(refused.to_string().contains("takes column `tenure` as int64; the contract says text"), "{refused}");
+}
+
 struct Fixed(Mutex<Vec<Deployment>>);
 
 #[async_trait]
@@ -131,7 +171,8 @@ fn as_json(rows: &RecordBatch) -> Vec<Value> {
 #[tokio::test]
 async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
     let trained = tokio::task::spawn_blocking(train).await.unwrap();
-    let deployed = trained.deploy(&trained.features.input("transform")).unwrap();
+    let params = json!({"endpoint": "churn", "contract": trained.contract("int64")});
+    let deployed = trained.deploy_with(params, &trained.features.input("transform")).unwrap();
     let deployment = Deployment {
         endpoint: "churn".parse().unwrap(),
         alias: "champion".to_owned(),
@@ -159,6 +200,12 @@ async fn a_request_is_answered_with_the_probability_that_the_evaluation_saw() {
     let raw = trained.split.table("test");
     let body = json!({"rows": as_json(&raw)}).to_string();
     let request = reqwest::Client::new().post(format!("{url}/predict")).header("content-type", "application/json");
+    let mut broken = as_json(&raw)[0].clone();
+    broken["tenure"] = 201.into();
+    let refused = request.try_clone().unwrap().body(broken.to_string()).send().await.unwrap();
+    assert!(refused.status().is_client_error(), "{}", refused.status());
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains("field `tenure` is the number 201; the contract wants between {max: 200}"), "{refused}");
     let answer = request.body(body).send().await.unwrap().text().await.unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let predictions = answer["predictions"].as_array().unwrap_or_else(|| panic!("{answer}"));

@@ -70,6 +70,7 @@ fn step(record: &StepRecord) -> Value {
         "outputs": outputs,
         "metrics": metrics,
         "intervals": intervals,
+        "warnings": record.outcome().map_or(&[][..], |outcome| &outcome.warnings),
         "error": error,
     })
 }

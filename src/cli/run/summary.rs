@@ -15,10 +15,14 @@ use crate::step::Metric;
 /// The most test metrics that the summary lists; the report has all.
 const MOST_METRICS: usize = 12;
 
+/// How many warnings of one step the summary shows.
+const MOST_WARNINGS: usize = 5;
+
 /// The whole summary. `reports` are the files laid out for reading.
 pub(super) fn summary(run: &Run, reports: &[(String, PathBuf)], state_hint: &str) -> String {
     let mut text = String::new();
     steps(run, &mut text);
+    warnings(run, &mut text);
     failures(run, state_hint, &mut text);
     gates(run, &mut text);
     metrics(run, &mut text);
@@ -102,6 +106,26 @@ fn result(planned: &PlannedStep, record: &StepRecord) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     metric.unwrap_or(rows)
+}
+
+/// What steps warned of, a few lines of each.
+fn warnings(run: &Run, text: &mut String) {
+    let warned = |(planned, record): (&PlannedStep, &StepRecord)| {
+        let warnings = record.outcome().map(|outcome| outcome.warnings.clone()).unwrap_or_default();
+        (!warnings.is_empty()).then(|| (planned.name.clone(), warnings))
+    };
+    let all: Vec<_> = run.steps().filter_map(warned).collect();
+    for (step, warnings) in &all {
+        for warning in warnings.iter().take(MOST_WARNINGS) {
+            push(text, format!("warning: {step}: {warning}"));
+        }
+        if warnings.len() > MOST_WARNINGS {
+            push(text, format!("warning: {step}: and more, which its log has"));
+        }
+    }
+    if !all.is_empty() {
+        push(text, "");
+    }
 }
 
 fn failures(run: &Run, state_hint: &str, text: &mut String) {

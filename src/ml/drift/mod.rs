@@ -10,6 +10,7 @@ mod method;
 mod numeric;
 
 pub use compare::{ColumnDrift, Sample, compare};
+pub use kolmogorov::one_sample_p_value;
 pub use method::Method;
 
 #[cfg(test)]

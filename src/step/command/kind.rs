@@ -93,7 +93,7 @@ impl StepKind for Command {
         any_input.accepts = ArtifactKind::ALL.to_vec();
         let outputs: Vec<OutputPort> =
             self.params.outputs.iter().map(|(name, kind)| OutputPort::new(name.clone(), kind.artifact())).collect();
-        Ports { inputs: Vec::new(), free_inputs: Some(any_input), outputs }
+        Ports { inputs: Vec::new(), free_inputs: Some(any_input), ..Ports::new([], outputs) }
     }
 
     fn dependencies(&self) -> Vec<Dependency> {

@@ -4,11 +4,14 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Nulls, Shape, quarantine};
+use super::contract::{Bound, ContractFile, OnViolation, Typing};
+use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Shape, quarantine};
+use super::csv_dialect::dialect;
+use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
 use super::source::{Location, SourceFile};
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
-use crate::step::{Dependency, OutputPort, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
+use crate::step::{Dependency, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 
 /// Reads one or more CSV files as one table.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -63,6 +66,19 @@ pub struct Params {
     #[serde(default = "sample_rows")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub infer_rows: usize,
+    /// The schema contract that the table must keep: `file:contracts/customers.yaml`.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
+    /// What happens when it breaks the contract.
+    #[serde(default)]
+    pub on_violation: OnViolation,
+    /// Read only files that no earlier run has read that succeeded: the output `position` says which those are. `--refresh` with the
+    /// step's name reads all again.
+    #[serde(default)]
+    pub cursor: Option<FileCursor>,
+    /// What the table holds then: all rows that were ever read, or only the new ones.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 /// What is done with rows that cannot be read.
@@ -123,12 +139,14 @@ with:
     type Params = Params;
 
     fn new(params: Params) -> Result<Self, ParamErrors> {
+        check_files(&params.path, params.cursor, params.mode)?;
         let dialect = dialect(&params)?;
         Ok(IngestCsv { params, dialect })
     }
 
     fn ports(&self) -> Ports {
-        ports(self.params.bad_rows)
+        let ports = ports(self.params.bad_rows, self.params.on_violation);
+        file_ports(ports, self.params.cursor, self.params.mode)
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -137,20 +155,39 @@ with:
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let files = Location::parse(&self.params.path).files(context)?;
-        self.read_files(context, files)
+        if self.params.cursor.is_none() {
+            return self.read_files(context, files, None);
+        }
+        let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
+        if files.is_empty() {
+            return new_files.finish_without(context);
+        }
+        self.read_files(context, files, Some(&new_files))
     }
 }
 
 /// The outputs of a step that reads CSV.
-fn ports(bad_rows: BadRows) -> Ports {
+fn ports(bad_rows: BadRows, on_violation: OnViolation) -> Ports {
     let quarantine = (bad_rows == BadRows::Quarantine).then(|| OutputPort::new("quarantine", ArtifactKind::Table));
+    let quarantine = quarantine.or(on_violation.port());
     Ports::new([], [OutputPort::new("table", ArtifactKind::Table)].into_iter().chain(quarantine).collect::<Vec<_>>())
 }
 
 impl IngestCsv {
     /// Reads `files` into the output `table`, and `quarantine` where there is one.
-    pub(super) fn read_files(&self, context: &mut StepContext, files: Vec<SourceFile>) -> Result<(), StepError> {
-        read_csv(context, &self.csv(files), self.params.bad_rows)
+    pub(super) fn read_files(
+        &self,
+        context: &mut StepContext,
+        files: Vec<SourceFile>,
+        new_files: Option<&NewFiles>,
+    ) -> Result<(), StepError> {
+        let bound = Bound { new_files, ..self.bound() };
+        read_csv(context, &self.csv(files), self.params.bad_rows, bound)
+    }
+
+    fn bound(&self) -> Bound<'_> {
+        let Params { contract, on_violation, .. } = &self.params;
+        Bound { contract: contract.as_ref(), on_violation: *on_violation, typing: Typing::Guessed, new_files: None }
     }
 
     fn csv(&self, files: Vec<SourceFile>) -> Csv {
@@ -163,6 +200,7 @@ impl IngestCsv {
                 has_header: self.params.header.unwrap_or(self.params.columns.is_empty()),
                 names: self.params.columns.clone(),
                 types: self.params.types.clone(),
+                texts: self.bound().texts(),
                 sample_rows: self.params.infer_rows,
             },
             sets_aside: self.params.bad_rows != BadRows::Error,
@@ -170,19 +208,19 @@ impl IngestCsv {
     }
 }
 
-fn read_csv(context: &mut StepContext, csv: &Csv, bad_rows: BadRows) -> Result<(), StepError> {
+fn read_csv(context: &mut StepContext, csv: &Csv, bad_rows: BadRows, bound: Bound<'_>) -> Result<(), StepError> {
     let total = csv.bytes();
     let mut layout = csv.sniff()?;
     if csv.shape.has_header && (0..layout.width()).all(|column| layout.name(column).parse::<f64>().is_ok()) {
         context.log("warning: all names in the header are numbers; set `header: false` if it is a row");
     }
-    if let Some(surprise) = write(context, csv, &layout, bad_rows)? {
+    if let Some(surprise) = write(context, csv, &layout, bad_rows, bound)? {
         context.log(format!("{surprise}; all values are looked at, and the files are read again with types that fit"));
         layout = csv.survey(layout, &mut |bytes| {
             context.progress(&Progress { done: bytes, total: Some(total), unit: "bytes", note: "types".to_owned() });
             context.check_cancelled()
         })?;
-        if let Some(surprise) = write(context, csv, &layout, bad_rows)? {
+        if let Some(surprise) = write(context, csv, &layout, bad_rows, bound)? {
             return Err(StepError::bug(format!("{surprise}, although every value was looked at"))
                 .help("did the file change while it was read? otherwise name the type of the column in `types`"));
         }
@@ -201,6 +239,7 @@ fn write(
     csv: &Csv,
     layout: &Layout,
     bad_rows: BadRows,
+    bound: Bound<'_>,
 ) -> Result<Option<String>, StepError> {
     let mut table = context.create_table(&layout.schema())?;
     let mut aside = match bad_rows {
@@ -240,74 +279,15 @@ fn write(
             context.log(format!("warning: {row}"));
         }
     }
-    context.finish_table("table", table)?;
     if let Some(aside) = aside {
         context.finish_table("quarantine", aside)?;
     }
+    let rows = bound.finish(context, table)?;
     context.metric("rows", rows as f64);
     if bad_rows != BadRows::Error {
         context.metric("bad_rows", bad as f64);
     }
     Ok(None)
-}
-
-fn dialect(params: &Params) -> Result<Dialect, ParamErrors> {
-    let mut errors = Vec::new();
-    let mut byte = |name: &str, text: &str| {
-        let text = if text == "tab" { "\t" } else { text };
-        match text.as_bytes() {
-            [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => *byte,
-            _ => {
-                errors.push(ParamError {
-                    path: vec![name.to_owned()],
-                    message: format!("`{text}` is not one ASCII character"),
-                    help: None,
-                });
-                0
-            }
-        }
-    };
-    let dialect = Dialect {
-        delimiter: byte("delimiter", &params.delimiter),
-        quote: params.quote.as_deref().map(|text| byte("quote", text)),
-        comment: params.comment.as_deref().map(|text| byte("comment", text)),
-        trim: params.trim,
-        decimal: byte("decimal", &params.decimal),
-        skip_lines: params.skip_rows,
-        nulls: Nulls::new(&params.null_values),
-    };
-    let mut refuse = |name: &str, message: &str| {
-        errors.push(ParamError { path: vec![name.to_owned()], message: message.to_owned(), help: None });
-    };
-    if errors_free(&dialect) {
-        if dialect.quote == Some(dialect.delimiter) {
-            refuse("quote", "the quote and the delimiter are the same character");
-        }
-        if dialect.comment.is_some_and(|comment| comment == dialect.delimiter || Some(comment) == dialect.quote) {
-            refuse("comment", "the comment character already is the delimiter or the quote");
-        }
-    }
-    if !matches!(params.decimal.as_str(), "." | ",") {
-        refuse("decimal", "a decimal point is `.` or `,`");
-    }
-    if params.path.is_empty() {
-        refuse("path", "the path is empty");
-    }
-    if params.infer_rows == 0 {
-        refuse("infer_rows", "at least one row is needed to guess types");
-    }
-    for (index, name) in params.columns.iter().enumerate() {
-        if name.is_empty() || params.columns[..index].contains(name) {
-            refuse("columns", "names of columns are neither empty nor given twice");
-            break;
-        }
-    }
-    if errors.is_empty() { Ok(dialect) } else { Err(ParamErrors(errors)) }
-}
-
-/// Whether no character was refused, so that comparing them makes sense.
-fn errors_free(dialect: &Dialect) -> bool {
-    dialect.delimiter != 0 && dialect.quote != Some(0) && dialect.comment != Some(0)
 }
 
 #[cfg(test)]

@@ -10,9 +10,8 @@ use serde_json::{Map, Value};
 
 use super::source::{Download, SourceFile, download};
 use super::{ingest_csv, ingest_json, ingest_parquet};
-use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
-use crate::step::{Dependency, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind};
+use crate::step::{Dependency, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind};
 
 /// What a downloaded file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -122,7 +121,8 @@ with:
     fn ports(&self) -> Ports {
         match &self.reader {
             Reader::Csv(csv) => csv.ports(),
-            Reader::Json(_) | Reader::Parquet(_) => Ports::new([], [OutputPort::new("table", ArtifactKind::Table)]),
+            Reader::Json(params) => params.on_violation.ports(),
+            Reader::Parquet(params) => params.on_violation.ports(),
         }
     }
 
@@ -143,9 +143,9 @@ with:
         };
         let file: SourceFile = download(&what, context)?;
         match &self.reader {
-            Reader::Csv(step) => step.read_files(context, vec![file]),
-            Reader::Json(params) => ingest_json::read_json(context, &[file], params),
-            Reader::Parquet(params) => ingest_parquet::read_parquet(context, &[file], &params.columns),
+            Reader::Csv(step) => step.read_files(context, vec![file], None),
+            Reader::Json(params) => ingest_json::read_json(context, &[file], params, None),
+            Reader::Parquet(params) => ingest_parquet::read_parquet(context, &[file], params, None),
         }
     }
 }
@@ -170,6 +170,12 @@ fn options<P: DeserializeOwned>(params: &Params) -> Result<P, ParamErrors> {
     let mut options = params.options.clone();
     if options.insert("path".to_owned(), Value::String("download".to_owned())).is_some() {
         return Err(ParamErrors::one(["options", "path"], "the path is the downloaded file"));
+    }
+    if let Some(name) = ["cursor", "mode"].into_iter().find(|name| options.contains_key(*name)) {
+        return Err(ParamErrors::one(
+            ["options", name],
+            "a download is read as a whole, for there are no files to tell apart",
+        ));
     }
     serde_json::from_value(Value::Object(options)).map_err(|error| ParamErrors::one(["options"], error.to_string()))
 }
@@ -248,6 +254,7 @@ mod tests {
         let refused = |with: Value| get("https://x/t.csv", with).err().unwrap().to_string();
         insta::assert_snapshot!(refused(json!({"options": {"delimiter": "::"}})), @"options.delimiter: `::` is not one ASCII character");
         assert!(refused(json!({"options": {"deli": ";"}})).contains("unknown field `deli`"));
+        assert!(refused(json!({"options": {"cursor": "name"}})).contains("a download is read as a whole"));
         assert!(get("ftp://x", json!({})).is_err());
     }
 }

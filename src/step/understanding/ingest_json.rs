@@ -5,12 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression};
+use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
 use super::json::{Columns, JsonFormat, RecordError, cells, each_record};
 use super::source::{Cell, Cells, Location, SourceFile};
-use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
-use crate::step::{Dependency, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
+use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::BATCH_ROWS;
 
 /// Reads one or more JSON files as one table: a list of objects, or one object per line.
@@ -29,6 +30,30 @@ pub struct Params {
     /// How the files are compressed.
     #[serde(default)]
     pub compression: Compression,
+    /// The schema contract that the table must keep: `file:contracts/customers.yaml`.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
+    /// What happens when it breaks the contract.
+    #[serde(default)]
+    pub on_violation: OnViolation,
+    /// Read only files that no earlier run has read that succeeded: the output `position` says which those are. `--refresh` with the
+    /// step's name reads all again.
+    #[serde(default)]
+    pub cursor: Option<FileCursor>,
+    /// What the table holds then: all rows that were ever read, or only the new ones.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+impl Params {
+    fn bound(&self) -> Bound<'_> {
+        Bound {
+            contract: self.contract.as_ref(),
+            on_violation: self.on_violation,
+            typing: Typing::Guessed,
+            new_files: None,
+        }
+    }
 }
 
 /// A step that reads JSON.
@@ -53,11 +78,12 @@ with:
         if params.path.is_empty() {
             return Err(ParamErrors::one(["path"], "the path is empty"));
         }
+        check_files(&params.path, params.cursor, params.mode)?;
         Ok(IngestJson { params })
     }
 
     fn ports(&self) -> Ports {
-        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+        file_ports(self.params.on_violation.ports(), self.params.cursor, self.params.mode)
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -66,12 +92,24 @@ with:
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let files = Location::parse(&self.params.path).files(context)?;
-        read_json(context, &files, &self.params)
+        if self.params.cursor.is_none() {
+            return read_json(context, &files, &self.params, None);
+        }
+        let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
+        if files.is_empty() {
+            return new_files.finish_without(context);
+        }
+        read_json(context, &files, &self.params, Some(&new_files))
     }
 }
 
 /// Reads `files` into the output `table`: once to learn names and types from every value, once to write.
-pub(super) fn read_json(context: &mut StepContext, files: &[SourceFile], params: &Params) -> Result<(), StepError> {
+pub(super) fn read_json(
+    context: &mut StepContext,
+    files: &[SourceFile],
+    params: &Params,
+    new_files: Option<&NewFiles>,
+) -> Result<(), StepError> {
     let mut columns = Columns::default();
     let mut rows = 0;
     pass(files, params, &mut |_, record| {
@@ -86,7 +124,11 @@ pub(super) fn read_json(context: &mut StepContext, files: &[SourceFile], params:
     if rows == 0 {
         return Err(StepError::input("json_empty", format!("`{}` holds no records", params.path)));
     }
-    let types = columns.types(&params.types);
+    let mut declared = params.types.clone();
+    for name in params.bound().texts() {
+        declared.entry(name).or_insert(ColumnType::Text);
+    }
+    let types = columns.types(&declared);
     if let Some(missing) = params.types.keys().find(|name| columns.index(name).is_none()) {
         let available = columns.names().map(str::to_owned).collect();
         return Err(crate::table::TableError::NoColumn { column: missing.clone(), available }.into());
@@ -119,7 +161,7 @@ pub(super) fn read_json(context: &mut StepContext, files: &[SourceFile], params:
     })?;
     context.check_cancelled()?;
     table.write(&waiting.finish()?)?;
-    context.finish_table("table", table)?;
+    let rows = Bound { new_files, ..params.bound() }.finish(context, table)?;
     context.metric("rows", rows as f64);
     context.metric("columns", types.len() as f64);
     context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);

@@ -6,10 +6,11 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::contract::{Bound, ContractFile, OnViolation, Typing};
+use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
 use super::source::{Location, SourceFile, plain_batch, plain_type};
-use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
-use crate::step::{Dependency, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
+use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::{TableError, TableReader};
 
 /// Reads one or more Parquet files as one table.
@@ -22,6 +23,30 @@ pub struct Params {
     /// The columns to read, in this order; all of them by default.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// The schema contract that the table must keep: `file:contracts/customers.yaml`.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
+    /// What happens when it breaks the contract.
+    #[serde(default)]
+    pub on_violation: OnViolation,
+    /// Read only files that no earlier run has read that succeeded: the output `position` says which those are. `--refresh` with the
+    /// step's name reads all again.
+    #[serde(default)]
+    pub cursor: Option<FileCursor>,
+    /// What the table holds then: all rows that were ever read, or only the new ones.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+impl Params {
+    fn bound(&self) -> Bound<'_> {
+        Bound {
+            contract: self.contract.as_ref(),
+            on_violation: self.on_violation,
+            typing: Typing::Known,
+            new_files: None,
+        }
+    }
 }
 
 /// A step that reads Parquet.
@@ -47,11 +72,12 @@ with:
         if params.path.is_empty() {
             return Err(ParamErrors::one(["path"], "the path is empty"));
         }
+        check_files(&params.path, params.cursor, params.mode)?;
         Ok(IngestParquet { params })
     }
 
     fn ports(&self) -> Ports {
-        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+        file_ports(self.params.on_violation.ports(), self.params.cursor, self.params.mode)
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -60,7 +86,14 @@ with:
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let files = Location::parse(&self.params.path).files(context)?;
-        read_parquet(context, &files, &self.params.columns)
+        if self.params.cursor.is_none() {
+            return read_parquet(context, &files, &self.params, None);
+        }
+        let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
+        if files.is_empty() {
+            return new_files.finish_without(context);
+        }
+        read_parquet(context, &files, &self.params, Some(&new_files))
     }
 }
 
@@ -68,8 +101,10 @@ with:
 pub(super) fn read_parquet(
     context: &mut StepContext,
     files: &[SourceFile],
-    columns: &[String],
+    params: &Params,
+    new_files: Option<&NewFiles>,
 ) -> Result<(), StepError> {
+    let columns = params.columns.as_slice();
     let readers: Vec<TableReader> = files.iter().map(open).collect::<Result<_, _>>()?;
     let names: Vec<String> =
         if columns.is_empty() { readers[0].columns().map(str::to_owned).collect() } else { columns.to_vec() };
@@ -90,7 +125,7 @@ pub(super) fn read_parquet(
             context.progress(&Progress { done: rows, total: Some(total), unit: "rows", note: String::new() });
         }
     }
-    context.finish_table("table", table)?;
+    let rows = Bound { new_files, ..params.bound() }.finish(context, table)?;
     context.metric("rows", rows as f64);
     context.metric("columns", names.len() as f64);
     context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);

@@ -1,6 +1,9 @@
 //! Business and data understanding: ingest, profile and validate.
 
+pub mod contract;
 pub mod csv;
+mod csv_dialect;
+pub mod cursor;
 mod ingest_csv;
 mod ingest_http;
 mod ingest_json;

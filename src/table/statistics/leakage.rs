@@ -11,6 +11,8 @@ use super::super::sketch::{Quantiles, auc};
 use super::super::{MICROSECONDS, cast};
 use super::Kind;
 
+/// A column that alone reaches a greater area under the ROC curve tells too much of the target.
+pub const LEAK: f64 = 0.99;
 /// How many numbers of each class keep the area exact.
 const EXACT: usize = 1 << 18;
 /// Columns with more values than this are no categories.

@@ -10,6 +10,6 @@ mod target;
 
 pub use across::{Across, Matrix, across};
 pub use column::{Bin, ColumnStatistics, HISTOGRAM_BINS, Kind, Spread};
-pub use leakage::Leakage;
+pub use leakage::{LEAK, Leakage};
 pub use scan::statistics;
 pub use target::{TargetBin, TargetColumn, TargetKind, TargetStatistics, against_target};

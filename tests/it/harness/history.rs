@@ -59,6 +59,7 @@ pub(crate) fn planned(name: &str, phase: Phase, kind: &str, params: Value) -> Pl
         is_external: false,
         params,
         inputs: BTreeMap::new(),
+        former: Vec::new(),
         outputs: IndexMap::new(),
         carries: BTreeMap::new(),
         needs: BTreeSet::new(),

@@ -107,13 +107,14 @@ impl ModelSource for Running {
             transform: deployment.bundle.digest,
             evidence: None,
             metrics: BTreeMap::new(),
+            contract: None,
         };
         let fields = vec![
             Field::new("tenure", DataType::Int64, false),
             Field::new("charge", DataType::Float64, true),
             Field::new("contract", DataType::Utf8, true),
         ];
-        let columns = RequestColumns { schema: Arc::new(Schema::new(fields)), ignored: BTreeSet::new() };
+        let columns = RequestColumns::new(Arc::new(Schema::new(fields)), BTreeSet::new());
         Ok(LoadedModel { record, columns, scorer: Box::new(Quarter(self.door.clone())) })
     }
 }

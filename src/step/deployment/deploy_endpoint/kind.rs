@@ -19,6 +19,7 @@ use crate::ml::bundle::{self, Bundle, BundleError, BundleRecord, InputColumn};
 use crate::ml::model::TrainedModel;
 use crate::ml::transform::FittedPipeline;
 use crate::phase::Phase;
+use crate::step::understanding::contract::{ContractFile, mismatches};
 use crate::step::{Effect, InputPort, OutputPort, ParamErrors, Ports, Registration, StepContext, StepError, StepKind};
 use crate::table::roles::Task;
 
@@ -35,6 +36,10 @@ pub struct Params {
     /// Deploy although the pipeline has no gates.
     #[serde(default)]
     pub ungated: bool,
+    /// The schema contract of the source: `file:contracts/customers.yaml`. It travels in the bundle, and the endpoint refuses
+    /// rows that break its rules.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
 }
 
 fn champion() -> String {
@@ -46,6 +51,7 @@ pub struct DeployEndpoint {
     endpoint: EndpointName,
     alias: String,
     ungated: bool,
+    contract: Option<ContractFile>,
 }
 
 impl StepKind for DeployEndpoint {
@@ -70,7 +76,7 @@ with: {endpoint: churn, alias: champion}
             let message = format!("`{}` is not an alias: use lower-case letters, digits or `_`", params.alias);
             return Err(ParamErrors::one(["alias"], message));
         }
-        Ok(DeployEndpoint { endpoint, alias: params.alias, ungated: params.ungated })
+        Ok(DeployEndpoint { endpoint, alias: params.alias, ungated: params.ungated, contract: params.contract })
     }
 
     fn ports(&self) -> Ports {
@@ -93,6 +99,7 @@ with: {endpoint: churn, alias: champion}
         let transform = FittedPipeline::load(&transform_path).map_err(|error| unusable("transform", error.into()))?;
         bundle::check_fit(&model, &transform).map_err(|error| mismatch(&error))?;
 
+        self.check_contract(&transform)?;
         let evidence = Evidence::read(context)?;
         let record =
             self.record(context, &model, &transform, evidence, (model_artifact.digest, transform_artifact.digest));
@@ -115,6 +122,19 @@ with: {endpoint: churn, alias: champion}
 }
 
 impl DeployEndpoint {
+    /// Refuses a contract that is not about the columns that the model takes.
+    fn check_contract(&self, transform: &FittedPipeline) -> Result<(), StepError> {
+        let Some(file) = &self.contract else { return Ok(()) };
+        let found = mismatches(file.contract(), &transform.input_schema());
+        if found.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = found.iter().map(|line| format!("\n  - {line}")).collect();
+        let message = format!("the model does not fit {}:{}", file.contract(), lines.concat());
+        Err(StepError::input("contract_mismatch", message)
+            .help("bind the contract of the table that the transform was fitted on, or leave `contract` out"))
+    }
+
     fn record(
         &self,
         context: &StepContext,
@@ -146,6 +166,7 @@ impl DeployEndpoint {
             transform: transform_digest,
             evidence: evidence.digest,
             metrics: evidence.metrics,
+            contract: self.contract.as_ref().and_then(|file| serde_json::to_value(file.contract()).ok()),
         }
     }
 }

@@ -7,11 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::contract::{self, Kept};
 use super::page;
 use super::rows::{Place, Rows};
 use crate::artifact::ArtifactKind;
 use crate::ml::drift::{ColumnDrift, Method, compare};
 use crate::phase::Phase;
+use crate::step::understanding::contract::ContractFile;
 use crate::step::{
     Dependency, InputPort, Metric, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind,
 };
@@ -42,6 +44,10 @@ pub struct Params {
     #[serde(default = "half")]
     #[schemars(range(min = 0, max = 1))]
     pub drift_share: f64,
+    /// The schema contract of the source: `file:contracts/customers.yaml`. Current rows that break its rules are counted in the
+    /// metrics `contract_violations` and `contract_rows`, and listed in the report.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
 }
 
 fn week() -> String {
@@ -146,7 +152,8 @@ with: {endpoint: churn, window: 7d}
             context.check_cancelled()?;
             lines.push(self.line(&reference, &current, name, &place)?);
         }
-        self.report(context, &reference, &current, &lines)
+        let kept = self.params.contract.as_ref().map(|file| contract::hold(&current, file.contract())).transpose()?;
+        self.report(context, &reference, &current, &lines, kept.as_ref())
     }
 }
 
@@ -226,6 +233,7 @@ impl MonitorDrift {
         reference: &Rows,
         current: &Rows,
         lines: &[Line],
+        kept: Option<&Kept>,
     ) -> Result<(), StepError> {
         let drifted = lines.iter().filter(|line| line.drifted).count();
         let share = drifted as f64 / lines.len() as f64;
@@ -250,13 +258,19 @@ impl MonitorDrift {
                 ));
             }
         }
-        let report = json!({
+        let mut report = json!({
             "rows": {"reference": reference.count, "current": current.count},
             "share_drifted": share,
             "drift_share": self.params.drift_share,
             "dataset_drift": share >= self.params.drift_share,
             "columns": lines,
         });
+        if let Some(kept) = kept {
+            context.metric("contract_violations", kept.violations as f64);
+            context.metric("contract_rows", kept.rows as f64);
+            kept.remarks.iter().for_each(|remark| context.log(format!("warning: {remark}")));
+            report["contract"] = kept.document.clone();
+        }
         context.commit_report("report", &report)?;
         commit_page(context, &page::render(reference.count, current.count, self.params.drift_share, lines))
     }
@@ -270,7 +284,8 @@ impl MonitorDrift {
             None => "the current table has no rows".to_owned(),
         };
         context.log(format!("{source}, so there is nothing to compare yet"));
-        for name in ["share_drifted", "drifted_columns", "dataset_drift", "psi_max"] {
+        let of_contract = self.params.contract.iter().flat_map(|_| ["contract_violations", "contract_rows"]);
+        for name in ["share_drifted", "drifted_columns", "dataset_drift", "psi_max"].into_iter().chain(of_contract) {
             context.metric(name, f64::NAN);
         }
         context.metric("rows_reference", reference.count as f64);

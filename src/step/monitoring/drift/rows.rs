@@ -87,6 +87,27 @@ impl Rows {
         columns
     }
 
+    /// Gives every batch, its columns under the names that they have in reports, without what an endpoint adds.
+    pub(super) fn each(&self, take: &mut dyn FnMut(RecordBatch) -> Result<(), StepError>) -> Result<(), StepError> {
+        for table in &self.tables {
+            let fields = table.schema().fields();
+            let has_raw = fields.iter().any(|field| Role::of(field) == Some(Role::Raw));
+            let is_wanted = |field: &&std::sync::Arc<arrow::datatypes::Field>| {
+                if has_raw { Role::of(field) == Some(Role::Raw) } else { !field.name().starts_with('_') }
+            };
+            let stored: Vec<&str> = fields.iter().filter(is_wanted).map(|field| field.name().as_str()).collect();
+            let ahead: &[&str] = if self.since.is_some() { &[AT] } else { &[] };
+            for batch in table.select(&[ahead, stored.as_slice()].concat())? {
+                let batch = self.recent(&batch?)?;
+                let columns = stored.iter().zip(&batch.columns()[ahead.len()..]).map(|(name, column)| {
+                    (name.strip_prefix(RAW_PREFIX).filter(|_| has_raw).unwrap_or(name), column.clone())
+                });
+                take(RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// All present values of a column, and how many rows have none. Numbers that are not finite count as missing.
     pub(super) fn sample(&self, name: &str, wanted: ColumnType) -> Result<(Sample, u64), StepError> {
         let is_number = matches!(wanted, ColumnType::Int | ColumnType::Float);

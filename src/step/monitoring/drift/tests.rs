@@ -130,3 +130,22 @@ fn a_window_of_requests_is_never_cached() {
     assert!(step.ports().input("current").is_none());
     assert!(kind.build(json!({})).unwrap().dependencies().is_empty());
 }
+
+#[test]
+fn rows_that_break_the_contract_of_the_source_are_counted_and_listed() {
+    let contract = "contract: customers\nversion: 2\ncolumns:\n  - {name: id, type: text}\n  \
+        - {name: tenure, type: int64, max: 30}\n  - {name: plan, type: text, allowed: [basic, plus]}\n  \
+        - {name: charge, type: text}\n";
+    let ran = compare(json!({"contract": contract}), &rows(0, "plus"), &rows(12, "gold"));
+    // Eleven tenures of each thirty are above, a third of the plans is another, and a type is another.
+    assert_eq!(ran.metric("contract_violations"), Some(3.0));
+    let report = ran.report("report");
+    let violations = report["contract"]["violations"].as_array().unwrap();
+    let broken: Vec<String> =
+        violations.iter().map(|it| format!("{} {}", it["column"].as_str().unwrap(), it["rows"])).collect();
+    assert_eq!(broken, ["charge 60", "plan 20", "tenure 22"]);
+    assert_eq!(report["contract"]["not_there"], json!(["id"]));
+    assert!(ran.metric("contract_rows").unwrap() >= 22.0);
+    let kept = compare(json!({"contract": contract}), &rows(0, "plus"), &rows(0, "plus"));
+    assert_eq!(kept.metric("contract_violations"), Some(1.0), "{:?}", kept.log);
+}

@@ -8,14 +8,14 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, TimeUnit};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Dialect;
 use super::records::Records;
 use super::value::{self, Class};
 
 /// The type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// Whole numbers of 64 bits.

@@ -19,6 +19,8 @@ pub struct Shape {
     pub names: Vec<String>,
     /// The types that the manifest gives, by name.
     pub types: IndexMap<String, ColumnType>,
+    /// Columns that are text where the manifest gives no type, whatever their values look like.
+    pub texts: Vec<String>,
     /// How many rows are looked at before the first guess.
     pub sample_rows: usize,
 }
@@ -57,7 +59,11 @@ impl Layout {
                 .help(nearest.map_or_else(String::new, |nearest| format!("did you mean `{nearest}`?"))));
             }
         }
-        let plan = |name: &String| shape.types.get(name).map_or(Plan::Guessed(Class::Unseen), |it| Plan::Declared(*it));
+        let plan = |name: &String| match shape.types.get(name) {
+            Some(declared) => Plan::Declared(*declared),
+            None if shape.texts.contains(name) => Plan::Declared(ColumnType::Text),
+            None => Plan::Guessed(Class::Unseen),
+        };
         Ok(Layout {
             columns: names.into_iter().map(|name| (plan(&name), name)).map(|(plan, name)| (name, plan)).collect(),
         })

@@ -14,6 +14,7 @@ mod reader;
 mod records;
 pub mod value;
 
+pub use bad_row::BadRow;
 pub use column::ColumnType;
 pub use dialect::{Dialect, Nulls};
 pub use encoding::{Compression, Encoding};

@@ -3,10 +3,16 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::rows::Landing;
+use super::since::since;
 use super::{mysql, postgres, sqlite};
-use crate::artifact::ArtifactKind;
+use crate::artifact::{ArtifactKind, DigestWriter};
 use crate::phase::Phase;
+use crate::step::understanding::contract::{Bound, ContractFile, OnViolation, Typing};
+use crate::step::understanding::cursor::{Increment, Mode};
+use crate::step::understanding::source::redacted;
 use crate::step::{Dependency, OutputPort, ParamErrors, Ports, StepContext, StepError, StepKind};
+use crate::units;
 
 /// Reads the rows of a SQL query.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -22,6 +28,25 @@ pub struct Params {
     pub url: Option<String>,
     /// One query. It runs in a read-only transaction; add `ORDER BY` if rows shall come in the same order every time.
     pub query: String,
+    /// A column that only grows, such as `updated_at`: the step reads what came since the last run of the pipeline that
+    /// succeeded, and the output `position` says how far it got. Whole numbers, days, moments and texts will do; a row without a
+    /// value is an error. Rows that share the greatest value are neither lost nor read twice. `--refresh` with the step's name
+    /// reads everything again.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// What the table holds then: all rows that were ever read, or only the new ones.
+    #[serde(default)]
+    pub mode: Mode,
+    /// How far before the position rows may still come late, such as `2h`, or `1000` for whole numbers. Rows that were read
+    /// are left out.
+    #[serde(default)]
+    pub lookback: Option<String>,
+    /// The schema contract that the table must keep: `file:contracts/customers.yaml`.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
+    /// What happens when it breaks the contract.
+    #[serde(default)]
+    pub on_violation: OnViolation,
 }
 
 /// A step that queries a database.
@@ -46,6 +71,7 @@ with:
         if params.query.trim().is_empty() {
             return Err(ParamErrors::one(["query"], "the query is empty"));
         }
+        check_cursor(&params)?;
         match (&params.url, &params.url_env) {
             (Some(url), None) => {
                 scheme(url).ok_or_else(|| ParamErrors::one(["url"], UNKNOWN_SCHEME))?;
@@ -58,7 +84,15 @@ with:
     }
 
     fn ports(&self) -> Ports {
-        Ports::new([], [OutputPort::new("table", ArtifactKind::Table)])
+        let mut ports = self.params.on_violation.ports();
+        if self.params.cursor.is_none() {
+            return ports;
+        }
+        ports.outputs.push(OutputPort::new("position", ArtifactKind::Report).from_inputs(&["former_position"]));
+        match self.params.mode {
+            Mode::Append => ports.continuing(&["table", "position"]),
+            Mode::Delta => ports.continuing(&["position"]),
+        }
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -77,21 +111,61 @@ with:
         context.conceal(&url);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let query = self.params.query.trim().trim_end_matches(';');
+        let scheme = scheme(&url).ok_or_else(|| StepError::input("sql_url", UNKNOWN_SCHEME))?;
+        let Params { contract, on_violation, .. } = &self.params;
+        let bound =
+            Bound { contract: contract.as_ref(), on_violation: *on_violation, typing: Typing::Known, new_files: None };
+        let increment = self.increment(context, &url)?;
+        let from = increment.as_ref().and_then(Increment::from);
+        let query = from.map_or_else(
+            || query.to_owned(),
+            |(cursor, column_type, from)| since(query, scheme, cursor, column_type, &from),
+        );
+        let landing = Landing { bound, increment };
         runtime.block_on(async {
-            match scheme(&url) {
-                Some(Scheme::Postgres) => postgres::read(&url, query, context).await,
-                Some(Scheme::MySql) => mysql::read(&url, query, context).await,
-                Some(Scheme::Sqlite) => sqlite::read(&url, query, context).await,
-                None => Err(StepError::input("sql_url", UNKNOWN_SCHEME)),
+            match scheme {
+                Scheme::Postgres => postgres::read(&url, &query, context, landing).await,
+                Scheme::MySql => mysql::read(&url, &query, context, landing).await,
+                Scheme::Sqlite => sqlite::read(&url, &query, context, landing).await,
             }
         })
+    }
+}
+
+impl IngestSql {
+    /// Where the last run ended, if the step reads by a cursor.
+    fn increment(&self, context: &mut StepContext, url: &str) -> Result<Option<Increment>, StepError> {
+        let Some(cursor) = &self.params.cursor else { return Ok(None) };
+        // A password may change, and the rows stay the same.
+        let source = DigestWriter::new("phaseline cursor of ingest.sql 1")
+            .bytes(redacted(url))
+            .bytes(self.params.query.trim())
+            .bytes(format!("{:?}", self.params.mode))
+            .finish();
+        Increment::begin(context, cursor, self.params.mode, self.params.lookback.as_deref(), source).map(Some)
+    }
+}
+
+fn check_cursor(params: &Params) -> Result<(), ParamErrors> {
+    match (&params.cursor, &params.lookback) {
+        (Some(cursor), _) if cursor.trim().is_empty() => Err(ParamErrors::one(["cursor"], "the cursor has no name")),
+        (None, Some(_)) => Err(ParamErrors::one(["lookback"], "`lookback` needs a `cursor`")),
+        (None, None) if params.mode == Mode::Delta => {
+            Err(ParamErrors::one(["mode"], "`mode: delta` needs a `cursor`, which tells what is new"))
+        }
+        (_, Some(text)) if units::duration(text).is_none() && text.trim().parse::<u32>().is_err() => {
+            let message = format!("`{text}` is neither a length of time such as `2h` nor a whole number");
+            Err(ParamErrors::one(["lookback"], message))
+        }
+        _ => Ok(()),
     }
 }
 
 const UNKNOWN_SCHEME: &str =
     "the connection URL begins with none of `postgres://`, `mysql://`, `mariadb://`, `sqlite:`";
 
-enum Scheme {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
     Postgres,
     MySql,
     Sqlite,

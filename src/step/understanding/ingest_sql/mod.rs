@@ -6,6 +6,10 @@ mod kind;
 mod mysql;
 mod postgres;
 mod rows;
+mod since;
 mod sqlite;
 
 pub use kind::{IngestSql, Params};
+
+#[cfg(test)]
+mod incremental;

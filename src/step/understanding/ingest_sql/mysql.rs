@@ -6,7 +6,7 @@ use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
-use super::rows;
+use super::rows::{self, Landing};
 use crate::step::understanding::csv::{ColumnType, value};
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
@@ -27,7 +27,12 @@ enum Wire {
     Instant,
 }
 
-pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> Result<(), StepError> {
+pub(super) async fn read(
+    url: &str,
+    query: &str,
+    context: &mut StepContext,
+    landing: Landing<'_>,
+) -> Result<(), StepError> {
     // The driver knows one scheme; both servers speak it.
     let url = url.split_once(':').map_or_else(String::new, |(_, rest)| format!("mysql:{rest}"));
     let options: MySqlConnectOptions = url.parse().map_err(rows::connect_failed)?;
@@ -51,7 +56,7 @@ pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> R
         .map(|(column, wire)| (column.name().to_owned(), column_type(*wire)))
         .collect();
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
-    rows::write(stream, &columns, |row, index| cell(row, index, wires[index]), context).await?;
+    rows::write(stream, &columns, |row, index| cell(row, index, wires[index]), context, landing).await?;
     connection.close().await.map_err(rows::query_failed)
 }
 

@@ -5,7 +5,7 @@ use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
-use super::rows;
+use super::rows::{self, Landing};
 use crate::step::understanding::csv::{ColumnType, value};
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
@@ -31,7 +31,12 @@ enum Wire {
     Instant,
 }
 
-pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> Result<(), StepError> {
+pub(super) async fn read(
+    url: &str,
+    query: &str,
+    context: &mut StepContext,
+    landing: Landing<'_>,
+) -> Result<(), StepError> {
     let options: PgConnectOptions = url.parse().map_err(rows::connect_failed)?;
     let mut connection = options.application_name("phaseline").connect().await.map_err(rows::connect_failed)?;
     connection.execute("BEGIN READ ONLY").await.map_err(rows::query_failed)?;
@@ -52,7 +57,7 @@ pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> R
         .map(|(column, wire)| (column.name().to_owned(), column_type(*wire)))
         .collect();
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
-    rows::write(stream, &columns, |row, index| cell(row, index, wires[index]), context).await?;
+    rows::write(stream, &columns, |row, index| cell(row, index, wires[index]), context, landing).await?;
     connection.close().await.map_err(rows::query_failed)
 }
 

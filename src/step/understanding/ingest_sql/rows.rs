@@ -1,12 +1,16 @@
 //! What all databases share: rows into batches, and errors without secrets.
 
+use arrow::record_batch::RecordBatch;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
+use crate::step::understanding::contract::Bound;
 use crate::step::understanding::csv::ColumnType;
+use crate::step::understanding::cursor::Increment;
 use crate::step::understanding::source::{Cell, Cells};
 use crate::step::{Progress, StepContext, StepError};
 use crate::table::BATCH_ROWS;
+use crate::table::keys::hash128;
 
 /// Writes all rows to the output `table`. `cell` reads one value, or says why it cannot.
 pub(super) async fn write<R>(
@@ -14,33 +18,94 @@ pub(super) async fn write<R>(
     columns: &[(String, ColumnType)],
     cell: impl Fn(&R, usize) -> Result<Cell, String>,
     context: &mut StepContext,
+    landing: Landing<'_>,
 ) -> Result<(), StepError> {
+    let Landing { bound, mut increment } = landing;
     let mut waiting = Cells::new(columns);
+    let mut prints = Fingerprints::default();
+    if let Some(increment) = &mut increment {
+        increment.meet(waiting.schema())?;
+    }
     let mut table = context.create_table(waiting.schema())?;
     let mut done = 0_u64;
     while let Some(row) = rows.next().await {
         let row = row.map_err(query_failed)?;
         for (index, (name, column_type)) in columns.iter().enumerate() {
             let value = cell(&row, index).map_err(|reason| bad_value(name, &reason))?;
+            if increment.is_some() {
+                prints.add(&value);
+            }
             waiting
                 .push(index, value)
                 .map_err(|value| bad_value(name, &format!("`{}` is no {column_type}", value.shown())))?;
         }
         waiting.end_row();
+        prints.end_row();
         if waiting.rows() == BATCH_ROWS {
             context.check_cancelled()?;
             done += BATCH_ROWS as u64;
-            table.write(&waiting.finish()?)?;
+            table.write(&unread(increment.as_mut(), waiting.finish()?, &mut prints)?)?;
             context.progress(&Progress { done, total: None, unit: "rows", note: String::new() });
         }
     }
     context.check_cancelled()?;
-    done += waiting.rows() as u64;
-    table.write(&waiting.finish()?)?;
-    context.finish_table("table", table)?;
-    context.metric("rows", done as f64);
+    table.write(&unread(increment.as_mut(), waiting.finish()?, &mut prints)?)?;
+    let mut rows = bound.finish(context, table)?;
+    if let Some(increment) = increment {
+        rows = increment.finish(context, rows)?;
+    }
+    context.metric("rows", rows as f64);
     context.metric("columns", columns.len() as f64);
     Ok(())
+}
+
+/// Where rows go: under which contract, and from where they are read.
+pub(super) struct Landing<'a> {
+    pub(super) bound: Bound<'a>,
+    pub(super) increment: Option<Increment>,
+}
+
+/// A hash of each row by what the database gave, whatever types its columns get.
+#[derive(Default)]
+struct Fingerprints {
+    bytes: Vec<u8>,
+    rows: Vec<u128>,
+}
+
+impl Fingerprints {
+    fn add(&mut self, cell: &Cell) {
+        let (tag, text): (u8, &[u8]) = match cell {
+            Cell::Null => (0, &[]),
+            Cell::Bool(value) => (1, &[u8::from(*value)]),
+            Cell::Int(value) => (2, &value.to_le_bytes()),
+            Cell::Float(value) => (3, &value.to_bits().to_le_bytes()),
+            Cell::Text(text) => (4, text.as_bytes()),
+            Cell::Date(days) => (5, &days.to_le_bytes()),
+            Cell::Timestamp(micros) => (6, &micros.to_le_bytes()),
+            Cell::Instant(micros) => (7, &micros.to_le_bytes()),
+        };
+        self.bytes.push(tag);
+        self.bytes.extend((text.len() as u64).to_le_bytes());
+        self.bytes.extend(text);
+    }
+
+    fn end_row(&mut self) {
+        self.rows.push(hash128(&self.bytes));
+        self.bytes.clear();
+    }
+}
+
+/// The rows of a batch that were not read before.
+fn unread(
+    increment: Option<&mut Increment>,
+    batch: RecordBatch,
+    prints: &mut Fingerprints,
+) -> Result<RecordBatch, StepError> {
+    let hashes = std::mem::take(&mut prints.rows);
+    match increment {
+        Some(increment) => increment.take(&batch, &hashes),
+        None => Ok(batch),
+    }
 }
 
 /// Refuses queries that give no table.

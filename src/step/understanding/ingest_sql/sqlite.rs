@@ -6,12 +6,17 @@ use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
-use super::rows;
+use super::rows::{self, Landing};
 use crate::step::understanding::csv::{ColumnType, value::Class};
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
 
-pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> Result<(), StepError> {
+pub(super) async fn read(
+    url: &str,
+    query: &str,
+    context: &mut StepContext,
+    landing: Landing<'_>,
+) -> Result<(), StepError> {
     let path = url.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches("//");
     let path = context.resolve(path.split('?').next().unwrap_or_default());
     if !path.is_file() {
@@ -46,7 +51,7 @@ pub(super) async fn read(url: &str, query: &str, context: &mut StepContext) -> R
     let columns: Vec<(String, ColumnType)> =
         declared.iter().zip(&classes).map(|((name, _), class)| (name.clone(), class.column_type())).collect();
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
-    rows::write(stream, &columns, cell, context).await?;
+    rows::write(stream, &columns, cell, context, landing).await?;
     connection.close().await.map_err(rows::query_failed)
 }
 

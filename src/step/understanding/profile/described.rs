@@ -1,10 +1,8 @@
 //! A profile: all that was counted, and what a careful reader would point at.
 
 use super::findings::findings;
-use crate::table::statistics::{Across, ColumnStatistics, TargetColumn, TargetKind, TargetStatistics};
+use crate::table::statistics::{Across, ColumnStatistics, LEAK, TargetColumn, TargetKind, TargetStatistics};
 
-/// From this area on a single column tells too much.
-const LEAK: f64 = 0.99;
 /// From this correlation on two columns say the same.
 const SAME: f64 = 0.98;
 /// A class with fewer rows than this share of the most frequent one is rare.

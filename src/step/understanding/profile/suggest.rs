@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::table::statistics::LEAK;
+
 /// Fewer rows say too little.
 const LEAST_ROWS: f64 = 20.0;
 /// Values that are at most so large a share of the rows are categories.
@@ -175,13 +177,26 @@ fn about_target(report: &Value, columns: &[Value], add: &mut impl FnMut(Value, S
     let Some(target) = report.get("target") else { return };
     let name = text(target, "column");
     let classes = target.get("classes").and_then(Value::as_array).map_or(0, Vec::len);
-    let leaks = columns.iter().any(|column| {
+    if classes != 2 {
+        return;
+    }
+    // A code whose every value stands for one class leaks, whatever the order of its values says.
+    let leaks = |column: &&Value| {
         let auc = column.pointer("/target/auc").and_then(Value::as_f64);
-        auc.is_some_and(|auc| auc > 0.99)
-    });
-    let is_readable = columns.iter().all(|column| text(column, "type") != "other");
-    if classes == 2 && !leaks && is_readable {
+        column.pointer("/target/decides") == Some(&json!(true)) || auc.is_some_and(|auc| auc > LEAK)
+    };
+    let others = || columns.iter().filter(|column| text(column, "name") != name);
+    let sound: Vec<&Value> = others().filter(|column| !leaks(column) && text(column, "type") != "other").collect();
+    if sound.len() == others().count() {
         add(json!({"check": "no_leakage", "target": name}), "no column told the target alone".to_owned());
+    } else if !sound.is_empty() {
+        let names: Vec<&str> = sound.iter().map(|column| text(column, "name")).collect();
+        let told: Vec<String> = others().filter(leaks).map(|column| format!("`{}`", text(column, "name"))).collect();
+        let reason = match told.as_slice() {
+            [] => "no column that can be read told the target alone".to_owned(),
+            told => format!("none of these told the target alone, unlike {}", told.join(", ")),
+        };
+        add(json!({"columns": names, "check": "no_leakage", "target": name}), reason);
     }
 }
 

@@ -142,6 +142,27 @@ fn suggested_checks_load_and_pass_on_the_same_data() {
 }
 
 #[test]
+fn columns_that_give_the_target_away_are_left_out_of_what_is_suggested() {
+    let bench = Workbench::new();
+    let suggested = suggest(&customers(&bench, json!({"target": "left"})).report("report")).unwrap();
+    let leakage = suggested.iter().find(|one| one.expectation["check"] == "no_leakage").unwrap();
+    let columns = leakage.expectation["columns"].as_array().unwrap();
+    assert!(!columns.contains(&json!("cancelled at")) && columns.contains(&json!("age")), "{columns:?}");
+    let rows = 300usize;
+    let table = bench.table(&batch(&[
+        ("code", texts((0..rows).map(|row| Some(["b", "a", "d", "c"][row % 4])))),
+        ("age", floats((0..rows).map(|row| (row * 7919 % 61) as f64))),
+        ("left", bools((0..rows).map(|row| row % 2 == 0))),
+    ]));
+    let ran = bench.run("profile.table", json!({"target": "left"}), &[("table", &table)]).unwrap();
+    assert_eq!(ran.report("report")["columns"][0]["target"]["decides"], true);
+    let suggested = suggest(&ran.report("report")).unwrap();
+    let leakage = suggested.iter().find(|one| one.expectation["check"] == "no_leakage").unwrap();
+    assert_eq!(leakage.expectation["columns"], json!(["age"]), "{}", leakage.reason);
+    assert_eq!(leakage.reason, "none of these told the target alone, unlike `code`");
+}
+
+#[test]
 fn a_table_without_rows_or_columns_is_described_too() {
     let bench = Workbench::new();
     let empty = batch(&[("n", ints((0..3).map(Some)))]).slice(0, 0);

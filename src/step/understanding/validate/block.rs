@@ -18,7 +18,7 @@ pub fn validate_block(table: &str, expectations: &[Map<String, Value>], remarks:
     text.push_str("    expect:\n");
     for expectation in expectations {
         let members: Vec<String> =
-            in_order(expectation).map(|(member, value)| format!("{}: {}", name(member), written(value))).collect();
+            in_order(expectation).map(|(member, value)| format!("{}: {}", name(member), flow(value))).collect();
         let line = format!("      - {{{}}}", members.join(", "));
         if line.chars().count() <= WIDTH {
             text.push_str(&line);
@@ -42,13 +42,13 @@ fn in_order(expectation: &Map<String, Value>) -> impl Iterator<Item = (&String, 
 }
 
 /// A value in flow style. What JSON calls a value is one in YAML too.
-fn written(value: &Value) -> String {
+pub fn flow(value: &Value) -> String {
     match value {
         Value::String(text) => plain(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(members) => {
             let members: Vec<String> =
-                members.iter().map(|(member, value)| format!("{}: {}", name(member), written(value))).collect();
+                members.iter().map(|(member, value)| format!("{}: {}", name(member), flow(value))).collect();
             format!("{{{}}}", members.join(", "))
         }
         other => other.to_string(),

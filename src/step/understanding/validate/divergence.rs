@@ -74,6 +74,13 @@ impl OfValues {
         let listed = values.into_iter().enumerate().map(|(place, value)| (keys.at(place), value)).collect();
         Ok(OfValues { counts: Counts::default(), listed })
     }
+
+    /// How often each listed value occurs, and all others together.
+    pub(super) fn observed(&self) -> (Vec<u64>, u64) {
+        let keys: Vec<u128> = self.listed.iter().map(|(key, _)| *key).collect();
+        let others = self.counts.besides(&keys).iter().map(|(_, count)| count).sum();
+        (keys.iter().map(|key| self.counts.of(*key)).collect(), others)
+    }
 }
 
 impl Summary for OfValues {

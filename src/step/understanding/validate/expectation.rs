@@ -121,6 +121,29 @@ pub enum OutlierMethod {
     Iqr,
     /// At least `multiplier` standard deviations from the mean.
     Std,
+    /// Set apart by a few random cuts.
+    IsolationForest,
+}
+
+/// A family of distributions, under scipy's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Normal: `loc` is the mean, `scale` the standard deviation.
+    #[serde(alias = "normal")]
+    Norm,
+    /// From `loc` to `loc + scale`.
+    Uniform,
+    /// Exponential, from `loc` on with the mean `loc + scale`.
+    #[serde(alias = "exponential")]
+    Expon,
+    /// Log-normal: `s` is the standard deviation of the logarithm, `scale` the median above `loc`.
+    #[serde(alias = "lognormal")]
+    Lognorm,
+    /// Gamma of shape `a`.
+    Gamma,
+    /// Beta of shapes `a` and `b`.
+    Beta,
 }
 
 /// How the distributions of training and of serving are compared.
@@ -265,12 +288,27 @@ pub struct Expectation {
     /// Whether values far below the mean count as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub double_sided: Option<bool>,
-    /// How it is measured: `iqr` or `std`; `pearson`, `spearman` or `cramers_v`; or a method of `monitor.drift`.
+    /// How it is measured: `iqr`, `std` or `isolation_forest`; `pearson`, `spearman` or `cramers_v`; or a method of `monitor.drift`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// How many times the spread a value may be away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiplier: Option<f64>,
+    /// The share of values that are outliers, above 0 and up to 0.5; the line of the method if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contamination: Option<f64>,
+    /// The seed of what is random; 0 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The p-value that must be exceeded; 0.05 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
+    /// The distribution that values are expected to come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// The parameters of the distribution, under scipy's names: `{loc: 0, scale: 1}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, f64>>,
     /// What the values of a row must add up to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<f64>,
@@ -370,7 +408,7 @@ impl Expectation {
     }
 
     /// The columns that it names, in order.
-    pub(super) fn named_columns(&self) -> Vec<&str> {
+    pub fn named_columns(&self) -> Vec<&str> {
         self.column.iter().chain(self.columns.iter().flatten()).map(String::as_str).collect()
     }
 
@@ -381,7 +419,7 @@ impl Expectation {
 
     /// `method` as a way to tell outliers.
     pub(super) fn outlier_method(&self) -> Result<OutlierMethod, String> {
-        read_method(self.method.as_deref(), "`iqr` or `std`")
+        read_method(self.method.as_deref(), "`iqr`, `std` or `isolation_forest`")
     }
 
     /// `method` as a way to measure drift; none for the usual one.

@@ -17,6 +17,7 @@ mod counts;
 mod definition;
 mod divergence;
 mod expectation;
+mod families;
 mod first_pass;
 mod json_schema;
 mod kinds;
@@ -27,6 +28,7 @@ mod reference;
 mod report;
 mod row_check;
 mod row_test;
+mod screen;
 mod second_pass;
 mod setting;
 mod step;
@@ -46,11 +48,12 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
-pub use block::validate_block;
+pub use block::{flow, validate_block};
 pub use definition::CheckName;
 pub use expectation::{
-    AnomalyStrategy, Consequence, CorrelationMethod, Expectation, IgnoreRowIf, OneOrMany, OutlierMethod, Partition,
-    Severity, SkewMetric, TextKind,
+    AnomalyStrategy, Consequence, CorrelationMethod, Distribution, Expectation, IgnoreRowIf, OneOrMany, OutlierMethod,
+    Partition, Severity, SkewMetric, TextKind,
 };
 pub use reference::checks_reference;
+pub use screen::{Broken, BrokenRow, RowScreen, Screen};
 pub use step::{OnFail, Params, ValidateTable};

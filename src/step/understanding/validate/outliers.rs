@@ -1,6 +1,6 @@
 //! `no_outliers` and `zscore_below`: rows are judged by where most values lie, which is known when all have passed.
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{Array, AsArray, BooleanArray, Float64Array};
 use arrow::datatypes::Float64Type;
 use serde_json::json;
 
@@ -9,6 +9,8 @@ use super::column::{Column, numbers};
 use super::row_check::Tally;
 use super::row_test::cell;
 use super::summary::EXACT_QUANTILES;
+use crate::ml::neighbours::Points;
+use crate::ml::outlier::{Contamination, ForestOptions, IsolationForest};
 use crate::table::sketch::{Moments, Quantiles};
 
 /// Where values may lie, from what is measured.
@@ -20,7 +22,13 @@ pub(super) enum Rule {
     Quartiles(f64),
     /// Fewer standard deviations above the mean, or on either side of it.
     Score { threshold: f64, double_sided: bool },
+    /// Not set apart by a few random cuts.
+    Forest { contamination: Contamination, seed: u64 },
 }
+
+/// Trees of a forest, and how many values each sees: scikit-learn's defaults.
+const TREES: usize = 100;
+const SEEN_BY_TREE: usize = 256;
 
 /// Measures first and judges each row on a second pass.
 pub(super) struct OutlierCheck {
@@ -29,6 +37,9 @@ pub(super) struct OutlierCheck {
     moments: Moments,
     has_infinity: bool,
     quantiles: Quantiles,
+    /// All finite values, for a forest.
+    points: Points,
+    forest: Option<IsolationForest>,
     judge: Option<Judge>,
     pub(super) tally: Tally,
 }
@@ -78,6 +89,8 @@ impl OutlierCheck {
             moments: Moments::default(),
             has_infinity: false,
             quantiles: Quantiles::new(EXACT_QUANTILES),
+            points: Points::new(1),
+            forest: None,
             judge: None,
             tally: Tally::new(limit),
         }
@@ -89,7 +102,9 @@ impl OutlierCheck {
 
     pub(super) fn batch(&mut self, part: &Part) -> Result<(), String> {
         let values = self.column.read(&part.batch)?;
-        if matches!(self.rule, Rule::Quartiles(_)) {
+        if matches!(self.rule, Rule::Forest { .. }) {
+            numbers(&values).filter(|value| value.is_finite()).for_each(|value| self.points.push(&[value]));
+        } else if matches!(self.rule, Rule::Quartiles(_)) {
             self.quantiles.extend(numbers(&values));
         } else {
             self.has_infinity |= numbers(&values).any(f64::is_infinite);
@@ -100,6 +115,22 @@ impl OutlierCheck {
 
     /// Draws the bounds, when all rows have passed.
     pub(super) fn finish(&mut self) {
+        if let Rule::Forest { contamination, seed } = self.rule {
+            if self.points.rows() > 0 {
+                let options = ForestOptions {
+                    n_estimators: TREES,
+                    max_samples: SEEN_BY_TREE,
+                    max_features: 1.0,
+                    bootstrap: false,
+                    contamination,
+                    seed,
+                };
+                let Ok(forest) = IsolationForest::grow(&self.points, options, &mut never);
+                self.forest = Some(forest);
+            }
+            self.points = Points::new(1);
+            return;
+        }
         let mean = self.moments.mean();
         // Among infinities nothing is far away: mean and deviation are not defined, as in pandas.
         let stdev = self.moments.stdev().filter(|_| !self.has_infinity);
@@ -126,7 +157,10 @@ impl OutlierCheck {
         let values = self.column.read(&part.batch)?;
         let judge = self.judge.unwrap_or(Judge::All);
         let floats = values.as_primitive::<Float64Type>();
-        let passes: BooleanArray = floats.iter().map(|value| value.map(|value| judge.passes(value))).collect();
+        let passes: BooleanArray = match &self.forest {
+            Some(forest) => among(forest, floats),
+            None => floats.iter().map(|value| value.map(|value| judge.passes(value))).collect(),
+        };
         debug_assert_eq!(passes.len(), values.len());
         self.tally.count(part, &passes, |row| cell(&values, row));
         Ok(passes)
@@ -136,4 +170,18 @@ impl OutlierCheck {
         let outcome = self.tally.outcome(mostly);
         if self.quantiles.is_exact() { outcome } else { outcome.with("approximate", json!(true)) }
     }
+}
+
+fn never(_: usize) -> Result<(), std::convert::Infallible> {
+    Ok(())
+}
+
+/// For each value whether a forest takes it for a usual one. Infinities are none.
+fn among(forest: &IsolationForest, values: &Float64Array) -> BooleanArray {
+    let mut points = Points::new(1);
+    values.iter().flatten().filter(|value| value.is_finite()).for_each(|value| points.push(&[value]));
+    let Ok(scores) = forest.scores(&points, &mut never);
+    let mut scores = scores.into_iter();
+    let mut passes = |value: f64| value.is_finite() && scores.next().is_some_and(|score| score >= forest.offset);
+    values.iter().map(|value| value.map(&mut passes)).collect()
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::definition::{CheckName, Target};
 use super::expectation::{AnomalyStrategy, Consequence, Expectation};
+use super::families::Family;
 use super::{json_schema, patterns};
 use crate::expr::Expr;
 use crate::step::ParamError;
@@ -32,7 +33,7 @@ impl Expectation {
     }
 
     /// Everything that is wrong with the expectation, whatever the table looks like.
-    pub(super) fn problems(&self) -> Vec<ParamError> {
+    pub fn problems(&self) -> Vec<ParamError> {
         let definition = self.check.definition();
         let name = definition.name;
         let mut found = Problems { check: self.check, list: Vec::new() };
@@ -166,6 +167,17 @@ impl Expectation {
         };
         if let Some(Err(reason)) = self.measure.as_deref().map(CheckName::parse) {
             found.add("measure", reason);
+        }
+        if let Some(distribution) = self.distribution
+            && let Err(reason) = Family::new(distribution, &self.parameters.clone().unwrap_or_default())
+        {
+            found.add("parameters", reason);
+        }
+        if self.p_value.is_some_and(|p| !(0.0..1.0).contains(&p)) {
+            found.add("p_value", "`p_value` is at least 0 and below 1".to_owned());
+        }
+        if self.contamination.is_some_and(|share| !(share > 0.0 && share <= 0.5)) {
+            found.add("contamination", "`contamination` is a share above 0 and up to 0.5".to_owned());
         }
         if self.order == Some(0) {
             found.add("order", "`order` is at least 1".to_owned());

@@ -151,7 +151,7 @@ fn one(check: &Check, outcome: Result<Outcome, String>) -> Value {
 }
 
 /// What a failed check found, in a few words.
-fn found(result: &Map<String, Value>) -> String {
+pub(super) fn found(result: &Map<String, Value>) -> String {
     match (result.get("unexpected_count"), result.get("element_count"), result.get("observed_value")) {
         (Some(unexpected), Some(elements), _) => {
             let example = result.get("partial_unexpected_list").and_then(|list| list.get(0));

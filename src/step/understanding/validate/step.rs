@@ -1,5 +1,6 @@
 //! The step `validate.table`.
 
+use arrow::datatypes::Schema;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use super::setting::{Setting, ids, microseconds};
 use super::{first_pass, gx, row_check, second_pass};
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
+use crate::step::understanding::contract::ContractFile;
 use crate::step::{
     Dependency, InputPort, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind,
 };
@@ -37,6 +39,9 @@ pub struct Params {
     /// An expectation suite of Great Expectations as JSON, whose checks are added: `file:suite.json`.
     #[serde(default)]
     pub suite: Option<String>,
+    /// A schema contract, whose columns, types and rules are checked as well: `file:contracts/customers.yaml`.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
     /// What happens when a critical check fails.
     #[serde(default)]
     pub on_fail: OnFail,
@@ -133,10 +138,11 @@ with:
             reference: reference.as_ref(),
             history: history.as_ref(),
             now: self.now(),
-            limit: self.failures_per_check(),
+            limit: self.failures_per_check(self.expectations(table.schema()).len()),
             memory_bytes: context.surroundings().memory_bytes,
         };
-        let expected = ids(&self.params.expect).into_iter().zip(&self.params.expect);
+        let expect = self.expectations(table.schema());
+        let expected = ids(&expect).into_iter().zip(&expect);
         let checks: Vec<Check> = expected.map(|(id, expectation)| setting.check(id, expectation)).collect();
         let mut checks = first_pass::run(context, &table, checks)?;
         let mut quarantined = 0;
@@ -184,9 +190,14 @@ impl ValidateTable {
         given.unwrap_or_else(|| chrono::Utc::now().timestamp_micros())
     }
 
-    fn failures_per_check(&self) -> usize {
-        let checks = self.params.expect.len().max(1);
-        (self.params.max_failures / checks).max(usize::from(self.params.max_failures > 0) * row_check::SHOWN)
+    /// What is written, and what the contract says of the columns that the table has or must have.
+    fn expectations(&self, schema: &Schema) -> Vec<Expectation> {
+        let of_contract = self.params.contract.iter().flat_map(|file| file.contract().expectations(schema));
+        self.params.expect.iter().cloned().chain(of_contract).collect()
+    }
+
+    fn failures_per_check(&self, checks: usize) -> usize {
+        (self.params.max_failures / checks.max(1)).max(usize::from(self.params.max_failures > 0) * row_check::SHOWN)
     }
 
     /// Fails the step where a check asks for it, or the step does for all critical ones.

@@ -15,7 +15,7 @@ use super::super::setting::Setting;
 use super::super::summary::{Observed, Seen, Summary};
 use crate::table::keys::Keys;
 use crate::table::sketch::{CoMoments, cramers_v, ranks};
-use crate::table::statistics::{Kind, Leakage};
+use crate::table::statistics::{Kind, LEAK, Leakage};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -196,7 +196,7 @@ impl Summary for Leakage {
             return Err("the target does not have two values".to_owned());
         }
         let areas = self.areas();
-        let limit = expectation.max_auc.unwrap_or(0.99);
+        let limit = expectation.max_auc.unwrap_or(LEAK);
         let worst = areas.iter().filter_map(|(_, area)| *area).max_by(f64::total_cmp);
         let deciding = self.deciding();
         let leaks: Vec<&str> = areas

@@ -4,6 +4,7 @@ mod across;
 mod aggregates;
 mod distribution;
 mod history;
+mod hypothesis;
 mod order;
 mod presence;
 mod ranges;
@@ -27,6 +28,7 @@ pub(super) const GROUPS: &[(&str, &[Definition])] = &[
     ("Several columns", across::CHECKS),
     ("Measures of a column", aggregates::CHECKS),
     ("Distributions", distribution::CHECKS),
+    ("Tests of hypotheses", hypothesis::CHECKS),
     ("Against another table", reference::CHECKS),
     ("Against earlier runs", history::CHECKS),
 ];

@@ -11,6 +11,7 @@ use super::super::expectation::{Expectation, OutlierMethod};
 use super::super::outliers::{OutlierCheck, Rule};
 use super::super::row_test::RowTest;
 use super::super::setting::{Setting, microseconds};
+use crate::ml::outlier::Contamination;
 use crate::table::{MICROSECONDS, cast};
 
 pub(super) const CHECKS: &[Definition] = &[
@@ -39,11 +40,12 @@ pub(super) const CHECKS: &[Definition] = &[
         "no_outliers",
         "expect_column_values_to_not_be_outliers",
         "Rows: the value is not further away than `multiplier` (1.5) times the distance of the quartiles (`method: iqr`), or \
-         standard deviations from the mean (`method: std`).",
+         standard deviations from the mean (`method: std`); or no outlier to an isolation forest with scikit-learn's defaults, \
+         `contamination` and `seed` (`method: isolation_forest`).",
         Target::Column,
         no_outliers,
     )
-    .takes(&["method", "multiplier", "mostly"]),
+    .takes(&["method", "multiplier", "contamination", "seed", "mostly"]),
 ];
 
 /// Bounds, each with whether the bound itself is refused.
@@ -133,6 +135,12 @@ fn no_outliers(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
     let rule = match expectation.outlier_method()? {
         OutlierMethod::Iqr => Rule::Quartiles(multiplier),
         OutlierMethod::Std => Rule::Deviations(multiplier),
+        OutlierMethod::IsolationForest => {
+            // Each value is kept, and put into one tree or another.
+            setting.afford(expectation, setting.rows * 16)?;
+            let share = expectation.contamination.map(Contamination::Share);
+            Rule::Forest { contamination: share.unwrap_or_default(), seed: expectation.seed.unwrap_or_default() }
+        }
     };
     judged(setting, expectation, rule)
 }

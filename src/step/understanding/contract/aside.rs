@@ -1,0 +1,95 @@
+//! Rows that break a contract, put aside in the table that bad rows of a file go to.
+
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::record_batch::RecordBatch;
+use serde_json::{Map, Value};
+
+use crate::step::understanding::csv::{BadRow, quarantine};
+use crate::step::{StagedTable, StepContext, StepError};
+use crate::table::{TableReader, canonical, json_value};
+
+/// The output `quarantine` while it is written.
+pub(super) struct Aside {
+    table: StagedTable,
+    pub(super) rows: u64,
+}
+
+impl Aside {
+    /// Begins with the rows that the step has put aside already.
+    pub(super) fn begin(context: &StepContext) -> Result<Aside, StepError> {
+        let mut table = context.create_table(&quarantine::schema())?;
+        if let Some(earlier) = context.made("quarantine") {
+            for batch in TableReader::open(&context.path(earlier)?)?.batches()? {
+                table.write(&batch?)?;
+            }
+        }
+        Ok(Aside { table, rows: 0 })
+    }
+
+    /// Takes rows of a batch whose first row is row `first` of the table; `reasons` has the text for each row that goes.
+    pub(super) fn take(
+        &mut self,
+        batch: &RecordBatch,
+        first: u64,
+        reasons: &[Option<String>],
+    ) -> Result<(), StepError> {
+        let rows: Vec<BadRow> = reasons
+            .iter()
+            .enumerate()
+            .filter_map(|(row, reason)| {
+                let message = reason.clone()?;
+                let line = first + row as u64 + 1;
+                Some(BadRow { line, code: "contract_violated", message, text: as_json(batch, row) })
+            })
+            .collect();
+        self.rows += rows.len() as u64;
+        if rows.is_empty() { Ok(()) } else { self.table.write(&quarantine::batch("", &rows)?) }
+    }
+
+    pub(super) fn finish(self, context: &mut StepContext) -> Result<u64, StepError> {
+        context.finish_table("quarantine", self.table)?;
+        Ok(self.rows)
+    }
+}
+
+/// For each row whether it stays.
+pub(super) fn staying(reasons: &[Option<String>]) -> BooleanArray {
+    reasons.iter().map(|reason| Some(reason.is_none())).collect()
+}
+
+/// Adds a reason to every row where `rows` is true.
+pub(super) fn blame(reasons: &mut [Option<String>], rows: &BooleanArray, why: impl Fn(usize) -> String) {
+    for row in 0..rows.len() {
+        if rows.is_valid(row) && rows.value(row) {
+            let reason = &mut reasons[row];
+            *reason = Some(match reason.take() {
+                None => why(row),
+                Some(earlier) => format!("{earlier}; {}", why(row)),
+            });
+        }
+    }
+}
+
+/// A value for messages.
+pub(super) fn shown_value(array: &ArrayRef, row: usize) -> String {
+    match value(array, row) {
+        Value::String(text) => text.chars().take(60).collect(),
+        other => other.to_string(),
+    }
+}
+
+fn value(array: &ArrayRef, row: usize) -> Value {
+    canonical(&array.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0))
+}
+
+/// A row as JSON.
+fn as_json(batch: &RecordBatch, row: usize) -> String {
+    let cells: Map<String, Value> = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| (field.name().clone(), value(column, row)))
+        .collect();
+    Value::Object(cells).to_string()
+}

@@ -1,0 +1,299 @@
+//! What every ingest step does with its table at the end: hold it against the contract, bring it into its form, or fail.
+
+use arrow::compute::filter_record_batch;
+
+use super::aside::{Aside, blame, shown_value, staying};
+use super::document::Contract;
+use super::param::{ContractFile, OnViolation};
+use super::rules;
+use super::shape::{Difference, DifferenceKind, Shape};
+use super::types::Typing;
+use crate::artifact::{ArtifactKind, Staged};
+use crate::step::understanding::csv::ColumnType;
+use crate::step::understanding::cursor::NewFiles;
+use crate::step::understanding::validate::{Broken, Expectation, Screen, Severity};
+use crate::step::{StagedTable, StepContext, StepError};
+use crate::table::{TableReader, TableWriter};
+
+/// How many differences a message lists.
+const MOST_LISTED: usize = 40;
+
+/// What a step is bound to.
+#[derive(Clone, Copy)]
+pub struct Bound<'a> {
+    /// The contract, if there is one.
+    pub contract: Option<&'a ContractFile>,
+    /// What happens when the table breaks it.
+    pub on_violation: OnViolation,
+    /// Where the table's types come from.
+    pub typing: Typing,
+    /// The files that are read, if they are only the new ones.
+    pub new_files: Option<&'a NewFiles>,
+}
+
+impl Bound<'_> {
+    /// The columns that a reader that guesses must not take for numbers: `007` may be a code.
+    pub fn texts(self) -> Vec<String> {
+        let texts = self.contract.iter().flat_map(|file| file.contract().texts());
+        texts.map(str::to_owned).collect()
+    }
+
+    /// Publishes a written table as output `table`, in the form of the contract if there is one; gives its number of rows.
+    ///
+    /// # Errors
+    /// `contract_violated` with all differences, unless they are only warnings or rows that are put aside.
+    pub fn finish(self, context: &mut StepContext, table: StagedTable) -> Result<u64, StepError> {
+        let rows = self.keep(context, table)?;
+        self.new_files.map_or(Ok(rows), |new_files| new_files.finish(context, rows))
+    }
+
+    fn keep(self, context: &mut StepContext, table: StagedTable) -> Result<u64, StepError> {
+        let (staged, rows) = table.close()?;
+        let Some(file) = self.contract else {
+            context.commit("table", staged, Some(rows))?;
+            if self.on_violation == OnViolation::Quarantine && context.made("quarantine").is_none() {
+                Aside::begin(context)?.finish(context)?;
+            }
+            return Ok(rows);
+        };
+        enforce(context, file.contract(), self.on_violation, self.typing, staged)
+    }
+}
+
+fn enforce(
+    context: &mut StepContext,
+    contract: &Contract,
+    on_violation: OnViolation,
+    typing: Typing,
+    staged: Staged,
+) -> Result<u64, StepError> {
+    let reader = TableReader::open(staged.path())?;
+    let mut shape = Shape::of(reader.schema(), contract, typing);
+    let puts_aside = on_violation == OnViolation::Quarantine;
+    let mut aside = if puts_aside { Some(Aside::begin(context)?) } else { None };
+    check_values(context, &reader, contract, &mut shape, puts_aside)?;
+    let (staged, reader) = if shape.is_as_stored() {
+        (staged, reader)
+    } else {
+        let conformed = conform(context, &reader, &shape, aside.as_mut())?;
+        let reader = TableReader::open(conformed.path())?;
+        (conformed, reader)
+    };
+    let mut differences = std::mem::take(&mut shape.differences);
+    let rules = applicable(contract, &differences, &reader);
+    let mut screen = Screen::measure(context, &reader, &rules)?;
+    let (broken, remarks): (Vec<Broken>, Vec<Broken>) =
+        screen.broken().into_iter().partition(|broken| broken.severity == Severity::Critical);
+    let (of_rows, of_table): (Vec<Broken>, Vec<Broken>) =
+        broken.into_iter().partition(|broken| broken.is_of_rows && puts_aside);
+    differences.extend(of_table.iter().map(of_values));
+    for remark in remarks.iter().filter(|remark| remark.severity == Severity::Warning) {
+        context.log(format!("warning: {contract}: {}", of_values(remark).message));
+    }
+    if !differences.is_empty() && on_violation != OnViolation::Warn {
+        return Err(violated(contract, &differences));
+    }
+    for difference in &differences {
+        context.log(format!("warning: {contract}: {}", difference.message));
+    }
+    let (staged, rows) = match aside {
+        Some(mut aside) => {
+            let (staged, rows) = if of_rows.is_empty() {
+                (staged, reader.rows())
+            } else {
+                screen.rewind(&reader);
+                sift(context, &reader, &mut screen, &of_rows, &mut aside)?
+            };
+            let count = aside.finish(context)?;
+            if count > 0 {
+                context.log(format!("warning: {count} rows break {contract} and are put aside in `quarantine`"));
+            }
+            context.metric("contract_quarantined", count as f64);
+            (staged, rows)
+        }
+        None => (staged, reader.rows()),
+    };
+    context.commit("table", staged, Some(rows))?;
+    context.metric("contract_violations", differences.len() as f64);
+    Ok(rows)
+}
+
+/// Everything in which a table differs from a contract, without touching it.
+///
+/// # Errors
+/// The table cannot be read.
+pub fn differences(
+    context: &mut StepContext,
+    reader: &TableReader,
+    contract: &Contract,
+    typing: Typing,
+) -> Result<Vec<Difference>, StepError> {
+    let mut shape = Shape::of(reader.schema(), contract, typing);
+    check_values(context, reader, contract, &mut shape, false)?;
+    let conformed = if shape.is_as_stored() { None } else { Some(conform(context, reader, &shape, None)?) };
+    let conformed_reader = conformed.as_ref().map(|staged| TableReader::open(staged.path())).transpose()?;
+    let reader = conformed_reader.as_ref().unwrap_or(reader);
+    let mut differences = shape.differences;
+    let rules = applicable(contract, &differences, reader);
+    let screen = Screen::measure(context, reader, &rules)?;
+    differences.extend(screen.broken().iter().filter(|it| it.severity != Severity::Info).map(of_values));
+    Ok(differences)
+}
+
+/// Looks at the values of columns that are to be converted. Where some do not fit, the column stays as it is: that differs,
+/// unless the contract lets it widen. Where rows are put aside, it is converted, and those rows go.
+fn check_values(
+    context: &mut StepContext,
+    reader: &TableReader,
+    contract: &Contract,
+    shape: &mut Shape,
+    puts_aside: bool,
+) -> Result<(), StepError> {
+    let converting: Vec<(String, ColumnType, bool)> = shape
+        .columns
+        .iter()
+        .filter_map(|column| Some((column.name.clone(), column.converts?, column.may_stay)))
+        .collect();
+    if converting.is_empty() {
+        return Ok(());
+    }
+    let mut counts = vec![(0u64, String::new()); shape.columns.len()];
+    let mut done = 0;
+    for batch in reader.batches()? {
+        context.check_cancelled()?;
+        let batch = batch?;
+        for unfit in shape.conform(&batch)?.unfit {
+            let (count, example) = &mut counts[unfit.place];
+            let rows = unfit.rows.true_count() as u64;
+            if rows > 0 && *count == 0 {
+                let row = unfit.rows.values().set_indices().next().unwrap_or_default();
+                let from = shape.columns[unfit.place].from.unwrap_or_default();
+                *example = format!("`{}` in row {}", shown_value(batch.column(from), row), done + row as u64 + 1);
+            }
+            *count += rows;
+        }
+        done += batch.num_rows() as u64;
+    }
+    for (place, (count, example)) in counts.into_iter().enumerate().filter(|(_, (count, _))| *count > 0) {
+        let column = shape.columns[place].clone();
+        if column.may_stay {
+            shape.keep(&column.name);
+        } else if !puts_aside {
+            shape.keep(&column.name);
+            let wanted = contract.column(&column.name).map_or(ColumnType::Text, |column| column.column_type);
+            let values = if count == 1 { "value is" } else { "values are" };
+            let message = format!("column `{}`: {count} {values} no {wanted}, such as {example}", column.name);
+            shape.differences.push(Difference::new(DifferenceKind::Type, &column.name, message));
+        }
+    }
+    Ok(())
+}
+
+/// The table in the contract's form, without the rows that do not fit if they are put aside.
+fn conform(
+    context: &mut StepContext,
+    reader: &TableReader,
+    shape: &Shape,
+    mut aside: Option<&mut Aside>,
+) -> Result<Staged, StepError> {
+    let staged = context.stage(ArtifactKind::Table)?;
+    let mut writer = TableWriter::create(staged.path(), &shape.schema())?;
+    let mut first = 0;
+    for batch in reader.batches()? {
+        context.check_cancelled()?;
+        let batch = batch?;
+        let conformed = shape.conform(&batch)?;
+        let mut reasons = vec![None; batch.num_rows()];
+        for unfit in &conformed.unfit {
+            let column = &shape.columns[unfit.place];
+            let wanted = column.converts.unwrap_or(ColumnType::Text);
+            let stored = batch.column(column.from.unwrap_or_default());
+            blame(&mut reasons, &unfit.rows, |row| {
+                format!("column `{}` holds `{}`, which is no {wanted}", column.name, shown_value(stored, row))
+            });
+        }
+        match &mut aside {
+            Some(aside) => {
+                aside.take(&batch, first, &reasons)?;
+                writer.write(&filter_record_batch(&conformed.batch, &staying(&reasons))?)?;
+            }
+            None => writer.write(&conformed.batch)?,
+        }
+        first += batch.num_rows() as u64;
+    }
+    writer.close()?;
+    Ok(staged)
+}
+
+/// The table without the rows that break a rule, which are put aside.
+fn sift(
+    context: &mut StepContext,
+    reader: &TableReader,
+    screen: &mut Screen,
+    broken: &[Broken],
+    aside: &mut Aside,
+) -> Result<(Staged, u64), StepError> {
+    let staged = context.stage(ArtifactKind::Table)?;
+    let mut writer = TableWriter::create(staged.path(), reader.schema())?;
+    let mut first = 0;
+    for batch in reader.batches()? {
+        context.check_cancelled()?;
+        let batch = batch?;
+        let mut reasons = vec![None; batch.num_rows()];
+        for rule in broken {
+            if let Some(fails) = screen.failing(rule.place, &batch, first) {
+                let words = format!("{}: {}", rule.columns.join(", "), screen.rule(rule.place));
+                blame(&mut reasons, &fails, |_| words.clone());
+            }
+        }
+        aside.take(&batch, first, &reasons)?;
+        writer.write(&filter_record_batch(&batch, &staying(&reasons))?)?;
+        first += batch.num_rows() as u64;
+    }
+    let rows = writer.close()?;
+    Ok((staged, rows))
+}
+
+/// The rules whose columns are there in a type that they can be asked of.
+fn applicable(contract: &Contract, differences: &[Difference], reader: &TableReader) -> Vec<Expectation> {
+    let differs = |name: &str| differences.iter().any(|difference| difference.column.as_deref() == Some(name));
+    let mut rules = rules::of(contract);
+    rules.retain(|rule| {
+        rule.named_columns().iter().all(|name| !differs(name) && reader.schema().index_of(name).is_ok())
+    });
+    rules
+}
+
+fn of_values(broken: &Broken) -> Difference {
+    let column = match broken.columns.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    };
+    let about = match broken.columns.as_slice() {
+        [] => String::new(),
+        [one] => format!("column `{one}`: "),
+        many => format!("columns `{}`: ", many.join("`, `")),
+    };
+    Difference { kind: DifferenceKind::Values, column, message: format!("{about}{}", broken.message) }
+}
+
+fn violated(contract: &Contract, differences: &[Difference]) -> StepError {
+    let mut lines: Vec<String> =
+        differences.iter().take(MOST_LISTED).map(|difference| format!("\n  - {}", difference.message)).collect();
+    if differences.len() > MOST_LISTED {
+        lines.push(format!("\n  - and {} more", differences.len() - MOST_LISTED));
+    }
+    let has = |kinds: &[DifferenceKind]| differences.iter().any(|difference| kinds.contains(&difference.kind));
+    let mut remedies = vec!["correct the source, or change the contract and raise its `version`"];
+    if has(&[DifferenceKind::New, DifferenceKind::Type]) {
+        remedies.push("`evolution: [add_columns, widen]` in it accepts new columns and wider types");
+    }
+    if has(&[DifferenceKind::Missing]) {
+        remedies.push("`optional: true` accepts that a column is missing");
+    }
+    if has(&[DifferenceKind::Values, DifferenceKind::Type]) {
+        remedies.push("`on_violation: quarantine` puts rows that break a rule aside");
+    }
+    StepError::input("contract_violated", format!("the table breaks {contract}:{}", lines.concat()))
+        .help(remedies.join("; "))
+}

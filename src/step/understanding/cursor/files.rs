@@ -1,0 +1,231 @@
+//! Files that no run has read before, told by their names.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Mode, append};
+use crate::artifact::{ArtifactKind, Digest, DigestWriter};
+use crate::step::understanding::source::{Location, SourceFile};
+use crate::step::{OutputPort, ParamErrors, Ports, StepContext, StepError, former_input};
+use crate::table::TableReader;
+
+/// The layout that this version of the program writes and reads.
+const FORMAT: u32 = 1;
+
+/// How files are told that were read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileCursor {
+    /// By their names. A file that was read and has changed since is an error.
+    Name,
+}
+
+/// Which files the last run knew, as the output `position`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Known {
+    format: u32,
+    cursor: FileCursor,
+    /// The greatest name.
+    value: String,
+    source: Digest,
+    files: BTreeMap<String, Digest>,
+}
+
+/// The files to read, and those that were read.
+pub struct NewFiles {
+    mode: Mode,
+    source: Digest,
+    all: BTreeMap<String, Digest>,
+    goes_on: bool,
+    count: usize,
+}
+
+/// Refuses a cursor where there are no files that could be told apart.
+///
+/// # Errors
+/// `path` is a URL, or there is a mode without a cursor.
+pub fn check_files(path: &str, cursor: Option<FileCursor>, mode: Mode) -> Result<(), ParamErrors> {
+    match (cursor, Location::parse(path)) {
+        (Some(_), Location::Url(_)) => {
+            Err(ParamErrors::one(["cursor"], "`cursor: name` is for files of this machine; a URL is read as a whole"))
+        }
+        (None, _) if mode == Mode::Delta => {
+            Err(ParamErrors::one(["mode"], "`mode: delta` needs `cursor: name`, which tells what is new"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The ports of a step that reads only new files, if it does.
+pub fn file_ports(mut ports: Ports, cursor: Option<FileCursor>, mode: Mode) -> Ports {
+    if cursor.is_none() {
+        return ports;
+    }
+    ports.outputs.push(OutputPort::new("position", ArtifactKind::Report).from_inputs(&["former_position"]));
+    if mode == Mode::Delta {
+        // Only its columns are needed of the former table, for when there is nothing new.
+        ports.outputs[0] = ports.outputs[0].clone().from_inputs(&["former_position"]);
+    }
+    ports.continuing(&["table", "position"])
+}
+
+impl NewFiles {
+    /// Of `files`, those that the last run did not know, in the same order. `path` tells this source from others.
+    ///
+    /// # Errors
+    /// A file that was read has changed, or the position of the last run cannot be read.
+    pub fn among(
+        context: &mut StepContext,
+        path: &str,
+        mode: Mode,
+        files: Vec<SourceFile>,
+    ) -> Result<(NewFiles, Vec<SourceFile>), StepError> {
+        let source = DigestWriter::new("phaseline cursor of files 1").bytes(path).bytes(format!("{mode:?}")).finish();
+        let former = former(context, source)?;
+        let mut all = former.clone().unwrap_or_default();
+        let mut new = Vec::new();
+        for file in files {
+            let (digest, _) = Digest::of_reader(file.open()?)?;
+            match all.get(&file.name) {
+                Some(known) if *known == digest => {}
+                Some(_) => {
+                    let message = format!("`{}` was read by an earlier run and has changed since", file.name);
+                    return Err(StepError::input("file_changed", message).help(
+                        "write what is new into a file of its own, or read everything again with `--refresh` and the step's name",
+                    ));
+                }
+                None => {
+                    all.insert(file.name.clone(), digest);
+                    new.push(file);
+                }
+            }
+        }
+        context.log(format!("{} new files of {}", new.len(), all.len()));
+        Ok((NewFiles { mode, source, all, goes_on: former.is_some(), count: new.len() }, new))
+    }
+
+    /// Ends a read for which there was no new file.
+    ///
+    /// # Errors
+    /// The former table cannot be read.
+    pub fn finish_without(&self, context: &mut StepContext) -> Result<(), StepError> {
+        let former = context.input(&former_input("table"))?.artifact.clone();
+        let rows = match self.mode {
+            Mode::Append => {
+                context.forward("table", &former)?;
+                former.rows.unwrap_or_default()
+            }
+            Mode::Delta => {
+                let schema = TableReader::open(&context.path(&former)?)?.schema().clone();
+                let empty = context.create_table(&schema)?;
+                context.finish_table("table", empty)?;
+                0
+            }
+        };
+        self.publish(context)?;
+        context.metric("rows", rows as f64);
+        Ok(())
+    }
+
+    /// Publishes the position, and joins the new rows to the former ones if they are to be appended. Gives the rows of the table.
+    ///
+    /// # Errors
+    /// The new rows do not fit the earlier ones.
+    pub fn finish(&self, context: &mut StepContext, rows: u64) -> Result<u64, StepError> {
+        context.metric("new_rows", rows as f64);
+        let rows = if self.goes_on && self.mode == Mode::Append { append::join(context, rows)? } else { rows };
+        self.publish(context)?;
+        Ok(rows)
+    }
+
+    fn publish(&self, context: &mut StepContext) -> Result<(), StepError> {
+        context.metric("new_files", self.count as f64);
+        let known = Known {
+            format: FORMAT,
+            cursor: FileCursor::Name,
+            value: self.all.keys().next_back().cloned().unwrap_or_default(),
+            source: self.source,
+            files: self.all.clone(),
+        };
+        let document = serde_json::to_value(known)
+            .map_err(|error| StepError::bug("a list of files is no JSON").caused_by(error))?;
+        context.commit_report("position", &document)?;
+        Ok(())
+    }
+}
+
+/// The files that the last run knew, if it read this source.
+fn former(context: &mut StepContext, source: Digest) -> Result<Option<BTreeMap<String, Digest>>, StepError> {
+    let Some(former) = context.inputs(&former_input("position")).first() else { return Ok(None) };
+    let text = std::fs::read(context.path(&former.artifact.clone())?)?;
+    match serde_json::from_slice::<Known>(&text) {
+        Ok(known) if known.format == FORMAT && known.source == source => Ok(Some(known.files)),
+        _ => {
+            context.log("warning: path, cursor or mode have changed since the last run; everything is read again");
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::step::InputArtifact;
+    use crate::step::testing::{Ran, Workbench, show};
+
+    fn read(bench: &Workbench, kind: &str, with: Value, former: Option<&Ran>) -> Result<Ran, crate::step::StepError> {
+        let kept: Vec<(String, InputArtifact)> = former
+            .into_iter()
+            .flat_map(|ran| ["table", "position"].map(|output| (format!("former_{output}"), ran.input(output))))
+            .collect();
+        let inputs: Vec<(&str, &InputArtifact)> = kept.iter().map(|(name, input)| (name.as_str(), input)).collect();
+        bench.run(kind, with, &inputs)
+    }
+
+    fn rows(ran: &Ran) -> String {
+        show(&ran.table("table"))
+            .split_once('\n')
+            .map(|(_, rows)| rows.trim_end().replace('\n', ", "))
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn only_files_that_no_run_has_read_are_read() {
+        let bench = Workbench::new();
+        bench.file("in/2026-01.csv", "id,x\n1,\n");
+        for (mode, later) in [("delta", "2 0.5, 3 0.5"), ("append", "1 ~, 2 0.5, 3 0.5")] {
+            let with = || json!({"path": "in/*.csv", "cursor": "name", "mode": mode});
+            let first = read(&bench, "ingest.csv", with(), None).unwrap();
+            assert_eq!(rows(&first), "1 ~");
+            let nothing = read(&bench, "ingest.csv", with(), Some(&first)).unwrap();
+            assert_eq!(rows(&nothing), if mode == "delta" { "" } else { "1 ~" });
+            bench.file("in/2026-02.csv", "id,x\n2,0.5\n");
+            // A file may come late: what counts is whether it was read.
+            bench.file("in/2025-12.csv", "id,x\n3,0.5\n");
+            let next = read(&bench, "ingest.csv", with(), Some(&nothing)).unwrap();
+            let mut found: Vec<String> = rows(&next).split(", ").map(str::to_owned).collect();
+            found.sort();
+            assert_eq!(found.join(", "), later);
+            assert_eq!(next.metric("new_files"), Some(2.0));
+            std::fs::remove_file(bench.folder().join("in/2026-02.csv")).unwrap();
+            std::fs::remove_file(bench.folder().join("in/2025-12.csv")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_read_and_has_changed_is_an_error() {
+        let bench = Workbench::new();
+        bench.file("in/a.jsonl", "{\"id\": 1}\n");
+        let with = || json!({"path": "in/*.jsonl", "cursor": "name"});
+        let first = read(&bench, "ingest.json", with(), None).unwrap();
+        bench.file("in/a.jsonl", "{\"id\": 1}\n{\"id\": 2}\n");
+        let error = read(&bench, "ingest.json", with(), Some(&first)).err().unwrap();
+        assert_eq!(error.code(), "file_changed", "{error}");
+        let wrong = |with: Value| read(&bench, "ingest.json", with, None).err().unwrap().to_string();
+        assert!(wrong(json!({"path": "s3://b/*.jsonl", "cursor": "name"})).contains("files of this machine"));
+        assert!(wrong(json!({"path": "in/*.jsonl", "mode": "delta"})).contains("needs `cursor: name`"));
+    }
+}

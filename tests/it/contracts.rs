@@ -1,0 +1,83 @@
+//! Promises of schema contracts, through the program.
+
+use serde_json::Value;
+
+use crate::harness::project::Project;
+
+const ROWS: &str = "id,plan,spent\n1,pro,2.5\n2,basic,3.5\n3,pro,4.5\n";
+
+const MANIFEST: &str = "
+version: 1
+pipeline: demo
+understanding:
+  steps:
+    rows:
+      uses: ingest.csv
+      with: {path: rows.csv, contract: \"file:contracts/rows.yaml\"}
+";
+
+fn project() -> Project {
+    let project = Project::with_manifest(MANIFEST);
+    project.write("rows.csv", ROWS);
+    project.write(
+        "contracts/rows.yaml",
+        "contract: rows\ncolumns:\n  - {name: id, type: int64, unique: true}\n  - {name: plan, type: text}\n  \
+         - {name: spent, type: float64, min: 0}\n",
+    );
+    project
+}
+
+#[test]
+fn the_text_of_a_contract_is_part_of_the_key_and_what_breaks_it_fails_the_run() {
+    let project = project();
+    let state = |document: &Value| document["steps"]["rows"]["state"].as_str().unwrap().to_owned();
+    let run = |code| project.run(&["run", "pipeline.yaml", "--json"]).expect(code).json();
+    assert_eq!(state(&run(0)), "succeeded");
+    assert_eq!(state(&run(0)), "reused");
+    let contract = "contract: rows\nversion: 2\ncolumns:\n  - {name: id, type: text}\n  \
+                    - {name: plan, type: text, allowed: [basic]}\n  - {name: spent, type: float64}\n";
+    project.write("contracts/rows.yaml", contract);
+    let failed = run(1);
+    let error = &failed["steps"]["rows"]["error"];
+    assert_eq!(error["code"], "contract_violated");
+    assert!(error["message"].as_str().unwrap().contains("column `plan`: in_set"), "{error}");
+    let warned = MANIFEST.replace("rows.yaml\"}", "rows.yaml\", on_violation: warn}");
+    project.write("pipeline.yaml", &warned);
+    let ran = project.run(&["run", "pipeline.yaml"]).expect(0).stdout();
+    assert!(ran.contains("warning: rows: contract `rows` version 2: column `plan`: in_set"), "{ran}");
+    project.write("contracts/rows.yaml", "contract: rows\ncolumns: []\n");
+    let checked = project.run(&["check", "pipeline.yaml"]).expect(2);
+    assert!(checked.stderr().contains("a contract has at least one column"), "{}", checked.stderr());
+}
+
+#[test]
+fn a_contract_is_inferred_from_a_file_or_a_run_and_compared_with_others() {
+    let project = project();
+    let many: Vec<String> = (0..60).map(|row| format!("{row},{},{row}.5\n", ["pro", "basic"][row % 2])).collect();
+    project.write("rows.csv", format!("id,plan,spent\n{}", many.concat()));
+    let inferred = project.run(&["infer-schema", "rows.csv", "--ranges"]).expect(0).stdout();
+    let columns: Vec<&str> = inferred.lines().filter(|line| line.starts_with("  - ")).collect();
+    assert_eq!(
+        columns,
+        [
+            "  - {name: id, type: int64, unique: true, min: 0, max: 59}",
+            "  - {name: plan, type: text, allowed: [basic, pro]}",
+            "  - {name: spent, type: float64, min: 0.5, max: 59.5}",
+        ]
+    );
+    project.write("contracts/rows.yaml", &inferred);
+    project.run(&["run", "pipeline.yaml"]).expect(0);
+    let of_run = project.run(&["infer-schema", "latest", "rows", "--json"]).expect(0).json();
+    assert_eq!(of_run["columns"][1]["allowed"], serde_json::json!(["basic", "pro"]));
+    let kept = project.run(&["infer-schema", "latest", "rows", "--check", "contracts/rows.yaml"]).expect(0).stdout();
+    assert!(kept.contains("60 rows of step `rows` of run latest keep contract `rows` version 1"), "{kept}");
+    project.write("rows.csv", "id;plan;new\n60;pro;x\n");
+    let args = ["infer-schema", "rows.csv", "--with", "delimiter=;", "--check", "contracts/rows.yaml", "--json"];
+    let differs = project.run(&args).expect(1).json();
+    let kinds: Vec<&str> =
+        differs["differences"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["missing", "new", "values"], "{differs}");
+    let missing = project.run(&["infer-schema", "latest", "rws"]).expect(2);
+    assert!(missing.stderr().contains("has no step `rws`"), "{}", missing.stderr());
+    project.run(&["infer-schema", "rows.docx"]).expect(2);
+}

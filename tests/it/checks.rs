@@ -147,6 +147,10 @@ fn a_profile_becomes_checks_that_hold_for_its_rows() {
     let report = artifact(&project, &document, "profile", "report");
     let report = report.to_str().unwrap();
     let block = project.run(&["suggest-checks", report, "--table", "rows"]).expect(0).stdout();
+    let of_run = project.run(&["suggest-checks", "latest", "profile", "--table", "rows"]).expect(0).stdout();
+    assert_eq!(of_run, block);
+    let unknown = project.run(&["suggest-checks", "latest", "rows"]).expect(2);
+    assert!(unknown.stderr().contains("has no output `report`"), "{}", unknown.stderr());
     let expect: Vec<&str> = block.lines().skip_while(|line| !line.contains("expect:")).skip(1).map(str::trim).collect();
     assert!(expect.contains(&"- {column: plan, check: in_set, values: [basic, pro]}"), "{block}");
     project.write("pipeline.yaml", manifest(&format!("expect:\n          {}", expect.join("\n          "))));

@@ -35,8 +35,9 @@ NaN counts as missing. Infinities are values of a column, but missing in `where`
 
 The report has the result keys of Great Expectations. The name of Great Expectations (`expect_...`) may be written instead of
 ours, with its arguments under its names. A whole suite is read by `suite: file:suite.json`, and turned into a block of
-YAML by `phaseline import-suite suite.json`. `phaseline suggest-checks` makes such a block of the report of a `profile.table`
-step: checks that hold for the profiled rows.
+YAML by `phaseline import-suite suite.json`. `phaseline suggest-checks RUN STEP` makes such a block of the report of a
+`profile.table` step: checks that hold for the profiled rows. `contract: file:contracts/x.yaml` adds what a schema contract says of
+columns, types and values.
 
 `anomaly` holds what another check measures against earlier runs. They come in as a table, so that they are part of the step's
 key like any other input; every run records the measure as the metric `observed.ID`, and the lineage view has them all:
@@ -60,7 +61,7 @@ checked:
 With fewer earlier values than the strategy needs the check passes and is marked `vacuous`.
 
 A query over the table is no check: let a `data.sql` step find the rows that should not be, and check that its `row_count`
-equals 0.
+equals 0. Queries run in a program of their own (`phaseline-sql`), and a step is carried out by one program.
 ";
 
 /// The page of all checks as Markdown.

@@ -36,6 +36,7 @@ const LAYERS: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/store/", "src/step/understanding/ingest"]),
     ("axum", &["src/serve/", "src/api/"]),
+    ("calamine", &["src/step/understanding/excel/"]),
     ("candle_core", &["src/ml/"]),
     ("candle_nn", &["src/ml/"]),
     ("clap", &["src/cli/"]),

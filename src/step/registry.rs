@@ -69,6 +69,7 @@ impl StepRegistry {
         registry.register::<super::command::Command>();
         registry.register::<super::deployment::DeployEndpoint>();
         registry.register::<super::understanding::IngestCsv>();
+        registry.register::<super::understanding::IngestExcel>();
         registry.register::<super::understanding::IngestHttp>();
         registry.register::<super::understanding::IngestJson>();
         registry.register::<super::understanding::IngestParquet>();

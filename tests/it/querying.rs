@@ -42,6 +42,27 @@ fn a_query_on_postgres_becomes_a_table() {
     let many = query("SELECT i, repeat('x', 50) AS t FROM generate_series(1, 50000) AS i").unwrap();
     assert_eq!(many.metric("rows"), Some(50_000.0));
 
+    let odd = "SELECT ARRAY[1, NULL, 3] AS list, ARRAY[['a', 'b']] AS lists, ARRAY['{\"k\": 1}'::jsonb] AS docs, ARRAY[1.5] AS nums, \
+               '\\x00ff'::bytea AS bytes, time '18:45:00.5' AS at, 'NaN'::numeric AS nan, '-Infinity'::float8 AS inf, \
+               date '0001-01-01' AS early, date '9999-12-31' AS late, timestamptz '2300-06-01 00:00+00' AS beyond, \
+               timestamp '1850-01-01 10:00' AS before, 12345678901234567890.25 AS large";
+    let ran = query(odd).unwrap();
+    insta::assert_snapshot!(show(&ran.table("table")), @r#"
+    list:Utf8 lists:Utf8 docs:Utf8 nums:Utf8 bytes:Utf8 at:Utf8 nan:Float64 inf:Float64 early:Date32 late:Date32 beyond:Timestamp(µs, "+00:00") before:Timestamp(µs) large:Float64
+    [1,null,3] [["a","b"]] [{"k":1}] [1.5] \x00ff 18:45:00.500000 ~ -inf 0001-01-01 9999-12-31 2300-06-01T00:00:00Z 1850-01-01T10:00:00 1.2345678901234567e19
+    "#);
+    insta::assert_snapshot!(ran.log.join("\n"), @"warning: column `large` holds decimals that lose digits as doubles; give it a type such as `decimal(38,2)` or `text` in `types`");
+    let typed = |query: &str, types: serde_json::Value| {
+        let ended = bench.run("ingest.sql", json!({"url": url, "query": query, "types": types}), &[]);
+        ended.map_or_else(|error| format!("{}: {error}", error.code()), |ran| show(&ran.table("table")))
+    };
+    let large = "SELECT 12345678901234567890.25 AS a, 0.1 AS b, date '2024-01-31' AS c";
+    insta::assert_snapshot!(typed(large, json!({"a": "decimal(38,2)", "b": "text", "c": "text"})), @r"
+    a:Decimal128(38, 2) b:Utf8 c:Utf8
+    12345678901234567890.25 0.1 2024-01-31
+    ");
+    insta::assert_snapshot!(typed("SELECT repeat('9', 39)::numeric AS a", json!({"a": "decimal(38,0)"})), @"sql_value: a value of column `a` cannot be kept: `999999999999999999999999999999999999999` is no decimal(38,0)");
+
     let refused = |text: &str| {
         let error = query(text).err().unwrap();
         format!("{} ({}): {error}", error.code(), error.fault())

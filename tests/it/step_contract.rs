@@ -146,6 +146,10 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
     let text = "id,amount,city\n1,2.5,Bern\n2,,Basel\n";
     Some(match kind {
         "ingest.csv" => (json!({"path": bench.file("t.csv", text)}), vec![]),
+        "ingest.excel" => {
+            let book = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/workbooks/book.xlsx");
+            (json!({"path": book}), vec![])
+        }
         "ingest.json" => {
             (json!({"path": bench.file("t.json", "[{\"a\": 1}, {\"a\": 2.5, \"b\": {\"c\": \"x\"}}]")}), vec![])
         }

@@ -7,7 +7,7 @@ mod folds;
 mod moments;
 mod outliers;
 mod parts;
-mod room;
+pub(in crate::step) mod room;
 mod split_group;
 mod split_random;
 mod split_time;

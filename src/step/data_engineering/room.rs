@@ -4,7 +4,7 @@ use crate::step::{StepContext, StepError};
 use crate::units::size;
 
 /// Logs that `what` needs `bytes`, and refuses if the step may not use as many. `help` says how to need less.
-pub(super) fn claim(context: &mut StepContext, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
+pub(in crate::step) fn claim(context: &mut StepContext, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
     context.log(format!("{what}: {} of memory", size(bytes)));
     match context.surroundings().memory_bytes {
         Some(limit) if bytes > limit => {

@@ -5,13 +5,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
-use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Shape, quarantine};
+use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Shape};
 use super::csv_dialect::dialect;
 use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
-use super::source::{Location, SourceFile};
-use crate::artifact::ArtifactKind;
+use super::source::{Aside, BadRows, Location, SourceFile};
 use crate::phase::Phase;
-use crate::step::{Dependency, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
+use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 
 /// Reads one or more CSV files as one table.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -81,19 +80,6 @@ pub struct Params {
     pub mode: Mode,
 }
 
-/// What is done with rows that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BadRows {
-    /// The first one ends the step.
-    #[default]
-    Error,
-    /// They are counted and left out.
-    Skip,
-    /// They are left out and kept in the output `quarantine`.
-    Quarantine,
-}
-
 fn comma() -> String {
     ",".to_owned()
 }
@@ -114,9 +100,6 @@ fn double_quote() -> Option<String> {
 fn sample_rows() -> usize {
     10_000
 }
-
-/// How many of them are shown in the log.
-const SHOWN_BAD_ROWS: usize = 3;
 
 /// A step that reads CSV.
 pub struct IngestCsv {
@@ -145,7 +128,7 @@ with:
     }
 
     fn ports(&self) -> Ports {
-        let ports = ports(self.params.bad_rows, self.params.on_violation);
+        let ports = self.params.bad_rows.ports(self.params.on_violation);
         file_ports(ports, self.params.cursor, self.params.mode)
     }
 
@@ -164,13 +147,6 @@ with:
         }
         self.read_files(context, files, Some(&new_files))
     }
-}
-
-/// The outputs of a step that reads CSV.
-fn ports(bad_rows: BadRows, on_violation: OnViolation) -> Ports {
-    let quarantine = (bad_rows == BadRows::Quarantine).then(|| OutputPort::new("quarantine", ArtifactKind::Table));
-    let quarantine = quarantine.or(on_violation.port());
-    Ports::new([], [OutputPort::new("table", ArtifactKind::Table)].into_iter().chain(quarantine).collect::<Vec<_>>())
 }
 
 impl IngestCsv {
@@ -233,6 +209,8 @@ fn read_csv(context: &mut StepContext, csv: &Csv, bad_rows: BadRows, bound: Boun
     Ok(())
 }
 
+const WRONG: &str = "look whether `delimiter`, `quote`, `encoding` and `types` are right";
+
 /// Writes the tables; gives the value that did not fit, if there was one.
 fn write(
     context: &mut StepContext,
@@ -242,23 +220,15 @@ fn write(
     bound: Bound<'_>,
 ) -> Result<Option<String>, StepError> {
     let mut table = context.create_table(&layout.schema())?;
-    let mut aside = match bad_rows {
-        BadRows::Quarantine => Some(context.create_table(&quarantine::schema())?),
-        BadRows::Error | BadRows::Skip => None,
-    };
-    let (mut rows, mut bad, mut first_bad) = (0, 0, Vec::new());
+    let mut aside = Aside::begin(context, bad_rows)?;
+    let mut rows = 0;
     let ended = csv.stream(layout, &mut |part| {
         context.check_cancelled()?;
         rows += part.batch.num_rows() as u64;
-        bad += part.bad.len() as u64;
-        let shown = part.bad.iter().take(SHOWN_BAD_ROWS.saturating_sub(first_bad.len()));
-        first_bad.extend(shown.map(|row| format!("`{}`: {}", part.file, row.message)));
         table.write(&part.batch)?;
-        if let Some(aside) = &mut aside {
-            aside.write(&quarantine::batch(part.file, &part.bad)?)?;
-        }
-        let note = if bad == 0 { format!("{rows} rows") } else { format!("{rows} rows, {bad} bad") };
-        context.progress(&Progress { done: part.bytes, total: Some(csv.bytes()), unit: "bytes", note });
+        aside.put(part.file, &part.bad)?;
+        let (total, note) = (Some(csv.bytes()), aside.note(rows));
+        context.progress(&Progress { done: part.bytes, total, unit: "bytes", note });
         Ok(())
     });
     match ended {
@@ -266,27 +236,15 @@ fn write(
         Err(Halt::Failed(error)) => return Err(error),
         Err(Halt::Surprised(surprise)) => return Ok(Some(surprise)),
     }
-    if rows == 0 && bad > 0 {
-        return Err(StepError::input("csv_no_good_rows", format!("none of {bad} rows can be read; {}", first_bad[0]))
-            .help("look whether `delimiter`, `quote`, `encoding` and `types` are right"));
+    for file in &csv.files {
+        file.check_unchanged()?;
     }
+    aside.finish(context, rows, "csv_no_good_rows", WRONG)?;
     if rows == 0 {
         context.log("warning: the files have a header but no rows");
     }
-    if bad > 0 {
-        context.log(format!("warning: {bad} of {} rows cannot be read and are left out, such as:", rows + bad));
-        for row in first_bad {
-            context.log(format!("warning: {row}"));
-        }
-    }
-    if let Some(aside) = aside {
-        context.finish_table("quarantine", aside)?;
-    }
     let rows = bound.finish(context, table)?;
     context.metric("rows", rows as f64);
-    if bad_rows != BadRows::Error {
-        context.metric("bad_rows", bad as f64);
-    }
     Ok(None)
 }
 
@@ -362,8 +320,8 @@ mod tests {
     #[test]
     fn broken_files_are_refused_with_a_remedy() {
         insta::assert_snapshot!(one("", json!({})), @"csv_empty: `t.csv` is empty: it has neither a header nor rows (check that whatever wrote it ended well)");
-        insta::assert_snapshot!(one("a,a\n", json!({})), @"csv_header: `t.csv` has two columns named `a` (rename one in the file, or give all names in `columns`)");
-        insta::assert_snapshot!(one("a,,c\n", json!({})), @"csv_header: column 2 of `t.csv` has no name (name it in the file, or give all names in `columns`)");
+        insta::assert_snapshot!(one("a,a\n", json!({})), @"csv_header: `t.csv` has two columns named `a` (give it a name of its own in the file, or all names in `columns`)");
+        insta::assert_snapshot!(one("a,,c\n", json!({})), @"csv_header: column 2 of `t.csv` has no name (give it a name of its own in the file, or all names in `columns`)");
         insta::assert_snapshot!(one("a,b\n1\n", json!({})), @"csv_ragged: `t.csv`: line 2 has 1 fields where 2 are expected (repair the line; a text that contains the delimiter must be quoted, and `delimiter` must be right)");
         insta::assert_snapshot!(check(&[("t.csv", b"a\nZ\xfcrich\n")], "t.csv", json!({})), @"csv_encoding: `t.csv`: line 2, field 1 is not valid UTF-8: byte 0xfc (set `encoding: latin1` or `encoding: windows-1252`, or convert the file to UTF-8)");
         insta::assert_snapshot!(check(&[("t.csv", b"a\nZ\xfcrich\n")], "t.csv", json!({"encoding": "latin1"})), @"

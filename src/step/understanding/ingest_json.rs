@@ -3,18 +3,20 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
-use super::csv::{ColumnType, Compression};
+use super::csv::{ColumnType, Compression, is_damage};
 use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
-use super::json::{Columns, JsonFormat, RecordError, cells, each_record};
-use super::source::{Cell, Cells, Location, SourceFile};
+use super::json::{Columns, Cut, Flat, Flattening, JsonFormat, MAX_RECORD_BYTES, Raw, StreamError, each_record, parse};
+use super::source::{Aside, BadRow, BadRows, Cell, Cells, Location, SourceFile};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
-use crate::table::BATCH_ROWS;
+use crate::table::{BATCH_ROWS, TableError};
+use crate::units::size;
 
-/// Reads one or more JSON files as one table: a list of objects, or one object per line.
+/// Reads one or more JSON files as one table: a list of objects, or one object per line. A column whose values have several
+/// types is text, and so is one with whole numbers beyond 64 bits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -30,6 +32,21 @@ pub struct Params {
     /// How the files are compressed.
     #[serde(default)]
     pub compression: Compression,
+    /// How many levels of objects inside a record become columns with dots in their names; what is deeper is kept as JSON
+    /// text. All of them by default, none with 0.
+    #[serde(default)]
+    pub flatten: Option<usize>,
+    /// A list inside each record, such as `items` or `order.items`, that becomes one row per element; the other values are
+    /// repeated, and `items_index` counts the elements from 0. A record without elements is one row. Other lists are kept
+    /// as JSON text.
+    #[serde(default)]
+    pub explode: Option<String>,
+    /// What is done with records that are no JSON objects, have a key twice, or hold a value that is not of the type that
+    /// `types` gives: they end the step, are left out, or are left out and kept in the output `quarantine` with file,
+    /// line, reason and text. Lines then hold one record each. What is wrong with the brackets of a list always ends the
+    /// step.
+    #[serde(default)]
+    pub bad_rows: BadRows,
     /// The schema contract that the table must keep: `file:contracts/customers.yaml`.
     #[serde(default)]
     pub contract: Option<ContractFile>,
@@ -63,7 +80,7 @@ pub struct IngestJson {
 
 impl StepKind for IngestJson {
     const NAME: &'static str = "ingest.json";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads JSON lists or lines into a table; nested objects become columns with dots.";
     const EXAMPLE: &'static str = "\
@@ -78,12 +95,16 @@ with:
         if params.path.is_empty() {
             return Err(ParamErrors::one(["path"], "the path is empty"));
         }
+        if params.explode.as_deref() == Some("") {
+            return Err(ParamErrors::one(["explode"], "the name of the list is empty"));
+        }
         check_files(&params.path, params.cursor, params.mode)?;
         Ok(IngestJson { params })
     }
 
     fn ports(&self) -> Ports {
-        file_ports(self.params.on_violation.ports(), self.params.cursor, self.params.mode)
+        let Params { bad_rows, on_violation, cursor, mode, .. } = &self.params;
+        file_ports(bad_rows.ports(*on_violation), *cursor, *mode)
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -103,6 +124,8 @@ with:
     }
 }
 
+const WRONG: &str = "look whether `format`, `compression` and `types` are right";
+
 /// Reads `files` into the output `table`: once to learn names and types from every value, once to write.
 pub(super) fn read_json(
     context: &mut StepContext,
@@ -110,57 +133,60 @@ pub(super) fn read_json(
     params: &Params,
     new_files: Option<&NewFiles>,
 ) -> Result<(), StepError> {
-    let mut columns = Columns::default();
-    let mut rows = 0;
-    pass(files, params, &mut |_, record| {
-        columns.see(record);
-        rows += 1;
-        if rows % BATCH_ROWS as u64 == 0 {
-            context.progress(&Progress { done: rows, total: None, unit: "rows", note: "types".to_owned() });
-            context.check_cancelled()?;
-        }
-        Ok(())
-    })?;
-    if rows == 0 {
-        return Err(StepError::input("json_empty", format!("`{}` holds no records", params.path)));
-    }
+    let learnt = learn(context, files, params)?;
     let mut declared = params.types.clone();
+    if let Some(path) = &params.explode {
+        declared.entry(format!("{path}_index")).or_insert(ColumnType::Int64);
+    }
     for name in params.bound().texts() {
         declared.entry(name).or_insert(ColumnType::Text);
     }
-    let types = columns.types(&declared);
-    if let Some(missing) = params.types.keys().find(|name| columns.index(name).is_none()) {
-        let available = columns.names().map(str::to_owned).collect();
-        return Err(crate::table::TableError::NoColumn { column: missing.clone(), available }.into());
-    }
+    let types = learnt.columns.types(&declared);
     let mut waiting = Cells::new(&types);
     let mut table = context.create_table(waiting.schema())?;
+    let mut aside = Aside::begin(context, params.bad_rows)?;
     let mut row: Vec<Cell> = vec![Cell::Null; types.len()];
-    let mut done = 0;
-    pass(files, params, &mut |place, record| {
-        cells(record, &mut |name, cell| {
-            if let Some(index) = columns.index(&name) {
-                row[index] = cell;
+    let (mut rows, mut done) = (0, 0);
+    pass(files, params, &mut |file, raw, flat| {
+        let mut wrong = None;
+        for flat in flat.unwrap_or_else(|bad| {
+            wrong = Some(bad);
+            Vec::new()
+        }) {
+            for (name, cell) in flat {
+                if let Some(index) = learnt.columns.index(&name) {
+                    row[index] = cell;
+                }
             }
-        });
-        for (index, cell) in row.iter_mut().enumerate() {
-            waiting.push(index, std::mem::replace(cell, Cell::Null)).map_err(|cell| {
-                let (name, column_type) = &types[index];
-                let message = format!("{place} holds `{}` in column `{name}`, which is no {column_type}", cell.shown());
-                StepError::input("json_value", message).help("give the column another type in `types`")
-            })?;
+            if let Err(bad) = push(&mut waiting, &types, &mut row) {
+                wrong.get_or_insert(bad);
+            }
         }
-        waiting.end_row();
-        if waiting.rows() == BATCH_ROWS {
+        if let Some((code, message)) = wrong {
+            if params.bad_rows == BadRows::Error {
+                return Err(refused(&file.name, raw, code, &message));
+            }
+            aside.put(&file.name, &[bad_row(raw, code, &message)])?;
+        }
+        if waiting.rows() >= BATCH_ROWS {
             context.check_cancelled()?;
             done += waiting.rows() as u64;
-            table.write(&waiting.finish()?)?;
-            context.progress(&Progress { done, total: Some(rows), unit: "rows", note: String::new() });
+            let batch = waiting.finish()?;
+            rows += batch.num_rows() as u64;
+            table.write(&batch)?;
+            let note = aside.note(rows);
+            context.progress(&Progress { done, total: Some(learnt.rows), unit: "rows", note });
         }
         Ok(())
     })?;
     context.check_cancelled()?;
-    table.write(&waiting.finish()?)?;
+    let batch = waiting.finish()?;
+    rows += batch.num_rows() as u64;
+    table.write(&batch)?;
+    for file in files {
+        file.check_unchanged()?;
+    }
+    aside.finish(context, rows, "json_no_good_rows", WRONG)?;
     let rows = Bound { new_files, ..params.bound() }.finish(context, table)?;
     context.metric("rows", rows as f64);
     context.metric("columns", types.len() as f64);
@@ -168,30 +194,155 @@ pub(super) fn read_json(
     Ok(())
 }
 
-/// Takes a record with its place for messages.
-type Take<'take> = &'take mut dyn FnMut(&str, Map<String, Value>) -> Result<(), StepError>;
+struct Learnt {
+    columns: Columns,
+    rows: u64,
+}
 
+/// Names and types from every value of every good record.
+fn learn(context: &mut StepContext, files: &[SourceFile], params: &Params) -> Result<Learnt, StepError> {
+    let mut columns = Columns::default();
+    let (mut records, mut rows, mut first_bad) = (0_u64, 0, None);
+    pass(files, params, &mut |file, raw, flat| {
+        match flat {
+            Ok(flat) => {
+                let place = || format!("line {} of `{}`", raw.line, file.name);
+                for row in &flat {
+                    columns.see(row, &place);
+                }
+                rows += flat.len() as u64;
+            }
+            Err((_, message)) => {
+                first_bad.get_or_insert_with(|| format!("`{}`: line {} {message}", file.name, raw.line));
+            }
+        }
+        records += 1;
+        if records.is_multiple_of(BATCH_ROWS as u64) {
+            context.progress(&Progress { done: records, total: None, unit: "records", note: "types".to_owned() });
+            context.check_cancelled()?;
+        }
+        Ok(())
+    })?;
+    match (rows, first_bad) {
+        (0, None) => {
+            let message = format!("`{}` holds no records", params.path);
+            return Err(StepError::input("json_empty", message).help("check that whatever wrote it ended well"));
+        }
+        (0, Some(first)) => {
+            let message = format!("none of {records} records can be read; {first}");
+            return Err(StepError::input("json_no_good_rows", message).help(WRONG));
+        }
+        _ => {}
+    }
+    if let Some(missing) = params.types.keys().find(|name| columns.index(name).is_none()) {
+        let available = columns.names().map(str::to_owned).collect();
+        return Err(TableError::NoColumn { column: missing.clone(), available }.into());
+    }
+    for (name, odd) in columns.mixed().filter(|(name, _)| !params.types.contains_key(*name)) {
+        context.log(format!("warning: column `{name}` is kept as text, since {odd}"));
+    }
+    if let Some(path) = params.explode.as_ref().filter(|path| columns.is_unseen(&format!("{path}_index"))) {
+        context.log(format!("warning: no record has an element in a list `{path}`"));
+    }
+    Ok(Learnt { columns, rows })
+}
+
+/// Appends a row, whose values it takes; or says what is wrong with one and leaves the row out.
+fn push(waiting: &mut Cells, types: &[(String, ColumnType)], row: &mut [Cell]) -> Result<(), Wrong> {
+    for index in 0..row.len() {
+        if let Err(cell) = waiting.push(index, std::mem::replace(&mut row[index], Cell::Null)) {
+            row.fill(Cell::Null);
+            waiting.drop_row(index);
+            let (name, column_type) = &types[index];
+            return Err((
+                "json_value",
+                format!("holds `{}` in column `{name}`, which is no {column_type}", cell.shown()),
+            ));
+        }
+    }
+    waiting.end_row();
+    Ok(())
+}
+
+/// The code of an error and what is wrong with a record, to stand behind its place.
+type Wrong = (&'static str, String);
+/// Takes a record and its rows.
+type Take<'take> = &'take mut dyn FnMut(&SourceFile, &Raw<'_>, Result<Vec<Flat>, Wrong>) -> Result<(), StepError>;
+
+fn bad_row(raw: &Raw<'_>, code: &'static str, message: &str) -> BadRow {
+    let text = String::from_utf8_lossy(raw.bytes).into_owned();
+    BadRow { line: raw.line, code, message: format!("line {} {message}", raw.line), text }
+}
+
+/// Gives every record to `take`. Where a bad one ends the step, all that are given are good.
 fn pass(files: &[SourceFile], params: &Params, take: Take<'_>) -> Result<(), StepError> {
+    let flattening = Flattening { levels: params.flatten, explode: params.explode.clone() };
+    let cut = if params.bad_rows == BadRows::Error { Cut::Objects } else { Cut::Lines };
     for file in files {
         let name = &file.name;
         let bytes = params.compression.open(name, file.open()?)?;
-        each_record(bytes, params.format, &mut |number, record| take(&format!("record {number} of `{name}`"), record))
-            .map_err(|error| match error {
-                RecordError::Json(error) if error.is_io() => {
-                    StepError::environment("io", format!("`{name}` cannot be read")).caused_by(error)
-                }
-                RecordError::Json(error) => {
-                    StepError::input("json_syntax", format!("`{name}` is not valid JSON: {error}"))
-                        .help("the file holds one list of objects, or objects one after the other")
-                }
-                RecordError::NotAnObject(number) => {
-                    StepError::input("json_record", format!("record {number} of `{name}` is not an object"))
-                }
-                RecordError::Taker(error) => error,
-                RecordError::Io(error) => error.into(),
-            })?;
+        each_record(bytes, params.format, cut, &mut |raw| {
+            let rows = rows(&raw, &flattening);
+            match rows {
+                Err((code, message)) if params.bad_rows == BadRows::Error => Err(refused(name, &raw, code, &message)),
+                rows => take(file, &raw, rows),
+            }
+        })
+        .map_err(|error| broken(name, error))?;
     }
     Ok(())
+}
+
+fn rows(raw: &Raw<'_>, flattening: &Flattening) -> Result<Vec<Flat>, Wrong> {
+    match parse(raw.bytes) {
+        Ok(Value::Object(record)) => {
+            flattening.rows(record).map_err(|reason| ("json_record", format!("makes no row: {reason}")))
+        }
+        Ok(_) => Err(("json_record", "is no object".to_owned())),
+        Err(error) => {
+            let (line, column) = (raw.line + error.line().saturating_sub(1) as u64, error.column());
+            let column = if error.line() <= 1 { raw.column + column } else { column };
+            let text = error.to_string();
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            Err(("json_syntax", format!("is not valid JSON: {reason} (line {line}, column {column})")))
+        }
+    }
+}
+
+fn refused(name: &str, raw: &Raw<'_>, code: &'static str, message: &str) -> StepError {
+    let help = match code {
+        "json_syntax" if message.contains("unicode") => "convert the file to UTF-8",
+        "json_syntax" => {
+            "the file holds one list of objects, or objects one after the other; \
+             `bad_rows: quarantine` sets broken records aside"
+        }
+        "json_value" => {
+            "give the column another type in `types`, or set records like it aside with `bad_rows: quarantine`"
+        }
+        _ => "repair it, or set records like it aside with `bad_rows: quarantine`",
+    };
+    StepError::input(code, format!("record {} of `{name}` {message}", raw.number)).help(help)
+}
+
+fn broken(name: &str, error: StreamError) -> StepError {
+    match error {
+        StreamError::Taker(error) => error,
+        StreamError::List { line, what } => {
+            StepError::input("json_syntax", format!("`{name}` is not valid JSON: {what} (line {line})"))
+                .help("the file holds one list of objects, or objects one after the other")
+        }
+        StreamError::TooLong { line } => {
+            let most = size(MAX_RECORD_BYTES as u64);
+            StepError::input("json_record", format!("the record of `{name}` on line {line} is longer than {most}"))
+                .help("a bracket may never be closed there; write one object per line")
+        }
+        StreamError::Io(error) if is_damage(&error) => {
+            StepError::input("json_compression", format!("`{name}` cannot be decompressed"))
+                .caused_by(error)
+                .help("the file is cut off or damaged, or `compression` names the wrong method")
+        }
+        StreamError::Io(error) => StepError::environment("io", format!("`{name}` cannot be read")).caused_by(error),
+    }
 }
 
 #[cfg(test)]
@@ -199,13 +350,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::step::testing::{Workbench, show};
+    use crate::step::testing::{Ran, Workbench, show};
 
-    fn check(text: &str, mut with: Value) -> String {
+    fn read(text: impl AsRef<[u8]>, mut with: Value) -> Result<Ran, StepError> {
         let bench = Workbench::new();
         bench.file("t.json", text);
         with["path"] = json!("t.json");
-        match bench.run("ingest.json", with, &[]) {
+        bench.run("ingest.json", with, &[])
+    }
+
+    fn check(text: &str, with: Value) -> String {
+        match read(text, with) {
             Ok(ran) => show(&ran.table("table")),
             Err(error) => format!("{}: {error}", error.code()),
         }
@@ -220,13 +375,106 @@ mod tests {
         1.0 2024-01-31T10:00:00 30 ["a"] ~
         2.5 ~ ~ ~ true
         "#);
+        insta::assert_snapshot!(check(r#"{"a": {"b": {"c": 1}}, "d": 2}"#, json!({"flatten": 1})), @r#"
+        a.b:Utf8 d:Int64
+        {"c":1} 2
+        "#);
+        insta::assert_snapshot!(check(r#"{"a": {"b": 1}}"#, json!({"flatten": 0})), @r#"
+        a:Utf8
+        {"b":1}
+        "#);
+    }
+
+    #[test]
+    fn a_list_can_become_a_row_per_element() {
+        let orders = r#"[{"id": 1, "order": {"items": [{"sku": "a", "n": 2}, {"sku": "b"}, 5]}},
+            {"id": 2, "order": {"items": []}}, {"id": 3, "order": {"items": null}}]"#;
+        insta::assert_snapshot!(check(orders, json!({"explode": "order.items"})), @r"
+        id:Int64 order.items_index:Int64 order.items.sku:Utf8 order.items.n:Int64 order.items:Int64
+        1 0 a 2 ~
+        1 1 b ~ ~
+        1 2 ~ ~ 5
+        2 ~ ~ ~ ~
+        3 ~ ~ ~ ~
+        ");
+        insta::assert_snapshot!(check(r#"[{"items": {"a": 1}}]"#, json!({"explode": "items"})), @"
+        items.a:Int64 items_index:Int64
+        1 ~
+        ");
+        insta::assert_snapshot!(check(r#"[{"items": 5}]"#, json!({"explode": "items"})), @"json_record: record 1 of `t.json` makes no row: `items` is no list: 5");
+        let ran = read(r#"[{"a": 1}]"#, json!({"explode": "items"})).unwrap();
+        assert_eq!(ran.log, ["warning: no record has an element in a list `items`"]);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        insta::assert_snapshot!(check("[{\"a\": 1}, {\"a\" 2}]", json!({})), @"json_syntax: `t.json` is not valid JSON: expected `:` at line 1 column 17");
+        insta::assert_snapshot!(check("[{\"a\": 1}, {\"a\" 2}]", json!({})), @"json_syntax: record 2 of `t.json` is not valid JSON: expected `:` (line 1, column 17)");
         insta::assert_snapshot!(check("[{\"a\": \"x\"}]", json!({"types": {"a": "int64"}})), @"json_value: record 1 of `t.json` holds `x` in column `a`, which is no int64");
         insta::assert_snapshot!(check("", json!({})), @"json_empty: `t.json` holds no records");
         insta::assert_snapshot!(check("[{\"a\": 1}]", json!({"types": {"b": "int64"}})), @"column_missing: the table has no column `b`");
+        insta::assert_snapshot!(check("[{\"a\": 1}, 5]", json!({})), @"json_record: record 2 of `t.json` is no object");
+        insta::assert_snapshot!(check("{\"a\": 1}\n{\"b\":", json!({})), @"json_syntax: record 2 of `t.json` is not valid JSON: EOF while parsing a value (line 2, column 5)");
+        insta::assert_snapshot!(check("[{\"a\": 1}", json!({})), @"json_syntax: `t.json` is not valid JSON: the list is never closed (line 1)");
+        insta::assert_snapshot!(check("{\"a.b\": 1, \"a\": {\"b\": 2}}", json!({})), @"json_record: record 1 of `t.json` makes no row: two of its values are in the column `a.b`");
+        insta::assert_snapshot!(check("{\"a\": 1, \"a\": 2}", json!({})), @"json_syntax: record 1 of `t.json` is not valid JSON: the key `a` is there twice (line 1, column 12)");
+        insta::assert_snapshot!(check("{\"\": 1}", json!({})), @"json_record: record 1 of `t.json` makes no row: a key has no name");
+        let deep = format!("{{\"a\": {}1{}}}", "[".repeat(200), "]".repeat(200));
+        insta::assert_snapshot!(check(&deep, json!({})), @"json_syntax: record 1 of `t.json` is not valid JSON: recursion limit exceeded (line 1, column 133)");
+        let error = read(b"{\"a\": \"Z\xfcrich\"}", json!({})).err().unwrap();
+        insta::assert_snapshot!(format!("{error} ({})", error.remedy().unwrap()), @"record 1 of `t.json` is not valid JSON: invalid unicode code point (line 1, column 9) (convert the file to UTF-8)");
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_and_mixed_types_keep_what_they_say() {
+        let text = "{\"id\": 1, \"v\": 1}\n{\"id\": 18446744073709551616, \"v\": \"n/a\"}";
+        let ran = read(text, json!({})).unwrap();
+        insta::assert_snapshot!(show(&ran.table("table")), @r"
+        id:Utf8 v:Utf8
+        1 1
+        18446744073709551616 n/a
+        ");
+        insta::assert_snapshot!(ran.log.join("\n"), @"
+        warning: column `id` is kept as text, since line 2 of `t.json` holds `18446744073709551616`
+        warning: column `v` is kept as text, since line 2 of `t.json` holds `n/a`
+        ");
+    }
+
+    const BAD: &str =
+        "{\"a\": 1, \"n\": 1}\n{\"a\": 2,\n[3]\n{\"a\": 4, \"n\": \"x\"}\n\n{\"a\": 5, \"a\": 5}\n{\"a\": 6}\n";
+
+    #[test]
+    fn bad_records_are_kept_beside_the_table_or_skipped() {
+        let with = json!({"types": {"n": "int64"}, "bad_rows": "quarantine"});
+        let ran = read(BAD, with.clone()).unwrap();
+        insta::assert_snapshot!(show(&ran.table("table")), @r"
+        a:Int64 n:Int64
+        1 1
+        6 ~
+        ");
+        insta::assert_snapshot!(show(&ran.table("quarantine")), @r#"
+        file:Utf8 line:Int64 code:Utf8 reason:Utf8 text:Utf8
+        t.json 2 json_syntax line 2 is not valid JSON: EOF while parsing a value (line 2, column 8) {"a": 2,
+        t.json 3 json_record line 3 is no object [3]
+        t.json 4 json_value line 4 holds `x` in column `n`, which is no int64 {"a": 4, "n": "x"}
+        t.json 6 json_syntax line 6 is not valid JSON: the key `a` is there twice (line 6, column 12) {"a": 5, "a": 5}
+        "#);
+        assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(2.0), Some(4.0)));
+        assert_eq!(read(BAD, json!({"bad_rows": "skip"})).unwrap().metric("rows"), Some(3.0));
+        insta::assert_snapshot!(check("[1, 2]", json!({"bad_rows": "skip"})), @"json_no_good_rows: none of 2 records can be read; `t.json`: line 1 is no object");
+        // A record of which one element is bad is set aside once, and its other rows are kept.
+        let items = "[{\"i\": [{\"n\": 1}, {\"n\": \"x\"}, {\"n\": \"y\"}]}]";
+        let mut with = with;
+        with["types"] = json!({"i.n": "int64"});
+        with["explode"] = json!("i");
+        let ran = read(items, with).unwrap();
+        assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn a_damaged_archive_is_the_files_fault() {
+        let bench = Workbench::new();
+        bench.file("t.json.gz", "not gzip");
+        let error = bench.run("ingest.json", json!({"path": "t.json.gz"}), &[]).err().unwrap();
+        assert_eq!(error.code(), "json_compression");
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
-use super::source::{Location, SourceFile, plain_batch, plain_type};
+use super::source::{Location, SourceFile, check_names, plain_batch, plain_type};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::{TableError, TableReader};
@@ -108,6 +108,10 @@ pub(super) fn read_parquet(
     let readers: Vec<TableReader> = files.iter().map(open).collect::<Result<_, _>>()?;
     let names: Vec<String> =
         if columns.is_empty() { readers[0].columns().map(str::to_owned).collect() } else { columns.to_vec() };
+    check_names(&format!("`{}`", files[0].name), names.iter().map(String::as_str)).map_err(|wrong| {
+        StepError::input("parquet_columns", wrong)
+            .help("choose others with `columns`, or rename it where the file is written")
+    })?;
     let schema = plain_schema(&files[0], &readers[0], &names)?;
     for (file, reader) in files.iter().zip(&readers).skip(1) {
         check_same(&files[0], &schema, file, reader, columns.is_empty())?;
@@ -124,6 +128,9 @@ pub(super) fn read_parquet(
             table.write(&plain_batch(&batch, &schema)?)?;
             context.progress(&Progress { done: rows, total: Some(total), unit: "rows", note: String::new() });
         }
+    }
+    for file in files {
+        file.check_unchanged()?;
     }
     let rows = Bound { new_files, ..params.bound() }.finish(context, table)?;
     context.metric("rows", rows as f64);

@@ -4,7 +4,10 @@ pub mod contract;
 pub mod csv;
 mod csv_dialect;
 pub mod cursor;
+pub mod excel;
+pub mod http;
 mod ingest_csv;
+mod ingest_excel;
 mod ingest_http;
 mod ingest_json;
 mod ingest_parquet;
@@ -15,6 +18,7 @@ pub mod source;
 pub mod validate;
 
 pub use ingest_csv::IngestCsv;
+pub use ingest_excel::IngestExcel;
 pub use ingest_http::IngestHttp;
 pub use ingest_json::IngestJson;
 pub use ingest_parquet::IngestParquet;

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value};
 
-use crate::step::understanding::csv::{BadRow, quarantine};
+use crate::step::understanding::source::{BadRow, aside as quarantine};
 use crate::step::{StagedTable, StepContext, StepError};
 use crate::table::{TableReader, canonical, json_value};
 

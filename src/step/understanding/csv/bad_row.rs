@@ -1,6 +1,9 @@
-//! What can be wrong with a row, and a row that was set aside for it.
+//! What can be wrong with a row.
 
 use std::io;
+
+use super::reader::MAX_RECORD_BYTES;
+use crate::units::size;
 
 /// What is wrong with the text of a file.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,12 @@ pub(super) enum RecordError {
     /// A quote that opens and never closes.
     #[error("the quote that opens on line {line} is never closed")]
     OpenQuote {
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A record that is longer than any is.
+    #[error("the row that begins on line {line} is longer than {}", size(MAX_RECORD_BYTES as u64))]
+    TooLong {
         /// The line, from 1.
         line: u64,
     },
@@ -59,22 +68,9 @@ impl RecordError {
             RecordError::Io(_) => "io",
             RecordError::Ragged { .. } => "csv_ragged",
             RecordError::OpenQuote { .. } | RecordError::AfterQuote { .. } => "csv_quote",
+            RecordError::TooLong { .. } => "csv_long",
             RecordError::NotUtf8 { .. } => "csv_encoding",
             RecordError::Nul { .. } => "csv_nul",
         }
     }
-}
-
-/// A row that was set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRow {
-    /// The line that it starts on, from 1.
-    pub line: u64,
-    /// The code of the error that it would have been.
-    pub code: &'static str,
-    /// What is wrong with it.
-    pub message: String,
-    /// Its text: as it stands in the file if it could not be cut into fields, else its fields with the delimiter between them.
-    /// Bytes that are no text are replaced.
-    pub text: String,
 }

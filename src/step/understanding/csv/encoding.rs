@@ -50,6 +50,13 @@ impl Compression {
     }
 }
 
+/// Whether it is the file's fault that reading failed, and not the disk's. Decompressors report damaged data as these; a disk
+/// reports anything else.
+pub fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof | Other)
+}
+
 impl Encoding {
     /// A reader of UTF-8.
     pub fn decode(self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {

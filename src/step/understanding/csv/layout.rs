@@ -9,6 +9,7 @@ use super::column::{ColumnType, Plan};
 use super::records::Records;
 use super::value::Class;
 use crate::step::StepError;
+use crate::step::understanding::source;
 
 /// What the manifest says about names and types.
 #[derive(Debug, Clone, Default)]
@@ -136,16 +137,7 @@ fn header(records: &Records) -> Vec<String> {
 }
 
 fn check_names(file: &str, names: &[String]) -> Result<(), StepError> {
-    for (index, name) in names.iter().enumerate() {
-        let number = index + 1;
-        if name.is_empty() {
-            return Err(StepError::input("csv_header", format!("column {number} of `{file}` has no name"))
-                .help("name it in the file, or give all names in `columns`"));
-        }
-        if names[..index].contains(name) {
-            return Err(StepError::input("csv_header", format!("`{file}` has two columns named `{name}`"))
-                .help("rename one in the file, or give all names in `columns`"));
-        }
-    }
-    Ok(())
+    source::check_names(&format!("`{file}`"), names.iter().map(String::as_str)).map_err(|wrong| {
+        StepError::input("csv_header", wrong).help("give it a name of its own in the file, or all names in `columns`")
+    })
 }

@@ -8,15 +8,13 @@ mod column;
 mod dialect;
 mod encoding;
 mod layout;
-pub mod quarantine;
 mod read;
 mod reader;
 mod records;
 pub mod value;
 
-pub use bad_row::BadRow;
 pub use column::ColumnType;
 pub use dialect::{Dialect, Nulls};
-pub use encoding::{Compression, Encoding};
+pub use encoding::{Compression, Encoding, is_damage};
 pub use layout::{Layout, Shape};
 pub use read::{Csv, Halt};

@@ -11,13 +11,13 @@ use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 
-use super::bad_row::{BadRow, RecordError};
+use super::bad_row::RecordError;
 use super::column::{self, Plan};
 use super::reader::RecordReader;
 use super::records::Records;
-use super::{ColumnType, Compression, Dialect, Encoding, Layout, Shape};
+use super::{ColumnType, Compression, Dialect, Encoding, Layout, Shape, is_damage};
 use crate::step::StepError;
-use crate::step::understanding::source::SourceFile;
+use crate::step::understanding::source::{BadRow, SourceFile};
 use crate::table::BATCH_ROWS;
 
 /// Fields per batch, so that wide tables get shorter batches.
@@ -307,15 +307,7 @@ fn refused(file: &SourceFile, error: RecordError) -> StepError {
     let (code, message) = (error.code(), format!("`{}`: {error}", file.name));
     match error {
         RecordError::Io(source) => {
-            // Decompressors report damaged data as these; a disk reports anything else.
-            let is_damaged = matches!(
-                source.kind(),
-                std::io::ErrorKind::InvalidData
-                    | std::io::ErrorKind::InvalidInput
-                    | std::io::ErrorKind::UnexpectedEof
-                    | std::io::ErrorKind::Other
-            );
-            if is_damaged {
+            if is_damage(&source) {
                 StepError::input("csv_compression", format!("`{}` cannot be decompressed", file.name))
                     .caused_by(source)
                     .help("the file is cut off or damaged, or `compression` names the wrong method")
@@ -328,6 +320,8 @@ fn refused(file: &SourceFile, error: RecordError) -> StepError {
         RecordError::OpenQuote { .. } => {
             StepError::input(code, message).help("close the quote, or set `quote: null` if quotes are plain text")
         }
+        RecordError::TooLong { .. } => StepError::input(code, message)
+            .help("a quote may never be closed there; or `quote` and `delimiter` are not right"),
         RecordError::AfterQuote { .. } => StepError::input(code, message)
             .help("double a quote inside a quoted text, set `trim: true` if spaces follow it, or `quote: null`"),
         RecordError::NotUtf8 { line: 1, field: 1, byte: 0xff | 0xfe } => {

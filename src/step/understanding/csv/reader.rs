@@ -3,13 +3,14 @@
 use std::io::Read;
 
 use super::Dialect;
-use super::bad_row::{BadRow, RecordError};
+use super::bad_row::RecordError;
 use super::records::Records;
+use crate::step::understanding::source::BadRow;
 
 /// How many bytes are asked of the file at once.
 const BLOCK_BYTES: usize = 512 * 1024;
 /// A record beyond this is an unclosed quote and not data.
-const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
 
 /// Cuts a stream of bytes into records.
 pub(super) struct RecordReader<R> {
@@ -144,7 +145,7 @@ impl<R: Read> RecordReader<R> {
         self.buffer.drain(..self.start);
         self.start = 0;
         if self.buffer.len() > MAX_RECORD_BYTES {
-            return Err(RecordError::OpenQuote { line: self.line });
+            return Err(RecordError::TooLong { line: self.line });
         }
         // A record that outgrows the buffer doubles it, so that looking at it again stays cheap.
         let wanted = BLOCK_BYTES.max(self.buffer.len());

@@ -1,6 +1,7 @@
 //! Records that were cut from a file, as text.
 
-use super::bad_row::{BadRow, RecordError};
+use super::bad_row::RecordError;
+use crate::step::understanding::source::BadRow;
 
 /// Some records of equal width, as text.
 #[derive(Debug, Default)]

@@ -1,10 +1,12 @@
 //! The kind of step: its params, and which database answers.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::rows::Landing;
 use super::since::since;
+use super::target::Targets;
 use super::{mysql, postgres, sqlite};
 use crate::artifact::{ArtifactKind, DigestWriter};
 use crate::phase::Phase;
@@ -28,6 +30,11 @@ pub struct Params {
     pub url: Option<String>,
     /// One query. It runs in a read-only transaction; add `ORDER BY` if rows shall come in the same order every time.
     pub query: String,
+    /// Types of columns by name, in place of the database's: `int64`, `float64`, `text`, `bool`, `date`, `timestamp`,
+    /// `instant`, or `decimal(20,2)` for up to 38 digits of which none is lost. Without a type, decimals become doubles,
+    /// which keep 15 digits; arrays and JSON are JSON text, bytes are text such as `\x0a`.
+    #[serde(default)]
+    pub types: IndexMap<String, String>,
     /// A column that only grows, such as `updated_at`: the step reads what came since the last run of the pipeline that
     /// succeeded, and the output `position` says how far it got. Whole numbers, days, moments and texts will do; a row without a
     /// value is an error. Rows that share the greatest value are neither lost nor read twice. `--refresh` with the step's name
@@ -52,6 +59,7 @@ pub struct Params {
 /// A step that queries a database.
 pub struct IngestSql {
     params: Params,
+    targets: Targets,
 }
 
 impl StepKind for IngestSql {
@@ -63,7 +71,8 @@ impl StepKind for IngestSql {
 uses: ingest.sql
 with:
   url_env: CRM_DATABASE_URL
-  query: SELECT id, plan, churned FROM customers ORDER BY id
+  query: SELECT id, plan, balance, churned FROM customers ORDER BY id
+  types: {balance: \"decimal(20,2)\"}
 ";
     type Params = Params;
 
@@ -80,7 +89,8 @@ with:
             (Some(_), Some(_)) => return Err(ParamErrors::one(["url"], "give either `url` or `url_env`, not both")),
             (None, None) => return Err(ParamErrors::one(["url_env"], "give the database with `url_env` or `url`")),
         }
-        Ok(IngestSql { params })
+        let targets = Targets::new(&params.types)?;
+        Ok(IngestSql { params, targets })
     }
 
     fn ports(&self) -> Ports {
@@ -124,9 +134,9 @@ with:
         let landing = Landing { bound, increment };
         runtime.block_on(async {
             match scheme {
-                Scheme::Postgres => postgres::read(&url, &query, context, landing).await,
-                Scheme::MySql => mysql::read(&url, &query, context, landing).await,
-                Scheme::Sqlite => sqlite::read(&url, &query, context, landing).await,
+                Scheme::Postgres => postgres::read(&url, &query, &self.targets, context, landing).await,
+                Scheme::MySql => mysql::read(&url, &query, &self.targets, context, landing).await,
+                Scheme::Sqlite => sqlite::read(&url, &query, &self.targets, context, landing).await,
             }
         })
     }
@@ -140,7 +150,7 @@ impl IngestSql {
         let source = DigestWriter::new("phaseline cursor of ingest.sql 1")
             .bytes(redacted(url))
             .bytes(self.params.query.trim())
-            .bytes(format!("{:?}", self.params.mode))
+            .bytes(format!("{:?} {:?}", self.params.mode, self.params.types))
             .finish();
         Increment::begin(context, cursor, self.params.mode, self.params.lookback.as_deref(), source).map(Some)
     }

@@ -2,12 +2,15 @@
 //!
 //! The only steps that name `sqlx`. Connection strings hold passwords: they reach no message and no log.
 
+mod array;
 mod kind;
 mod mysql;
+mod numeric;
 mod postgres;
 mod rows;
 mod since;
 mod sqlite;
+mod target;
 
 pub use kind::{IngestSql, Params};
 

@@ -1,13 +1,18 @@
 //! MySQL and MariaDB.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use chrono::{NaiveDate, NaiveDateTime};
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
-use super::rows::{self, Landing};
-use crate::step::understanding::csv::{ColumnType, value};
+use super::rows::Landing;
+use super::target::Targets;
+use super::{numeric, rows};
+use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
 
@@ -30,6 +35,7 @@ enum Wire {
 pub(super) async fn read(
     url: &str,
     query: &str,
+    targets: &Targets,
     context: &mut StepContext,
     landing: Landing<'_>,
 ) -> Result<(), StepError> {
@@ -55,8 +61,22 @@ pub(super) async fn read(
         .zip(&wires)
         .map(|(column, wire)| (column.name().to_owned(), column_type(*wire)))
         .collect();
+    let exact: Vec<bool> = columns.iter().map(|(name, _)| targets.is_exact(name)).collect();
+    let columns = targets.apply(columns)?;
+    let rounded = RefCell::new(BTreeSet::new());
+    let read = |row: &MySqlRow, index: usize| match (wires[index], cell(row, index, wires[index])?) {
+        (Wire::Decimal, Cell::Text(text)) if !exact[index] => {
+            let (number, is_rounded) = numeric::double(&text).ok_or_else(|| format!("`{text}` is no number"))?;
+            if is_rounded {
+                rounded.borrow_mut().insert(index);
+            }
+            Ok(Cell::Float(number))
+        }
+        (_, cell) => Ok(cell),
+    };
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
-    rows::write(stream, &columns, |row, index| cell(row, index, wires[index]), context, landing).await?;
+    rows::write(stream, &columns, read, context, landing).await?;
+    rows::tell_rounded(&rounded.borrow(), &columns, context);
     connection.close().await.map_err(rows::query_failed)
 }
 
@@ -111,11 +131,7 @@ fn cell(row: &MySqlRow, index: usize, wire: Wire) -> Result<Cell, String> {
         }
         Wire::Float => Cell::Float(f64::from(row.try_get_unchecked::<f32, _>(index).map_err(shown)?)),
         Wire::Double => Cell::Float(row.try_get_unchecked(index).map_err(shown)?),
-        Wire::Decimal => {
-            let text: &str = row.try_get_unchecked(index).map_err(shown)?;
-            Cell::Float(value::float(text.as_bytes(), b'.').ok_or_else(|| format!("`{text}` is no number"))?)
-        }
-        Wire::Text => Cell::Text(row.try_get_unchecked(index).map_err(shown)?),
+        Wire::Text | Wire::Decimal => Cell::Text(row.try_get_unchecked(index).map_err(shown)?),
         Wire::Bytes => {
             let bytes: Vec<u8> = row.try_get_unchecked(index).map_err(shown)?;
             Cell::Text(String::from_utf8(bytes).map_err(|_| "it holds bytes that are no text".to_owned())?)

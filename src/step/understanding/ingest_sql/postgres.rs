@@ -1,21 +1,28 @@
 //! Postgres: values in its binary format.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgRow, PgTypeInfo, PgTypeKind};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
-use super::rows::{self, Landing};
-use crate::step::understanding::csv::{ColumnType, value};
+use super::rows::Landing;
+use super::target::Targets;
+use super::{array, numeric, rows};
+use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
+use crate::table::{iso_date, iso_timestamp};
 
 /// Days from 1970 to 2000, where Postgres begins to count.
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
 /// How the bytes of a column are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Wire {
     Bool,
     Int,
@@ -27,13 +34,18 @@ enum Wire {
     Jsonb,
     Uuid,
     Date,
+    Time,
     Timestamp,
     Instant,
+    Bytes,
+    /// Values of one kind, as JSON.
+    List(Box<Wire>),
 }
 
 pub(super) async fn read(
     url: &str,
     query: &str,
+    targets: &Targets,
     context: &mut StepContext,
     landing: Landing<'_>,
 ) -> Result<(), StepError> {
@@ -54,10 +66,28 @@ pub(super) async fn read(
         .columns()
         .iter()
         .zip(&wires)
-        .map(|(column, wire)| (column.name().to_owned(), column_type(*wire)))
+        .map(|(column, wire)| (column.name().to_owned(), column_type(wire)))
         .collect();
+    let exact: Vec<bool> = columns.iter().map(|(name, _)| targets.is_exact(name)).collect();
+    let columns = targets.apply(columns)?;
+    let rounded = RefCell::new(BTreeSet::new());
+    let read = |row: &PgRow, index: usize| {
+        let cell = cell(row, index, &wires[index])?;
+        match (&wires[index], cell) {
+            (Wire::Numeric, Cell::Text(text)) if !exact[index] => {
+                let (number, is_rounded) = numeric::double(&text).ok_or_else(|| format!("`{text}` is no number"))?;
+                if is_rounded {
+                    rounded.borrow_mut().insert(index);
+                }
+                Ok(Cell::Float(number))
+            }
+            (_, cell) => Ok(cell),
+        }
+    };
+    // Rows come as the server makes them, and are written as they come.
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
-    rows::write(stream, &columns, |row, index| cell(row, index, wires[index]), context, landing).await?;
+    rows::write(stream, &columns, read, context, landing).await?;
+    rows::tell_rounded(&rounded.borrow(), &columns, context);
     connection.close().await.map_err(rows::query_failed)
 }
 
@@ -65,8 +95,10 @@ fn wire(type_info: &PgTypeInfo) -> Option<Wire> {
     if matches!(type_info.kind(), PgTypeKind::Enum(_)) {
         return Some(Wire::Text);
     }
-    if let PgTypeKind::Domain(base) = type_info.kind() {
-        return wire(base);
+    match type_info.kind() {
+        PgTypeKind::Domain(base) => return wire(base),
+        PgTypeKind::Array(element) => return Some(Wire::List(Box::new(wire(element)?))),
+        _ => {}
     }
     Some(match type_info.name() {
         "BOOL" => Wire::Bool,
@@ -79,25 +111,27 @@ fn wire(type_info: &PgTypeInfo) -> Option<Wire> {
         "JSONB" => Wire::Jsonb,
         "UUID" => Wire::Uuid,
         "DATE" => Wire::Date,
+        "TIME" => Wire::Time,
+        "BYTEA" => Wire::Bytes,
         "TIMESTAMP" => Wire::Timestamp,
         "TIMESTAMPTZ" => Wire::Instant,
         _ => return None,
     })
 }
 
-fn column_type(wire: Wire) -> ColumnType {
+fn column_type(wire: &Wire) -> ColumnType {
     match wire {
         Wire::Bool => ColumnType::Bool,
         Wire::Int | Wire::Oid => ColumnType::Int64,
         Wire::Float4 | Wire::Float8 | Wire::Numeric => ColumnType::Float64,
-        Wire::Text | Wire::Jsonb | Wire::Uuid => ColumnType::Text,
+        Wire::Text | Wire::Jsonb | Wire::Uuid | Wire::Time | Wire::Bytes | Wire::List(_) => ColumnType::Text,
         Wire::Date => ColumnType::Date,
         Wire::Timestamp => ColumnType::Timestamp,
         Wire::Instant => ColumnType::Instant,
     }
 }
 
-fn cell(row: &PgRow, index: usize, wire: Wire) -> Result<Cell, String> {
+fn cell(row: &PgRow, index: usize, wire: &Wire) -> Result<Cell, String> {
     let raw = row.try_get_raw(index).map_err(|error| error.to_string())?;
     if raw.is_null() {
         return Ok(Cell::Null);
@@ -105,7 +139,7 @@ fn cell(row: &PgRow, index: usize, wire: Wire) -> Result<Cell, String> {
     decode(raw.as_bytes().map_err(|error| error.to_string())?, wire)
 }
 
-fn decode(bytes: &[u8], wire: Wire) -> Result<Cell, String> {
+fn decode(bytes: &[u8], wire: &Wire) -> Result<Cell, String> {
     let short = || format!("{} bytes where another number was expected", bytes.len());
     let eight = || <[u8; 8]>::try_from(bytes).map_err(|_| short());
     let four = || <[u8; 4]>::try_from(bytes).map_err(|_| short());
@@ -124,40 +158,52 @@ fn decode(bytes: &[u8], wire: Wire) -> Result<Cell, String> {
         Wire::Oid => Cell::Int(i64::from(u32::from_be_bytes(four()?))),
         Wire::Float4 => Cell::Float(f64::from(f32::from_be_bytes(four()?))),
         Wire::Float8 => Cell::Float(f64::from_be_bytes(eight()?)),
-        Wire::Numeric => Cell::Float(numeric(bytes).ok_or_else(short)?),
+        Wire::Numeric => Cell::Text(numeric::text(bytes).ok_or_else(short)?),
         Wire::Text => Cell::Text(text(bytes)?),
         // The first byte is the version of the format.
         Wire::Jsonb => Cell::Text(text(bytes.get(1..).unwrap_or_default())?),
         Wire::Uuid => Cell::Text(uuid::Uuid::from_slice(bytes).map_err(|_| short())?.to_string()),
         Wire::Date => match i32::from_be_bytes(four()?) {
             i32::MAX | i32::MIN => return Err("infinity is no day".to_owned()),
-            days => Cell::Date(days + EPOCH_DAYS),
+            days => Cell::Date(days.checked_add(EPOCH_DAYS).ok_or_else(|| "it is out of range".to_owned())?),
         },
+        Wire::Time => {
+            let micros = i64::from_be_bytes(eight()?);
+            let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+            let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
+            Cell::Text(format!("{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60))
+        }
+        Wire::Bytes => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Cell::Text(format!("\\x{digits}"))
+        }
+        Wire::List(element) => {
+            let list = array::list(bytes, &mut |bytes| Ok(json(decode(bytes, element)?, element)))?;
+            Cell::Text(list.to_string())
+        }
         Wire::Timestamp => Cell::Timestamp(moment()?),
         Wire::Instant => Cell::Instant(moment()?),
     })
 }
 
-/// A decimal number to the nearest double, by way of its digits.
-fn numeric(bytes: &[u8]) -> Option<f64> {
-    let mut words = bytes.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
-    let count = words.next()?;
-    let weight = words.next()?.cast_signed();
-    let sign = words.next()?;
-    let _scale = words.next()?;
-    match sign {
-        0xC000 => return Some(f64::NAN),
-        0xD000 => return Some(f64::INFINITY),
-        0xF000 => return Some(f64::NEG_INFINITY),
-        _ => {}
+/// A value inside of an array.
+fn json(cell: Cell, wire: &Wire) -> Value {
+    match (cell, wire) {
+        (Cell::Null, _) => Value::Null,
+        (Cell::Bool(value), _) => value.into(),
+        (Cell::Int(value), _) => value.into(),
+        (Cell::Float(value), _) => value.into(),
+        (Cell::Date(days), _) => iso_date(days).into(),
+        (Cell::Timestamp(micros), _) => iso_timestamp(micros).into(),
+        (Cell::Instant(micros), _) => iso_timestamp(micros).map(|text| text + "Z").into(),
+        // What a double holds is a number; more digits stay a text.
+        (Cell::Text(text), Wire::Numeric) => match numeric::double(&text) {
+            Some((number, false)) if number.is_finite() => number.into(),
+            _ => text.into(),
+        },
+        (Cell::Text(text), Wire::Jsonb) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        (Cell::Text(text), _) => text.into(),
     }
-    let minus = if sign == 0x4000 { "-" } else { "" };
-    let groups: Vec<String> =
-        (0..count).map(|_| words.next().map(|group| format!("{group:04}"))).collect::<Option<_>>()?;
-    let digits = if groups.is_empty() { "0".to_owned() } else { groups.concat() };
-    // Digits come in groups of four; the first group counts 10000^weight.
-    let exponent = 4 * (i32::from(weight) - i32::from(count.cast_signed()) + 1);
-    value::float(format!("{minus}{digits}e{exponent}").as_bytes(), b'.')
 }
 
 #[cfg(test)]
@@ -165,20 +211,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_read_to_the_nearest_double() {
-        let words = |words: &[u16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
-        // 12345.6789: groups 1, 2345, 6789 with the first one at 10000^1.
-        assert_eq!(numeric(&words(&[3, 1, 0, 4, 1, 2345, 6789])), Some(12_345.678_9));
-        assert_eq!(numeric(&words(&[1, 0xFFFF, 0x4000, 2, 1500])), Some(-0.15));
-        assert_eq!(numeric(&words(&[0, 0, 0, 0])), Some(0.0));
-        assert!(numeric(&words(&[0, 0, 0xC000, 0])).unwrap().is_nan());
-        assert_eq!(numeric(&words(&[2, 0, 0, 0, 1])), None);
-    }
-
-    #[test]
     fn days_and_moments_count_from_2000() {
-        assert_eq!(decode(&0_i32.to_be_bytes(), Wire::Date), Ok(Cell::Date(10_957)));
-        assert_eq!(decode(&1_i64.to_be_bytes(), Wire::Instant), Ok(Cell::Instant(946_684_800_000_001)));
-        assert!(decode(&i64::MAX.to_be_bytes(), Wire::Timestamp).is_err());
+        assert_eq!(decode(&0_i32.to_be_bytes(), &Wire::Date), Ok(Cell::Date(10_957)));
+        assert_eq!(decode(&1_i64.to_be_bytes(), &Wire::Instant), Ok(Cell::Instant(946_684_800_000_001)));
+        assert!(decode(&i64::MAX.to_be_bytes(), &Wire::Timestamp).is_err());
     }
 }

@@ -1,13 +1,14 @@
 //! What all databases share: rows into batches, and errors without secrets.
 
+use std::collections::BTreeSet;
+
 use arrow::record_batch::RecordBatch;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use crate::step::understanding::contract::Bound;
-use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::Increment;
-use crate::step::understanding::source::{Cell, Cells};
+use crate::step::understanding::source::{self, Cell, CellType, Cells};
 use crate::step::{Progress, StepContext, StepError};
 use crate::table::BATCH_ROWS;
 use crate::table::keys::hash128;
@@ -15,7 +16,7 @@ use crate::table::keys::hash128;
 /// Writes all rows to the output `table`. `cell` reads one value, or says why it cannot.
 pub(super) async fn write<R>(
     mut rows: BoxStream<'_, Result<R, sqlx::Error>>,
-    columns: &[(String, ColumnType)],
+    columns: &[(String, CellType)],
     cell: impl Fn(&R, usize) -> Result<Cell, String>,
     context: &mut StepContext,
     landing: Landing<'_>,
@@ -114,13 +115,8 @@ pub(super) fn check_names<'name>(names: impl Iterator<Item = &'name str>) -> Res
     if names.is_empty() {
         return Err(StepError::input("sql_columns", "the query gives no columns").help("write a `SELECT`"));
     }
-    for (index, name) in names.iter().enumerate() {
-        if names[..index].contains(name) {
-            return Err(StepError::input("sql_columns", format!("the query gives two columns named `{name}`"))
-                .help("rename one with `AS`"));
-        }
-    }
-    Ok(())
+    source::check_names("the result of the query", names)
+        .map_err(|wrong| StepError::input("sql_columns", wrong).help("rename it with `AS`"))
 }
 
 /// A type of the database that no step works with.
@@ -162,5 +158,14 @@ pub(super) fn query_failed(error: sqlx::Error) -> StepError {
 
 fn bad_value(column: &str, reason: &str) -> StepError {
     StepError::input("sql_value", format!("a value of column `{column}` cannot be kept: {reason}"))
-        .help("cast the column in the query to a type that fits all its values")
+        .help("give the column another type in `types`, or cast it in the query; `text` takes everything")
+}
+
+/// Says which columns hold decimals that are too large for doubles.
+pub(super) fn tell_rounded(rounded: &BTreeSet<usize>, columns: &[(String, CellType)], context: &mut StepContext) {
+    for (name, _) in rounded.iter().filter_map(|index| columns.get(*index)) {
+        context.log(format!(
+            "warning: column `{name}` holds decimals that lose digits as doubles; give it a type such as `decimal(38,2)` or `text` in `types`"
+        ));
+    }
 }

@@ -7,6 +7,7 @@ use sqlx::{
 };
 
 use super::rows::{self, Landing};
+use super::target::Targets;
 use crate::step::understanding::csv::{ColumnType, value::Class};
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
@@ -14,6 +15,7 @@ use crate::step::{StepContext, StepError};
 pub(super) async fn read(
     url: &str,
     query: &str,
+    targets: &Targets,
     context: &mut StepContext,
     landing: Landing<'_>,
 ) -> Result<(), StepError> {
@@ -50,6 +52,7 @@ pub(super) async fn read(
     drop(stream);
     let columns: Vec<(String, ColumnType)> =
         declared.iter().zip(&classes).map(|((name, _), class)| (name.clone(), class.column_type())).collect();
+    let columns = targets.apply(columns)?;
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
     rows::write(stream, &columns, cell, context, landing).await?;
     connection.close().await.map_err(rows::query_failed)
@@ -94,8 +97,7 @@ mod tests {
     use super::*;
     use crate::step::testing::{Workbench, show};
 
-    fn check(set_up: &'static str, query: &str) -> String {
-        let bench = Workbench::new();
+    fn check_in(bench: &Workbench, set_up: &'static str) {
         let path = bench.folder().join("t.db");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -104,6 +106,11 @@ mod tests {
             connection.execute(set_up).await.unwrap();
             connection.close().await.unwrap();
         });
+    }
+
+    fn check(set_up: &'static str, query: &str) -> String {
+        let bench = Workbench::new();
+        check_in(&bench, set_up);
         match bench.run("ingest.sql", json!({"url": "sqlite:t.db", "query": query}), &[]) {
             Ok(ran) => show(&ran.table("table")),
             Err(error) => format!("{} ({}): {error}", error.code(), error.fault()),
@@ -124,10 +131,33 @@ mod tests {
     }
 
     #[test]
+    fn types_may_be_declared() {
+        let bench = Workbench::new();
+        check_in(
+            &bench,
+            "CREATE TABLE t (id INTEGER, price TEXT); INSERT INTO t VALUES (1, '0.10'), (2, '12345678901234567890.25')",
+        );
+        let run = |types: serde_json::Value| {
+            let with = json!({"url": "sqlite:t.db", "query": "SELECT * FROM t", "types": types});
+            bench
+                .run("ingest.sql", with, &[])
+                .map_or_else(|error| format!("{}: {error}", error.code()), |ran| show(&ran.table("table")))
+        };
+        insta::assert_snapshot!(run(json!({"id": "text", "price": "decimal(38,2)"})), @r"
+        id:Utf8 price:Decimal128(38, 2)
+        1 0.10
+        2 12345678901234567890.25
+        ");
+        insta::assert_snapshot!(run(json!({"price": "decimal(10,2)"})), @"sql_value: a value of column `price` cannot be kept: `12345678901234567890.25` is no decimal(10,2)");
+        insta::assert_snapshot!(run(json!({"cost": "text"})), @"column_missing: the table has no column `cost`");
+        assert!(run(json!({"price": "decimal(39,2)"})).contains("1 to 38 digits"));
+    }
+
+    #[test]
     fn mistakes_are_the_users_and_say_so() {
         insta::assert_snapshot!(check(TABLE, "SELECT nix FROM t"), @"sql_query (input): the database refuses the query: no such column: nix");
         insta::assert_snapshot!(check(TABLE, "SELECT b FROM t"), @"sql_type (input): column `b` has type BLOB, which no step works with");
-        insta::assert_snapshot!(check(TABLE, "SELECT id, id FROM t"), @"sql_columns (input): the query gives two columns named `id`");
+        insta::assert_snapshot!(check(TABLE, "SELECT id, id FROM t"), @"sql_columns (input): the result of the query has two columns named `id`");
         insta::assert_snapshot!(check(TABLE, "DELETE FROM t"), @"sql_columns (input): the query gives no columns");
         insta::assert_snapshot!(check(TABLE, "DELETE FROM t RETURNING id"), @"sql_query (input): the database refuses the query: attempt to write a readonly database");
     }

@@ -1,70 +1,107 @@
-//! Nested records to flat columns: `{"a": {"b": 1}}` has the column `a.b`; lists are kept as JSON text.
+//! Nested records to flat rows: `{"a": {"b": 1}}` has the column `a.b`; lists are kept as JSON text, or one of them
+//! becomes a row per element.
 
-use indexmap::IndexMap;
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use crate::step::understanding::csv::ColumnType;
-use crate::step::understanding::csv::value::Class;
-use crate::step::understanding::source::Cell;
+use crate::step::understanding::source::{Cell, wrong_name};
 
-/// The columns of all records seen, in the order of their first appearance, each with the class that takes all its values.
+/// A row: values with the names of their columns, each name once.
+pub type Flat = Vec<(String, Cell)>;
+
+/// How records become rows.
 #[derive(Debug, Clone, Default)]
-pub struct Columns(IndexMap<String, Class>);
+pub struct Flattening {
+    /// How many levels of objects become columns; all of them without it.
+    pub levels: Option<usize>,
+    /// The list that becomes a row per element.
+    pub explode: Option<String>,
+}
 
-impl Columns {
-    /// Learns from a record.
-    pub fn see(&mut self, record: Map<String, Value>) {
-        cells(record, &mut |name, cell| {
-            let class = match cell {
-                Cell::Null => Class::Unseen,
-                Cell::Bool(_) => Class::Bool,
-                Cell::Int(_) => Class::Int,
-                Cell::Float(_) => Class::Float,
-                _ => Class::Text,
-            };
-            let known = self.0.entry(name).or_default();
-            *known = known.join(class);
-        });
-    }
-
-    /// Names and types; `declared` goes before what was seen.
-    pub fn types(&self, declared: &IndexMap<String, ColumnType>) -> Vec<(String, ColumnType)> {
-        self.0
-            .iter()
-            .map(|(name, class)| (name.clone(), declared.get(name).copied().unwrap_or(class.column_type())))
+impl Flattening {
+    /// The rows of a record, or what is wrong with it. Without elements to explode there is one.
+    pub fn rows(&self, record: Map<String, Value>) -> Result<Vec<Flat>, String> {
+        let mut walk = Walk { flattening: self, row: Vec::new(), elements: None, has_dots: false };
+        walk.object("", record, 0)?;
+        let (mut row, has_dots) = (walk.row, walk.has_dots);
+        let Some(path) = &self.explode else {
+            check_names(&row, has_dots)?;
+            return Ok(vec![row]);
+        };
+        let elements = walk.elements.unwrap_or_default();
+        if elements.is_empty() {
+            row.push((format!("{path}_index"), Cell::Null));
+            check_names(&row, true)?;
+            return Ok(vec![row]);
+        }
+        elements
+            .into_iter()
+            .zip(0..)
+            .map(|(element, index)| {
+                let mut walk = Walk { flattening: self, row: row.clone(), elements: None, has_dots };
+                walk.row.push((format!("{path}_index"), Cell::Int(index)));
+                match element {
+                    Value::Object(inner) => walk.object(&format!("{path}."), inner, 0)?,
+                    element => walk.row.push((path.clone(), scalar(element))),
+                }
+                check_names(&walk.row, true)?;
+                Ok(walk.row)
+            })
             .collect()
-    }
-
-    /// The position of a column.
-    pub fn index(&self, name: &str) -> Option<usize> {
-        self.0.get_index_of(name)
-    }
-
-    /// The names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
     }
 }
 
-/// Gives every value of a record with the name of its column.
-pub fn cells(record: Map<String, Value>, give: &mut dyn FnMut(String, Cell)) {
-    fn walk(prefix: &str, record: Map<String, Value>, give: &mut dyn FnMut(String, Cell)) {
+struct Walk<'flat> {
+    flattening: &'flat Flattening,
+    row: Flat,
+    elements: Option<Vec<Value>>,
+    has_dots: bool,
+}
+
+impl Walk<'_> {
+    fn object(&mut self, prefix: &str, record: Map<String, Value>, level: usize) -> Result<(), String> {
         for (key, value) in record {
-            let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+            self.has_dots |= key.contains('.');
+            if let Some(wrong) = wrong_name(&key) {
+                return Err(format!("a key {wrong}"));
+            }
+            let name = if prefix.is_empty() { key } else { format!("{prefix}{key}") };
             match value {
-                Value::Object(inner) => walk(&name, inner, give),
-                Value::Null => give(name, Cell::Null),
-                Value::Bool(value) => give(name, Cell::Bool(value)),
-                Value::String(text) => give(name, Cell::Text(text)),
-                Value::Array(_) => give(name, Cell::Text(value.to_string())),
-                Value::Number(number) => {
-                    // Whole numbers beyond 64 bits lose digits as doubles, as everywhere in JSON.
-                    let cell =
-                        number.as_i64().map_or_else(|| Cell::Float(number.as_f64().unwrap_or(f64::NAN)), Cell::Int);
-                    give(name, cell);
+                Value::Array(elements) if self.flattening.explode.as_ref() == Some(&name) => {
+                    self.elements = Some(elements);
                 }
+                Value::Null if self.flattening.explode.as_ref() == Some(&name) => {}
+                Value::Object(inner) if self.flattening.levels.is_none_or(|levels| level < levels) => {
+                    self.object(&format!("{name}."), inner, level + 1)?;
+                }
+                value if self.flattening.explode.as_ref() == Some(&name) => {
+                    return Err(format!("`{name}` is no list: {}", scalar(value).shown()));
+                }
+                value => self.row.push((name, scalar(value))),
             }
         }
+        Ok(())
     }
-    walk("", record, give);
+}
+
+fn scalar(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Null,
+        Value::Bool(value) => Cell::Bool(value),
+        Value::String(text) => Cell::Text(text),
+        Value::Array(_) | Value::Object(_) => Cell::Text(value.to_string()),
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| Cell::Float(number.as_f64().unwrap_or(f64::NAN)), Cell::Int)
+        }
+    }
+}
+
+/// Keys with dots can make a name that a nested object makes too.
+fn check_names(row: &Flat, may_collide: bool) -> Result<(), String> {
+    let mut known = BTreeSet::new();
+    match row.iter().find(|(name, _)| may_collide && !known.insert(name.as_str())) {
+        Some((twice, _)) => Err(format!("two of its values are in the column `{twice}`")),
+        None => Ok(()),
+    }
 }

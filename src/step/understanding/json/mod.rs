@@ -1,7 +1,11 @@
-//! Reading JSON: a stream of records out of a list or lines, and flat columns out of nested records.
+//! Reading JSON: a stream of records out of a list or lines, each read strictly, and flat rows out of nested records.
 
+mod columns;
 mod flat;
 mod stream;
+mod strict;
 
-pub use flat::{Columns, cells};
-pub use stream::{JsonFormat, RecordError, each_record};
+pub use columns::Columns;
+pub use flat::{Flat, Flattening};
+pub use stream::{Cut, JsonFormat, MAX_RECORD_BYTES, Raw, StreamError, each_record};
+pub use strict::parse;

@@ -1,15 +1,19 @@
 //! Rows of cells to Arrow batches, for sources whose values carry types: JSON and databases.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::step::StepError;
 use crate::step::understanding::csv::{ColumnType, value};
+use crate::table::{iso_date, iso_timestamp};
 
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +50,46 @@ impl Cell {
     }
 }
 
+/// The type of a column of cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellType {
+    /// One of the types of text files.
+    Plain(ColumnType),
+    /// Decimal numbers kept to the last digit, of so many digits, so many of them after the point.
+    Decimal {
+        /// All digits, at most 38.
+        precision: u8,
+        /// Those after the point.
+        scale: u8,
+    },
+}
+
+impl CellType {
+    fn data_type(self) -> DataType {
+        match self {
+            CellType::Plain(column_type) => column_type.data_type(),
+            CellType::Decimal { precision, scale } => DataType::Decimal128(precision, scale.cast_signed()),
+        }
+    }
+}
+
+impl From<ColumnType> for CellType {
+    fn from(column_type: ColumnType) -> CellType {
+        CellType::Plain(column_type)
+    }
+}
+
+impl fmt::Display for CellType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CellType::Plain(column_type) => column_type.fmt(formatter),
+            CellType::Decimal { precision, scale } => write!(formatter, "decimal({precision},{scale})"),
+        }
+    }
+}
+
 enum Builder {
+    Decimal(Decimal128Builder, u8, u8),
     Int(Int64Builder),
     Float(Float64Builder),
     Text(StringBuilder),
@@ -61,26 +104,16 @@ pub struct Cells {
     schema: SchemaRef,
     builders: Vec<Builder>,
     rows: usize,
+    dropped: Vec<usize>,
 }
 
 impl Cells {
     /// A collector for columns with these names and types.
-    pub fn new(columns: &[(String, ColumnType)]) -> Cells {
-        let fields: Vec<Field> =
-            columns.iter().map(|(name, column_type)| Field::new(name, column_type.data_type(), true)).collect();
-        let builders = columns
-            .iter()
-            .map(|(_, column_type)| match column_type {
-                ColumnType::Int64 => Builder::Int(Int64Builder::new()),
-                ColumnType::Float64 => Builder::Float(Float64Builder::new()),
-                ColumnType::Text => Builder::Text(StringBuilder::new()),
-                ColumnType::Bool => Builder::Bool(BooleanBuilder::new()),
-                ColumnType::Date => Builder::Date(Date32Builder::new()),
-                ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
-                ColumnType::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("+00:00")),
-            })
-            .collect();
-        Cells { schema: Arc::new(Schema::new(fields)), builders, rows: 0 }
+    pub fn new<T: Copy + Into<CellType>>(columns: &[(String, T)]) -> Cells {
+        let field = |(name, kind): &(String, T)| Field::new(name, (*kind).into().data_type(), true);
+        let fields: Vec<Field> = columns.iter().map(field).collect();
+        let builders = columns.iter().map(|(_, kind)| Builder::new((*kind).into())).collect();
+        Cells { schema: Arc::new(Schema::new(fields)), builders, rows: 0, dropped: Vec::new() }
     }
 
     /// The schema of the batches.
@@ -88,7 +121,7 @@ impl Cells {
         &self.schema
     }
 
-    /// How many rows are waiting.
+    /// How many rows are waiting, with those that will be left out.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -104,6 +137,11 @@ impl Cells {
             (Builder::Text(builder), Cell::Bool(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Int(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Float(value)) => builder.append_value(value.to_string()),
+            (Builder::Text(builder), Cell::Date(days)) => builder.append_option(iso_date(days)),
+            (Builder::Text(builder), Cell::Timestamp(micros)) => builder.append_option(iso_timestamp(micros)),
+            (Builder::Text(builder), Cell::Instant(micros)) => {
+                builder.append_option(iso_timestamp(micros).map(|text| text + "Z"));
+            }
             (Builder::Bool(builder), Cell::Bool(value)) => builder.append_value(value),
             (Builder::Bool(builder), Cell::Int(value @ (0 | 1))) => builder.append_value(value == 1),
             (Builder::Date(builder), Cell::Date(value)) => builder.append_value(value),
@@ -112,6 +150,9 @@ impl Cells {
                 builder.append_value(value);
             }
             (builder, Cell::Text(text)) => return builder.append_parsed(text),
+            (builder @ Builder::Decimal(..), Cell::Int(value)) => {
+                return builder.append_parsed(value.to_string()).map_err(|_| Cell::Int(value));
+            }
             (_, cell) => return Err(cell),
         }
         Ok(())
@@ -122,17 +163,52 @@ impl Cells {
         self.rows += 1;
     }
 
+    /// Ends a row that only has values in its first `pushed` columns, and leaves it out.
+    pub fn drop_row(&mut self, pushed: usize) {
+        self.builders[pushed..].iter_mut().for_each(Builder::append_null);
+        self.dropped.push(self.rows);
+        self.rows += 1;
+    }
+
     /// The rows so far as a batch; the collector is empty afterwards.
     pub fn finish(&mut self) -> Result<RecordBatch, StepError> {
-        self.rows = 0;
+        let rows = std::mem::take(&mut self.rows);
         let arrays = self.builders.iter_mut().map(Builder::finish).collect();
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
+        if self.dropped.is_empty() {
+            return Ok(batch);
+        }
+        let mut kept = vec![true; rows];
+        for row in self.dropped.drain(..) {
+            kept[row] = false;
+        }
+        Ok(filter_record_batch(&batch, &BooleanArray::from(kept))?)
     }
 }
 
 impl Builder {
+    fn new(kind: CellType) -> Builder {
+        let column_type = match kind {
+            CellType::Plain(column_type) => column_type,
+            CellType::Decimal { precision, scale } => {
+                let builder = Decimal128Builder::new().with_data_type(kind.data_type());
+                return Builder::Decimal(builder, precision, scale);
+            }
+        };
+        match column_type {
+            ColumnType::Int64 => Builder::Int(Int64Builder::new()),
+            ColumnType::Float64 => Builder::Float(Float64Builder::new()),
+            ColumnType::Text => Builder::Text(StringBuilder::new()),
+            ColumnType::Bool => Builder::Bool(BooleanBuilder::new()),
+            ColumnType::Date => Builder::Date(Date32Builder::new()),
+            ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
+            ColumnType::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("+00:00")),
+        }
+    }
+
     fn append_null(&mut self) {
         match self {
+            Builder::Decimal(builder, ..) => builder.append_null(),
             Builder::Int(builder) => builder.append_null(),
             Builder::Float(builder) => builder.append_null(),
             Builder::Text(builder) => builder.append_null(),
@@ -146,6 +222,9 @@ impl Builder {
         let bytes = text.trim().as_bytes();
         let moment = |is_zoned: bool| value::timestamp(bytes).filter(|(_, zoned)| *zoned == is_zoned).map(|it| it.0);
         let done = match self {
+            Builder::Decimal(builder, precision, scale) => {
+                decimal(bytes, *precision, *scale).map(|value| builder.append_value(value))
+            }
             Builder::Int(builder) => value::int(bytes).map(|value| builder.append_value(value)),
             Builder::Float(builder) => value::float(bytes, b'.').map(|value| builder.append_value(value)),
             Builder::Bool(builder) => value::boolean(bytes).map(|value| builder.append_value(value)),
@@ -159,6 +238,7 @@ impl Builder {
 
     fn finish(&mut self) -> ArrayRef {
         match self {
+            Builder::Decimal(builder, ..) => Arc::new(builder.finish()),
             Builder::Int(builder) => Arc::new(builder.finish()),
             Builder::Float(builder) => Arc::new(builder.finish()),
             Builder::Text(builder) => Arc::new(builder.finish()),
@@ -169,9 +249,52 @@ impl Builder {
     }
 }
 
+/// A decimal number as a whole number of its last digits; none if it has more digits than there is room for.
+fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    let (sign, digits) = match text {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] | digits => (1, digits),
+    };
+    let point = digits.iter().position(|byte| *byte == b'.').unwrap_or(digits.len());
+    let (whole, fraction) = (&digits[..point], digits.get(point + 1..).unwrap_or_default());
+    let zeros = fraction.iter().rev().take_while(|byte| **byte == b'0').count();
+    let fraction = &fraction[..fraction.len() - zeros];
+    if whole.len() + fraction.len() == 0 && zeros == 0 || fraction.len() > usize::from(scale) {
+        return None;
+    }
+    let padding = std::iter::repeat_n(&b'0', usize::from(scale) - fraction.len());
+    let mut value = 0_i128;
+    for byte in whole.iter().chain(fraction).chain(padding) {
+        let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+        value = value.checked_mul(10)?.checked_add(digit)?;
+    }
+    (value < 10_i128.pow(u32::from(precision))).then_some(sign * value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_keep_every_digit_or_come_back() {
+        let read = |text: &str| decimal(text.as_bytes(), 5, 2);
+        assert_eq!(read("123.45"), Some(12_345));
+        assert_eq!(read("-0.5"), Some(-50));
+        assert_eq!(read("7"), Some(700));
+        assert_eq!(read("1.2300"), Some(123));
+        for wrong in ["", ".", "1000", "0.001", "NaN", "1e3", "1.2.3", "--1"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        let most = "9".repeat(38);
+        assert_eq!(decimal(most.as_bytes(), 38, 0), Some(10_i128.pow(38) - 1));
+        assert_eq!(decimal(format!("{most}9").as_bytes(), 38, 0), None);
+        let mut cells = Cells::new(&[("d".to_owned(), CellType::Decimal { precision: 5, scale: 2 })]);
+        cells.push(0, Cell::Text("1.5".to_owned())).unwrap();
+        cells.end_row();
+        assert_eq!(cells.push(0, Cell::Int(1000)), Err(Cell::Int(1000)));
+        assert_eq!(cells.push(0, Cell::Float(0.5)), Err(Cell::Float(0.5)));
+        assert_eq!(crate::step::testing::show(&cells.finish().unwrap()), "d:Decimal128(5, 2)\n1.50");
+    }
 
     #[test]
     fn a_value_that_does_not_fit_comes_back() {
@@ -183,5 +306,21 @@ mod tests {
         cells.end_row();
         assert_eq!(cells.finish().unwrap().num_rows(), 1);
         assert_eq!(cells.push(0, Cell::Float(0.5)), Err(Cell::Float(0.5)));
+    }
+
+    #[test]
+    fn a_dropped_row_leaves_the_others() {
+        let mut cells = Cells::new(&[("n".to_owned(), ColumnType::Int64), ("t".to_owned(), ColumnType::Text)]);
+        for number in 0..3 {
+            cells.push(0, Cell::Int(number)).unwrap();
+            if number == 1 {
+                cells.drop_row(1);
+            } else {
+                cells.push(1, Cell::Null).unwrap();
+                cells.end_row();
+            }
+        }
+        assert_eq!(cells.rows(), 3);
+        assert_eq!(crate::step::testing::show(&cells.finish().unwrap()), "n:Int64 t:Utf8\n0 ~\n2 ~");
     }
 }

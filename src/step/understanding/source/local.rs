@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Download, download, object};
 use crate::step::{Dependency, StepContext, StepError};
@@ -16,6 +17,8 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// How many bytes there are.
     pub bytes: u64,
+    /// When it was written last, where the disk says so.
+    pub written: Option<SystemTime>,
 }
 
 impl SourceFile {
@@ -33,7 +36,17 @@ impl SourceFile {
         }
         // Opening now tells a forbidden file before any work is done.
         File::open(&path).map_err(|error| unreadable(&name, error))?;
-        Ok(SourceFile { name, path, bytes: facts.len() })
+        Ok(SourceFile { name, path, bytes: facts.len(), written: facts.modified().ok() })
+    }
+
+    /// Refuses what was read of the file if something wrote to it since it was found.
+    pub fn check_unchanged(&self) -> Result<(), StepError> {
+        let facts = std::fs::metadata(&self.path).map_err(|error| unreadable(&self.name, error))?;
+        if facts.len() == self.bytes && facts.modified().ok() == self.written {
+            return Ok(());
+        }
+        Err(StepError::input("source_changed", format!("`{}` changed while it was read", self.name))
+            .help("run again when whatever writes it has ended; writers should rename a finished file into its place"))
     }
 }
 
@@ -119,5 +132,23 @@ fn unreadable(name: &str, error: io::Error) -> StepError {
                 .help("give the user that runs Phaseline read access to it")
         }
         _ => StepError::environment("io", format!("the file `{name}` cannot be read")).caused_by(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_written_to_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "a\n1\n").unwrap();
+        let file = SourceFile::at("t.csv".to_owned(), path.clone()).unwrap();
+        file.check_unchanged().unwrap();
+        std::fs::write(&path, "a\n1\n2\n").unwrap();
+        assert_eq!(file.check_unchanged().unwrap_err().code(), "source_changed");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(file.check_unchanged().unwrap_err().code(), "file_missing");
     }
 }

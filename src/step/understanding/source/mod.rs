@@ -1,14 +1,20 @@
 //! Where raw data comes from: local files, glob patterns and URLs, all made into local files; and cells of sources that
 //! have types of their own.
 
+pub mod aside;
 mod cells;
 mod download;
 mod local;
+mod names;
 mod object;
 mod plain;
+#[cfg(test)]
+mod tests;
 
-pub use cells::{Cell, Cells};
-pub use download::{Download, download};
+pub use aside::{Aside, BadRow, BadRows};
+pub use cells::{Cell, CellType, Cells};
+pub use download::{Answer, Download, RAISE, Request, Secret, Session, download};
 pub use local::{Location, SourceFile};
+pub use names::{check_names, wrong_name};
 pub use object::redacted;
 pub use plain::{plain_batch, plain_type};

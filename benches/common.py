@@ -44,11 +44,12 @@ def tree_rss(pid):
     return total
 
 
-def timed(command, cwd=None, env=None, peak=False):
+def timed(command, cwd=None, env=None, peak=False, output=os.devnull):
     """Wall-clock seconds of a command, and the largest memory of its process tree in MiB if `peak`."""
     largest = 0
     start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with open(output, "wb") as out:
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=out, stderr=subprocess.PIPE)
     errors = []
     reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
     reader.start()

@@ -135,8 +135,8 @@ impl StepContext {
 
     /// The table bound to `input`.
     pub fn table(&self, input: &str) -> Result<TableReader, StepError> {
-        let path = self.path(&self.input(input)?.artifact)?;
-        Ok(TableReader::open(&path)?)
+        let table = TableReader::open(&self.path(&self.input(input)?.artifact)?)?;
+        Ok(if self.surroundings().threads > 1 { table.reading_ahead() } else { table })
     }
 
     /// The table bound to `input`, if there is one.
@@ -159,7 +159,7 @@ impl StepContext {
     /// A writer for the table that becomes output `output` by [`StepContext::finish_table`].
     pub fn create_table(&self, schema: &arrow::datatypes::SchemaRef) -> Result<StagedTable, StepError> {
         let staged = self.stage(ArtifactKind::Table)?;
-        let writer = TableWriter::create(staged.path(), schema)?;
+        let writer = TableWriter::create(staged.path(), schema)?.with_threads(self.surroundings().threads);
         Ok(StagedTable { staged, writer })
     }
 

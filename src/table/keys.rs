@@ -61,12 +61,18 @@ impl Keys {
 
     /// The keys of several columns together; a null counts as a value of its own.
     pub fn of_rows(columns: &[ArrayRef]) -> Keys {
-        let rows = columns.first().map_or(0, Array::len);
+        let keys: Vec<Keys> = columns.iter().map(Keys::of).collect();
+        Keys::joined(columns.first().map_or(0, Array::len), columns.iter().zip(&keys))
+    }
+
+    /// The keys of several columns together, from the keys of each.
+    pub fn joined<'keys>(rows: usize, columns: impl Iterator<Item = (&'keys ArrayRef, &'keys Keys)>) -> Keys {
         let mut combined = vec![0u128; rows];
-        for column in columns {
-            let keys = Keys::of(column);
+        for (column, keys) in columns {
+            let nulls = column.logical_nulls();
             for (row, combined) in combined.iter_mut().enumerate() {
-                let key = if column.is_null(row) { u128::MAX } else { keys.at(row) };
+                let is_there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+                let key = if is_there { keys.at(row) } else { u128::MAX };
                 *combined = mix128(combined.rotate_left(41) ^ key);
             }
         }
@@ -102,10 +108,17 @@ pub fn hash128(bytes: &[u8]) -> u128 {
     mix128(u128::from(high) << 64 | u128::from(low))
 }
 
-fn word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
+/// At most eight bytes as a number, the first the lowest; those that are not there are zeros.
+pub fn word(bytes: &[u8]) -> u64 {
+    // Loads that overlap, since copying so few bytes costs more.
+    if let Ok(word) = bytes.try_into() {
+        return u64::from_le_bytes(word);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let shift = 8 * (bytes.len() - 4);
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift;
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// Both halves of the 128-bit product, folded onto one another.
@@ -182,6 +195,16 @@ mod tests {
         let high: HashSet<u64> = keys.iter().map(|key| low64(*key >> 64)).collect();
         // Either half alone would do for so few values.
         assert_eq!((low.len(), high.len()), (199_000, 199_000));
+    }
+
+    #[test]
+    fn a_word_is_its_bytes_and_zeros() {
+        let bytes = [1u8, 2, 3, 4, 5, 6, 7, 255];
+        for length in 0..=8 {
+            let mut padded = [0; 8];
+            padded[..length].copy_from_slice(&bytes[..length]);
+            assert_eq!(word(&bytes[..length]), u64::from_le_bytes(padded), "{length} bytes");
+        }
     }
 
     #[test]

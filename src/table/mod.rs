@@ -3,17 +3,20 @@
 //! This module knows nothing of steps, runs or artifacts.
 
 mod canonical;
+mod encoders;
 mod error;
 mod facts;
 pub mod keys;
-mod parquet;
+mod reader;
 pub mod roles;
 pub mod sketch;
 pub mod statistics;
 mod value;
+mod writer;
 
 pub use canonical::{MICROSECONDS, canonical, canonical_type, cast};
 pub use error::TableError;
 pub use facts::{ColumnFacts, ValueRange, column_facts};
-pub use parquet::{BATCH_ROWS, TableReader, TableWriter};
+pub use reader::{BATCH_ROWS, TableReader};
 pub use value::{iso_date, iso_timestamp, json_value};
+pub use writer::TableWriter;

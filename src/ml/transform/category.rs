@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use serde::{Deserialize, Serialize};
 
 use super::TransformError;
+use crate::table::keys::{KeyHasher, word};
 
 /// The code of a value that is not among the categories.
 pub(super) const UNKNOWN: u32 = u32::MAX;
@@ -73,6 +74,8 @@ impl fmt::Display for Category {
 #[serde(from = "Vec<Category>", into = "Vec<Category>")]
 pub struct Dictionary {
     categories: Vec<Category>,
+    /// Texts that are as long as a number can hold: those are compared at once.
+    short: HashMap<u128, u32, BuildHasherDefault<KeyHasher>>,
     text: HashMap<String, u32, BuildHasherDefault<FastHasher>>,
     whole: HashMap<i64, u32, BuildHasherDefault<FastHasher>>,
     null: Option<u32>,
@@ -107,7 +110,7 @@ impl Dictionary {
         each_key(array, |key| {
             codes.push(match key {
                 Key::Null => self.null.unwrap_or(UNKNOWN),
-                Key::Text(text) => self.text.get(text).copied().unwrap_or(UNKNOWN),
+                Key::Text(text) => self.code_of_text(text).unwrap_or(UNKNOWN),
                 Key::Whole(whole) => self.whole.get(&whole).copied().unwrap_or(UNKNOWN),
             });
         });
@@ -126,15 +129,11 @@ impl Dictionary {
                     self.categories.push(Category::Null);
                     next
                 }),
-                Key::Text(text) => {
-                    if let Some(code) = self.text.get(text) {
-                        *code
-                    } else {
-                        self.categories.push(Category::Text(text.to_owned()));
-                        self.text.insert(text.to_owned(), next);
-                        next
-                    }
-                }
+                Key::Text(text) => self.code_of_text(text).unwrap_or_else(|| {
+                    self.categories.push(Category::Text(text.to_owned()));
+                    self.number_text(text, next);
+                    next
+                }),
                 Key::Whole(whole) => *self.whole.entry(whole).or_insert_with(|| {
                     self.categories.push(match whole {
                         whole if is_float => Category::Float(f64::from_bits(whole.cast_unsigned())),
@@ -154,6 +153,20 @@ impl Dictionary {
         Ok(codes)
     }
 
+    fn code_of_text(&self, text: &str) -> Option<u32> {
+        match short(text) {
+            Some(key) => self.short.get(&key).copied(),
+            None => self.text.get(text).copied(),
+        }
+    }
+
+    fn number_text(&mut self, text: &str, code: u32) {
+        match short(text) {
+            Some(key) => drop(self.short.insert(key, code)),
+            None => drop(self.text.insert(text.to_owned(), code)),
+        }
+    }
+
     /// The same categories in scikit-learn's order, and for each new code the old one.
     pub(super) fn sorted(self) -> (Dictionary, Vec<usize>) {
         let mut order: Vec<usize> = (0..self.categories.len()).collect();
@@ -165,17 +178,17 @@ impl Dictionary {
 
 impl From<Vec<Category>> for Dictionary {
     fn from(categories: Vec<Category>) -> Dictionary {
-        let mut dictionary = Dictionary { categories, ..Dictionary::default() };
-        for (category, code) in dictionary.categories.iter().zip(0..) {
+        let mut dictionary = Dictionary::default();
+        for (category, code) in categories.iter().zip(0..) {
             match category {
                 Category::Null => dictionary.null = Some(code),
                 Category::Bool(value) => drop(dictionary.whole.insert(i64::from(*value), code)),
                 Category::Int(value) => drop(dictionary.whole.insert(*value, code)),
                 Category::Float(value) => drop(dictionary.whole.insert(float_key(*value), code)),
-                Category::Text(value) => drop(dictionary.text.insert(value.clone(), code)),
+                Category::Text(value) => dictionary.number_text(value, code),
             }
         }
-        dictionary
+        Dictionary { categories, ..dictionary }
     }
 }
 
@@ -189,6 +202,13 @@ impl PartialEq for Dictionary {
     fn eq(&self, other: &Dictionary) -> bool {
         self.categories == other.categories
     }
+}
+
+/// A text of at most 15 bytes with its length, as a number.
+fn short(text: &str) -> Option<u128> {
+    let bytes = text.as_bytes();
+    let (low, high) = bytes.split_at(bytes.len().min(8));
+    (bytes.len() < 16).then(|| u128::from(word(low)) | u128::from(word(high)) << 64 | (bytes.len() as u128) << 120)
 }
 
 fn float_key(value: f64) -> i64 {
@@ -248,10 +268,7 @@ impl Hasher for FastHasher {
         for chunk in &mut chunks {
             self.mix(u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes")));
         }
-        let mut last = [0; 8];
-        let rest = chunks.remainder();
-        last[..rest.len()].copy_from_slice(rest);
-        self.mix(u64::from_le_bytes(last));
+        self.mix(word(chunks.remainder()));
     }
 
     fn write_u8(&mut self, value: u8) {
@@ -282,6 +299,17 @@ mod tests {
         assert_eq!(order, [3, 0, 2, 1]);
         let other: ArrayRef = Arc::new(StringArray::from(vec![Some("ä"), Some("c"), None]));
         assert_eq!(dictionary.codes(&other), [2, UNKNOWN, 3]);
+    }
+
+    #[test]
+    fn texts_of_all_lengths_are_told_apart() {
+        let mut texts: Vec<String> = (0..40).map(|length| "ab\0".repeat(14)[..length].to_owned()).collect();
+        texts.extend((1..20).map(|zeros| "\0".repeat(zeros)));
+        let array: ArrayRef = Arc::new(StringArray::from(texts.clone()));
+        let mut dictionary = Dictionary::default();
+        let codes: Vec<u32> = (0..59).collect();
+        assert_eq!(dictionary.learn("x", &array).unwrap(), codes);
+        assert_eq!(Dictionary::from(Vec::from(dictionary)).codes(&array), codes);
     }
 
     #[test]

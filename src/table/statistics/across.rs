@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
@@ -44,45 +46,47 @@ pub struct Across {
     pub equal_columns: Vec<Vec<String>>,
 }
 
-/// Looks across the columns of a table whose columns are described by `known`, or none if `go_on` said to stop.
+/// Looks across the columns of a table whose columns are described by `known`, or none if `go_on` said to stop. With more
+/// than one thread, columns and rows are looked at side by side.
 pub fn across(
     table: &TableReader,
     known: &[ColumnStatistics],
+    threads: usize,
     mut go_on: impl FnMut() -> bool,
 ) -> Result<Option<Across>, TableError> {
-    let places = |fits: &dyn Fn(&ColumnStatistics) -> bool| -> Vec<usize> {
-        (0..known.len()).filter(|place| fits(&known[*place])).take(MOST_COLUMNS).collect()
+    let (mut together, mut repeats) = (Together::new(known), Repeats::new(known.len()));
+    let all: Vec<usize> = (0..known.len()).collect();
+    let went_on = if threads < 2 {
+        pass(table, &all, &mut |batch| {
+            together.add(batch);
+            repeats.add(batch);
+            go_on()
+        })?
+    } else {
+        let mut some: Vec<usize> = together.numbers.iter().chain(&together.categories).copied().collect();
+        some.sort_unstable();
+        let stopped = AtomicBool::new(false);
+        let (seen, repeated) = thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                pass(table, &all, &mut |batch| {
+                    repeats.add(batch);
+                    !stopped.load(Ordering::Relaxed)
+                })
+            });
+            let seen = pass(table, &some, &mut |batch| {
+                together.add(batch);
+                go_on()
+            });
+            stopped.store(!matches!(seen, Ok(true)), Ordering::Relaxed);
+            (seen, other.join().expect("counting does not panic"))
+        });
+        seen? && repeated?
     };
-    let numbers = places(&|column| matches!(column.kind, Kind::Int | Kind::Float));
-    let categories = places(&|column| {
-        let (distinct, is_exact) = column.distinct();
-        matches!(column.kind, Kind::Text | Kind::Bool) && is_exact && distinct <= MOST_CATEGORIES
-    });
-    let mut pearson = vec![CoMoments::default(); pairs(numbers.len())];
-    let mut counted = Categories::new(categories.len());
-    let mut rows = Distinct::new(COUNTED_ROWS);
-    let mut fingerprints = vec![0u128; known.len()];
-    let mut total = 0;
-    for batch in table.batches()? {
-        let batch = batch?;
-        let values: Vec<Option<ArrayRef>> = batch.columns().iter().map(canonical).collect();
-        add_numbers(&mut pearson, &numbers, &values);
-        counted.add(&categories, &values);
-        let keyed: Vec<ArrayRef> = values.iter().flatten().cloned().collect();
-        if !keyed.is_empty() {
-            let keys = Keys::of_rows(&keyed);
-            (0..batch.num_rows()).for_each(|row| rows.insert(keys.at(row)));
-        }
-        for (fingerprint, values) in fingerprints.iter_mut().zip(&values) {
-            if let Some(values) = values {
-                *fingerprint = followed_by(*fingerprint, values);
-            }
-        }
-        total += batch.num_rows() as u64;
-        if !go_on() {
-            return Ok(None);
-        }
+    if !went_on {
+        return Ok(None);
     }
+    let Together { numbers, categories, pearson, counted } = together;
+    let Repeats { rows, fingerprints, total } = repeats;
     let has_rows = known.iter().any(|column| column.kind != Kind::Other) && total > 0;
     Ok(Some(Across {
         pearson: matrix(known, &numbers, |pair| pearson[pair].correlation()),
@@ -91,6 +95,88 @@ pub fn across(
         duplicates_are_exact: rows.is_exact(),
         equal_columns: equal(known, &fingerprints, total),
     }))
+}
+
+/// A batch in canonical types, by the places of the columns in the table; none for what is not read or is no single value.
+struct Batch {
+    rows: usize,
+    columns: Vec<Option<(ArrayRef, Keys)>>,
+}
+
+/// Shows the columns at `places` to `visit`, for as long as it says to go on. Whether it always did.
+fn pass(table: &TableReader, places: &[usize], visit: &mut dyn FnMut(&Batch) -> bool) -> Result<bool, TableError> {
+    let fields = table.schema().fields();
+    let names: Vec<&str> = places.iter().map(|place| fields[*place].name().as_str()).collect();
+    for batch in table.select(&names)? {
+        let batch = batch?;
+        let mut columns: Vec<Option<(ArrayRef, Keys)>> = fields.iter().map(|_| None).collect();
+        for (place, column) in places.iter().zip(batch.columns()) {
+            columns[*place] = canonical(column).map(|values| {
+                let keys = Keys::of(&values);
+                (values, keys)
+            });
+        }
+        if !visit(&Batch { rows: batch.num_rows(), columns }) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How columns go together.
+struct Together {
+    numbers: Vec<usize>,
+    categories: Vec<usize>,
+    pearson: Vec<CoMoments>,
+    counted: Categories,
+}
+
+impl Together {
+    fn new(known: &[ColumnStatistics]) -> Together {
+        let places = |fits: &dyn Fn(&ColumnStatistics) -> bool| -> Vec<usize> {
+            (0..known.len()).filter(|place| fits(&known[*place])).take(MOST_COLUMNS).collect()
+        };
+        let numbers = places(&|column| matches!(column.kind, Kind::Int | Kind::Float));
+        let categories = places(&|column| {
+            let (distinct, is_exact) = column.distinct();
+            matches!(column.kind, Kind::Text | Kind::Bool) && is_exact && distinct <= MOST_CATEGORIES
+        });
+        let pearson = vec![CoMoments::default(); pairs(numbers.len())];
+        let counted = Categories::new(categories.len());
+        Together { numbers, categories, pearson, counted }
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        add_numbers(&mut self.pearson, &self.numbers, batch);
+        self.counted.add(&self.categories, batch);
+    }
+}
+
+/// Which rows and columns repeat others.
+struct Repeats {
+    rows: Distinct,
+    fingerprints: Vec<u128>,
+    total: u64,
+}
+
+impl Repeats {
+    fn new(columns: usize) -> Repeats {
+        Repeats { rows: Distinct::new(COUNTED_ROWS), fingerprints: vec![0; columns], total: 0 }
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        let keyed = batch.columns.iter().flatten().map(|(values, keys)| (values, keys));
+        if batch.columns.iter().any(Option::is_some) {
+            let keys = Keys::joined(batch.rows, keyed);
+            (0..batch.rows).for_each(|row| self.rows.insert(keys.at(row)));
+        }
+        for (fingerprint, column) in self.fingerprints.iter_mut().zip(&batch.columns) {
+            if let Some((values, keys)) = column {
+                *fingerprint = followed_by(*fingerprint, values, keys);
+            }
+        }
+        self.total += batch.rows as u64;
+    }
 }
 
 /// How many pairs so many columns make.
@@ -103,11 +189,11 @@ fn pair(low: usize, high: usize) -> usize {
     pairs(high) + low
 }
 
-fn add_numbers(pearson: &mut [CoMoments], numbers: &[usize], values: &[Option<ArrayRef>]) {
+fn add_numbers(pearson: &mut [CoMoments], numbers: &[usize], batch: &Batch) {
     let floats: Vec<ArrayRef> = numbers
         .iter()
-        .filter_map(|place| values[*place].as_ref())
-        .map(|values| cast(values, &DataType::Float64))
+        .filter_map(|place| batch.columns[*place].as_ref())
+        .map(|(values, _)| cast(values, &DataType::Float64))
         .collect();
     let floats: Vec<_> = floats.iter().map(AsArray::as_primitive::<Float64Type>).collect();
     for high in 1..floats.len() {
@@ -136,13 +222,12 @@ impl Categories {
         Categories { numbers: vec![HashMap::default(); columns], tables: vec![BTreeMap::new(); pairs(columns)] }
     }
 
-    fn add(&mut self, categories: &[usize], values: &[Option<ArrayRef>]) {
+    fn add(&mut self, categories: &[usize], batch: &Batch) {
         let codes: Vec<Vec<Option<u16>>> = categories
             .iter()
             .zip(&mut self.numbers)
             .map(|(place, numbers)| {
-                let Some(values) = &values[*place] else { return Vec::new() };
-                let keys = Keys::of(values);
+                let Some((values, keys)) = &batch.columns[*place] else { return Vec::new() };
                 let code = |row: usize| {
                     let next = u16::try_from(numbers.len()).unwrap_or(u16::MAX);
                     values.is_valid(row).then(|| *numbers.entry(keys.at(row)).or_insert(next))
@@ -185,8 +270,7 @@ fn matrix(known: &[ColumnStatistics], places: &[usize], value: impl Fn(usize) ->
 }
 
 /// A fingerprint of all values so far, in their order.
-fn followed_by(fingerprint: u128, values: &ArrayRef) -> u128 {
-    let keys = Keys::of(values);
+fn followed_by(fingerprint: u128, values: &ArrayRef, keys: &Keys) -> u128 {
     let nulls = values.logical_nulls();
     (0..values.len()).fold(fingerprint, |fingerprint, row| {
         let is_there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBufferBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringArray,
+    TimestampMicrosecondBuilder,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, TimeUnit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -146,12 +148,18 @@ pub(super) fn build(
     }
     Ok(match plan.column_type() {
         ColumnType::Text => {
-            let mut builder = StringBuilder::with_capacity(rows, rows * 8);
-            each(&mut |row, field| {
-                builder.append_option(field.map(|_| records.text(row, column)));
+            let (mut bytes, mut ends) = (Vec::with_capacity(rows * 8), Vec::with_capacity(rows));
+            let mut present = BooleanBufferBuilder::new(rows);
+            each(&mut |_, field| {
+                bytes.extend_from_slice(field.unwrap_or_default());
+                ends.push(bytes.len());
+                present.append(field.is_some());
                 true
             })?;
-            Arc::new(builder.finish())
+            let lengths = std::iter::once(0).chain(ends.iter().copied()).zip(&ends).map(|(start, end)| end - start);
+            let nulls = Some(NullBuffer::new(present.finish())).filter(|nulls| nulls.null_count() > 0);
+            let texts = StringArray::try_new(OffsetBuffer::from_lengths(lengths), bytes.into(), nulls);
+            Arc::new(texts.expect("records are checked when they are read"))
         }
         ColumnType::Int64 => parsed!(Int64Builder::with_capacity(rows), |text: &[u8]| {
             value::int(text).filter(|_| !is_code(text) || guessed.is_none())

@@ -185,14 +185,65 @@ pub fn date(text: &[u8]) -> Option<i32> {
 /// Microseconds since 1970 of an ISO date and time, and whether it names a time zone. A bare date is midnight.
 pub fn timestamp(text: &[u8]) -> Option<(i64, bool)> {
     if text.len() < 16 {
-        return date(text).map(|days| (i64::from(days) * 86_400_000_000, false));
+        return date(text).map(|days| (i64::from(days) * DAY, false));
     }
     if !matches!(text[10], b'T' | b' ') || text[4] != b'-' || text[7] != b'-' {
         return None;
     }
-    let text = std::str::from_utf8(text).ok()?;
+    usual_timestamp(text).or_else(|| any_timestamp(std::str::from_utf8(text).ok()?))
+}
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// `2024-02-29T12:30:15.25+01:00` and its parts as nearly all files write them; none where it takes a closer look.
+fn usual_timestamp(text: &[u8]) -> Option<(i64, bool)> {
+    let two = |digits: &[u8]| match digits {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0')),
+        _ => None,
+    };
+    let below = |digits: &[u8], end: i64| two(digits).filter(|number| *number < end);
+    let mut moment = i64::from(date(&text[..10])?) * DAY + below(&text[11..13], 24)? * HOUR;
+    moment += (text[13] == b':').then(|| below(&text[14..16], 60))?? * MINUTE;
+    let mut rest = &text[16..];
+    let has_seconds = rest.first() == Some(&b':');
+    if has_seconds {
+        moment += below(rest.get(1..3)?, 60)? * SECOND;
+        rest = &rest[3..];
+    }
+    if let [b'.', fraction @ ..] = rest
+        && has_seconds
+    {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits > 9 {
+            return None;
+        }
+        let micros = fraction[..digits].iter().chain(std::iter::repeat(&b'0')).take(6);
+        moment += micros.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0'));
+        rest = &fraction[digits..];
+    }
+    let offset = match rest {
+        [] => return Some((moment, false)),
+        // Between a day and a time with a space, a zone without seconds is not ISO.
+        _ if !has_seconds && text[10] == b' ' => return None,
+        [b'Z'] => 0,
+        [sign @ (b'+' | b'-'), hours @ .., b':', tens, ones] | [sign @ (b'+' | b'-'), hours @ .., tens, ones]
+            if hours.len() == 2 =>
+        {
+            let east = below(hours, 24)? * HOUR + below(&[*tens, *ones], 60)? * MINUTE;
+            if *sign == b'+' { east } else { -east }
+        }
+        _ => return None,
+    };
+    Some((moment - offset, true))
+}
+
+/// All forms that are taken, for what [`usual_timestamp`] left open.
+fn any_timestamp(text: &str) -> Option<(i64, bool)> {
     let naive = |format: &str| NaiveDateTime::parse_from_str(text, format).ok();
-    let separator = &text[10..11];
+    let separator = &text.get(10..11)?;
     if let Some(moment) = naive(&format!("%Y-%m-%d{separator}%H:%M:%S%.f")) {
         return Some((moment.and_utc().timestamp_micros(), false));
     }
@@ -255,6 +306,24 @@ mod tests {
         assert_eq!(timestamp(b"1970-01-01T02:00:00.000001+02:00"), Some((1, true)));
         assert_eq!(timestamp(b"1970-01-02"), Some((86_400_000_000, false)));
         assert_eq!(date(b"1969-12-31"), Some(-1));
+        let read = |text: &str| timestamp(text.as_bytes());
+        assert_eq!(read("1969-12-31 23:59:59.999999999"), Some((-1, false)));
+        assert_eq!(read("1970-01-01 00:00:01 +00:00"), Some((1_000_000, true)));
+        assert_eq!(
+            read("2016-12-31T23:59:60"),
+            Some((1_483_228_800_000_000, false)),
+            "a leap second is the next second"
+        );
+        for wrong in [
+            "1970-01-01T24:00",
+            "1970-01-01T00:60",
+            "1970-01-01T00:00:00.",
+            "1970-01-01 00:00Z",
+            "1970-01-01T00-00",
+            "1970-01-01T00:00:0é",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
@@ -270,6 +339,24 @@ mod tests {
             for text in [format!("{value}"), format!("{value:e}"), format!("{value:.3}")] {
                 let expected: f64 = text.parse().unwrap();
                 prop_assert_eq!(float(text.as_bytes(), b'.').map(f64::to_bits), Some(expected.to_bits()), "{}", text);
+            }
+        }
+
+        #[test]
+        fn moments_are_read_alike_by_the_short_way_and_the_long_one(
+            seconds in -62_135_596_800_i64..253_402_300_800, nanos in 0_u32..1_000_000_000, form in 0_usize..7, zone in 0_usize..6,
+        ) {
+            let moment = DateTime::from_timestamp(seconds, nanos).unwrap();
+            let forms = [
+                "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.9f", "%Y-%m-%dT%H:%M:%S%.3f", "%Y-%m-%d %H:%M:%S%.6f", "%Y-%m-%dT%H:%M",
+                "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S",
+            ];
+            let zones = ["", "Z", "+05:30", "-0800", "+01", " +02:00"];
+            let text = format!("{}{}", moment.format(forms[form]), zones[zone]);
+            let long = any_timestamp(&text);
+            prop_assert_eq!(timestamp(text.as_bytes()), long, "{}", text);
+            if let Some(short) = usual_timestamp(text.as_bytes()) {
+                prop_assert_eq!(Some(short), long, "{}", text);
             }
         }
 

@@ -112,7 +112,8 @@ fn second_pass(
         let goal = target.map(|target| {
             scope.spawn(move || against_target(table, columns, target, || !stopped.load(Ordering::Relaxed)))
         });
-        let seen = across(table, columns, || {
+        let threads = context.surroundings().threads;
+        let seen = across(table, columns, threads, || {
             let goes_on = context.check_cancelled().is_ok();
             stopped.store(!goes_on, Ordering::Relaxed);
             goes_on

@@ -1,29 +1,30 @@
-//! Tables as Parquet files: fixed writer settings, so that equal rows give equal bytes.
+//! Reads tables, which are Parquet files.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::TableError;
 
 /// How many rows a batch holds when a table is read.
 pub const BATCH_ROWS: usize = 16 * 1024;
 
-/// Rows per row group: small enough that a wide group fits in memory, large enough to compress well.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Batches that are read before somebody takes them.
+const BATCHES_AHEAD: usize = 2;
 
 /// A Parquet table that can be read any number of times, all columns or some.
 #[derive(Debug, Clone)]
 pub struct TableReader {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
+    reads_ahead: bool,
 }
 
 impl TableReader {
@@ -32,7 +33,13 @@ impl TableReader {
         let file = open(path)?;
         let metadata =
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|source| broken(path, source))?;
-        Ok(TableReader { path: path.to_owned(), metadata })
+        Ok(TableReader { path: path.to_owned(), metadata, reads_ahead: false })
+    }
+
+    /// The same table, whose batches are read and decoded on a thread of their own, ahead of whoever takes them.
+    #[must_use]
+    pub fn reading_ahead(self) -> TableReader {
+        TableReader { reads_ahead: true, ..self }
     }
 
     /// The Arrow schema, with the metadata that the writer gave.
@@ -43,6 +50,11 @@ impl TableReader {
     /// The number of rows.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// The number of row groups.
+    pub fn row_groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
     }
 
     /// The names of the columns, in order.
@@ -99,43 +111,16 @@ impl TableReader {
             builder = builder.with_projection(mask);
         }
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|source| broken(&self.path, source))?;
-        Ok(reader.map(|batch| Ok(batch?)))
-    }
-}
-
-/// Writes a table batch by batch.
-pub struct TableWriter {
-    path: PathBuf,
-    writer: ArrowWriter<File>,
-    rows: u64,
-}
-
-impl TableWriter {
-    /// Creates the file at `path`; schema metadata is kept.
-    pub fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TableError> {
-        let file = File::create(path).map_err(|source| TableError::Open { path: path.to_owned(), source })?;
-        let properties = WriterProperties::builder()
-            .set_writer_version(WriterVersion::PARQUET_2_0)
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            // The default names the library's version, which would change every digest at an upgrade.
-            .set_created_by("phaseline".to_owned())
-            .build();
-        let schema = sorted_metadata(schema);
-        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|source| broken(path, source))?;
-        Ok(TableWriter { path: path.to_owned(), writer, rows: 0 })
-    }
-
-    /// Appends a batch whose columns match the schema; its metadata does not matter.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
-        self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).map_err(|source| broken(&self.path, source))
-    }
-
-    /// Writes the footer and says how many rows there are.
-    pub fn close(self) -> Result<u64, TableError> {
-        self.writer.close().map_err(|source| broken(&self.path, source))?;
-        Ok(self.rows)
+        let mut here = Some(reader);
+        let mut ahead = None;
+        if self.reads_ahead {
+            let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+            let reader = here.take().into_iter().flatten();
+            // Whoever takes no more batches closes the channel.
+            thread::spawn(move || reader.map(|batch| sender.send(batch)).all(|sent| sent.is_ok()));
+            ahead = Some(receiver);
+        }
+        Ok(here.into_iter().flatten().chain(ahead.into_iter().flatten()).map(|batch| Ok(batch?)))
     }
 }
 
@@ -143,14 +128,8 @@ fn open(path: &Path) -> Result<File, TableError> {
     File::open(path).map_err(|source| TableError::Open { path: path.to_owned(), source })
 }
 
-fn broken(path: &Path, source: ParquetError) -> TableError {
+pub(super) fn broken(path: &Path, source: ParquetError) -> TableError {
     TableError::Parquet { path: path.to_owned(), source }
-}
-
-/// The same schema; metadata is a hash map whose order would otherwise reach the file's bytes.
-fn sorted_metadata(schema: &SchemaRef) -> SchemaRef {
-    // Arrow's IPC encoder, which Parquet uses to embed the schema, sorts metadata keys itself.
-    Schema::new_with_metadata(schema.fields().clone(), schema.metadata().clone()).into()
 }
 
 #[cfg(test)]
@@ -159,9 +138,10 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
+    use crate::table::TableWriter;
 
     fn sample() -> RecordBatch {
         let metadata: HashMap<String, String> = (0..8).map(|key| (format!("key{key}"), "value".to_owned())).collect();
@@ -174,33 +154,20 @@ mod tests {
         .unwrap()
     }
 
-    fn write(path: &Path, batch: &RecordBatch) {
-        let mut writer = TableWriter::create(path, &batch.schema()).unwrap();
-        writer.write(batch).unwrap();
-        assert_eq!(writer.close().unwrap(), batch.num_rows() as u64);
-    }
-
     #[test]
     fn a_table_reads_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
-        write(&path, &sample());
+        let mut writer = TableWriter::create(&path, &sample().schema()).unwrap();
+        writer.write(&sample()).unwrap();
+        writer.close().unwrap();
         let table = TableReader::open(&path).unwrap();
         assert_eq!(table.rows(), 2);
         assert_eq!(table.read_all().unwrap(), sample());
         let selected = table.select(&["b", "a"]).unwrap().next().unwrap().unwrap();
         assert_eq!(selected.schema().field(0).name(), "b");
+        assert_eq!(table.clone().reading_ahead().read_all().unwrap(), sample());
+        drop(table.clone().reading_ahead().batches().unwrap());
         assert!(matches!(table.select(&["c"]).err(), Some(TableError::NoColumn { .. })));
-    }
-
-    #[test]
-    fn equal_rows_give_equal_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let paths = [folder.path().join("one"), folder.path().join("two")];
-        // Every hash map has a seed of its own, so equal metadata comes in different orders.
-        for path in &paths {
-            write(path, &sample());
-        }
-        assert_eq!(std::fs::read(&paths[0]).unwrap(), std::fs::read(&paths[1]).unwrap());
     }
 }

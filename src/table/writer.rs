@@ -1,0 +1,321 @@
+//! Writes tables as Parquet: fixed settings, so that equal rows give equal bytes however many threads encode them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use super::encoders::Encoders;
+use super::keys::{KeySet, Keys};
+use super::reader::broken;
+use super::{TableError, canonical};
+
+/// Rows per row group: small enough that a wide group fits in memory, large enough to compress well.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// The first rows, which decide how a column is written.
+const SAMPLE_ROWS: usize = 8 * 1024;
+/// Tables with more columns are wide: what is needed for each column is kept small, since all are open at once.
+const MANY_COLUMNS: usize = 1000;
+/// A sample with fewer values does not say that a column has many.
+const FEW_VALUES: usize = 1024;
+
+/// Writes a table batch by batch.
+pub struct TableWriter {
+    path: PathBuf,
+    schema: SchemaRef,
+    threads: usize,
+    state: State,
+    rows: u64,
+}
+
+enum State {
+    /// Rows are gathered until there are enough to say how columns are written.
+    Sampling {
+        batches: Vec<RecordBatch>,
+        file: File,
+    },
+    Writing(Box<Writing>),
+    /// Something failed before.
+    Broken,
+}
+
+struct Writing {
+    file: SerializedFileWriter<File>,
+    factory: ArrowRowGroupWriterFactory,
+    encoders: Encoders,
+    groups: usize,
+    /// Rows of the group that is being written.
+    group_rows: usize,
+}
+
+impl TableWriter {
+    /// Creates the file at `path`; schema metadata is kept.
+    pub fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TableError> {
+        let file = File::create(path).map_err(|source| TableError::Open { path: path.to_owned(), source })?;
+        let schema = sorted_metadata(schema);
+        let state = State::Sampling { batches: Vec::new(), file };
+        Ok(TableWriter { path: path.to_owned(), schema, threads: 1, state, rows: 0 })
+    }
+
+    /// The same writer, which encodes columns on so many threads.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> TableWriter {
+        TableWriter { threads, ..self }
+    }
+
+    /// Appends a batch whose columns match the schema; its metadata does not matter.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        self.rows += batch.num_rows() as u64;
+        match &mut self.state {
+            State::Sampling { batches, .. } => {
+                batches.push(batch.clone());
+                if self.rows < SAMPLE_ROWS as u64 {
+                    return Ok(());
+                }
+                self.begin().map(|_| ())
+            }
+            State::Writing(writing) => writing.write(batch),
+            State::Broken => Err(failed()),
+        }
+        .map_err(|source| broken(&self.path, source))
+    }
+
+    /// Writes the footer and says how many rows there are.
+    pub fn close(mut self) -> Result<u64, TableError> {
+        if matches!(self.state, State::Sampling { .. }) {
+            self.begin().map_err(|source| broken(&self.path, source))?;
+        }
+        let State::Writing(writing) = self.state else {
+            return Err(broken(&self.path, failed()));
+        };
+        writing.close().map_err(|source| broken(&self.path, source))?;
+        Ok(self.rows)
+    }
+
+    /// Writes the rows that were gathered.
+    fn begin(&mut self) -> Result<(), ParquetError> {
+        let State::Sampling { batches, file } = std::mem::replace(&mut self.state, State::Broken) else {
+            return Ok(());
+        };
+        let properties = properties(&self.schema, &batches);
+        let (file, factory) =
+            ArrowWriter::try_new(file, SchemaRef::clone(&self.schema), Some(properties))?.into_serialized_writer()?;
+        let encoders = Encoders::new(&self.schema, file.schema_descr(), self.threads);
+        let mut writing = Writing { file, factory, encoders, groups: 0, group_rows: 0 };
+        batches.iter().try_for_each(|batch| writing.write(batch))?;
+        self.state = State::Writing(Box::new(writing));
+        Ok(())
+    }
+}
+
+impl Writing {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            if self.group_rows == 0 {
+                self.encoders.begin(self.factory.create_column_writers(self.groups)?)?;
+            }
+            let rows = (batch.num_rows() - from).min(ROW_GROUP_ROWS - self.group_rows);
+            self.encoders.write(&batch.slice(from, rows))?;
+            from += rows;
+            self.group_rows += rows;
+            if self.group_rows == ROW_GROUP_ROWS {
+                self.end_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> Result<(), ParquetError> {
+        self.group_rows = 0;
+        self.groups += 1;
+        let ended = self.encoders.end()?;
+        self.append(ended)
+    }
+
+    fn append(
+        &mut self,
+        group: Option<Vec<parquet::arrow::arrow_writer::ArrowColumnChunk>>,
+    ) -> Result<(), ParquetError> {
+        let Some(chunks) = group else { return Ok(()) };
+        let mut writer = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut writer)?;
+        }
+        writer.close()?;
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), ParquetError> {
+        if self.group_rows > 0 {
+            self.end_group()?;
+        }
+        let last = self.encoders.last()?;
+        self.append(last)?;
+        self.file.close()?;
+        Ok(())
+    }
+}
+
+fn failed() -> ParquetError {
+    ParquetError::General("an earlier write failed".to_owned())
+}
+
+/// How columns are written. A dictionary of a column in which most values differ costs much and saves nothing.
+fn properties(schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
+    let is_wide = schema.fields().len() > MANY_COLUMNS;
+    // A dictionary takes 70 kB from its first value on, and zstd some hundred for each column, to write and to read.
+    let zstd = Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd"));
+    let compression = if is_wide { Compression::SNAPPY } else { zstd };
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(compression)
+        .set_dictionary_enabled(!is_wide)
+        // The default names the library's version, which would change every digest at an upgrade.
+        .set_created_by("phaseline".to_owned());
+    for (index, field) in schema.fields().iter().enumerate() {
+        let columns = batches.iter().filter_map(|batch| batch.columns().get(index));
+        if !is_wide && has_many_values(columns) {
+            let path = || ColumnPath::new(vec![field.name().clone()]);
+            properties = properties.set_column_dictionary_enabled(path(), false);
+            if matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+                properties = properties.set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+            }
+        }
+    }
+    properties.build()
+}
+
+/// Whether most values of the first rows differ from one another.
+fn has_many_values<'batch>(columns: impl Iterator<Item = &'batch ArrayRef>) -> bool {
+    let (mut rows, mut values, mut seen) = (0, 0, KeySet::default());
+    for column in columns {
+        let Some(array) = canonical(&column.slice(0, column.len().min(SAMPLE_ROWS - rows))) else { return false };
+        rows += array.len();
+        let keys = Keys::of(&array);
+        let nulls = array.logical_nulls();
+        for row in (0..array.len()).filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))) {
+            values += 1;
+            seen.insert(keys.at(row));
+        }
+    }
+    values >= FEW_VALUES && seen.len() > values / 2
+}
+
+/// The same schema; metadata is a hash map whose order would otherwise reach the file's bytes.
+fn sorted_metadata(schema: &SchemaRef) -> SchemaRef {
+    // Arrow's IPC encoder, which Parquet uses to embed the schema, sorts metadata keys itself.
+    Schema::new_with_metadata(schema.fields().clone(), schema.metadata().clone()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, ListArray, StringArray};
+    use arrow::datatypes::{Field, Int64Type};
+
+    use super::*;
+    use crate::table::TableReader;
+
+    fn write(path: &Path, batches: &[RecordBatch], threads: usize) -> Vec<u8> {
+        let mut writer = TableWriter::create(path, &batches[0].schema()).unwrap().with_threads(threads);
+        for batch in batches {
+            writer.write(batch).unwrap();
+        }
+        assert_eq!(writer.close().unwrap(), batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn equal_rows_give_equal_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = || {
+            // Every hash map has a seed of its own, so equal metadata comes in different orders.
+            let metadata: HashMap<String, String> =
+                (0..8).map(|key| (format!("key{key}"), "value".to_owned())).collect();
+            let field = Field::new("a", DataType::Int64, true).with_metadata(metadata.clone());
+            let schema = Schema::new(vec![field]).with_metadata(metadata);
+            RecordBatch::try_new(schema.into(), vec![Arc::new(Int64Array::from(vec![Some(1), None]))]).unwrap()
+        };
+        let [one, two] = ["one", "two"].map(|name| write(&folder.path().join(name), &[sample()], 1));
+        assert_eq!(one, two);
+    }
+
+    fn batch(first: i64, rows: i64) -> RecordBatch {
+        let rows = first..first + rows;
+        let columns: [(&str, ArrayRef); 5] = [
+            ("id", Arc::new(rows.clone().collect::<Int64Array>())),
+            ("name", Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("customer {row}"))))),
+            (
+                "kind",
+                Arc::new(
+                    rows.clone().map(|row| (row % 9 > 0).then(|| format!("{}", row % 9))).collect::<StringArray>(),
+                ),
+            ),
+            ("x", Arc::new(rows.clone().map(|row| (row as f64).sqrt()).collect::<Float64Array>())),
+            (
+                "list",
+                Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(
+                    rows.map(|row| Some(vec![Some(row), None])),
+                )),
+            ),
+        ];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    #[test]
+    fn a_table_reads_back_as_written_and_threads_do_not_show_in_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let batches: Vec<RecordBatch> = (0..20).map(|index| batch(index * 15_000, 15_000)).collect();
+        let alone = write(&path, &batches, 1);
+        for threads in [2, 3, 16] {
+            assert!(alone == write(&path, &batches, threads), "{threads} threads write other bytes");
+        }
+        let table = TableReader::open(&path).unwrap();
+        assert_eq!((table.rows(), table.row_groups()), (300_000, 3));
+        assert!(table.read_all().unwrap() == batch(0, 300_000));
+        assert!(write(&path, &[batch(0, 300_000)], 2).len() > 1000);
+    }
+
+    #[test]
+    fn only_columns_whose_values_repeat_get_a_dictionary() {
+        assert!(!has_many_values([batch(0, 1000).column(0)].into_iter()), "too few rows to say");
+        let all = batch(0, 20_000);
+        let many: Vec<bool> = all.columns().iter().map(|column| has_many_values([column].into_iter())).collect();
+        assert_eq!(many, [true, true, false, true, false]);
+        let halves = (batch(0, 5000), batch(5000, 15_000));
+        assert!(has_many_values([halves.0.column(0), halves.1.column(0)].into_iter()));
+    }
+
+    #[test]
+    fn a_table_without_rows_or_columns_is_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        write(&path, &[batch(0, 0)], 2);
+        assert_eq!(TableReader::open(&path).unwrap().rows(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_ends_the_writing() {
+        if !Path::new("/dev/full").exists() {
+            return;
+        }
+        let schema = batch(0, 0).schema();
+        let mut writer = TableWriter::create(Path::new("/dev/full"), &schema).unwrap().with_threads(2);
+        let ended = (0..100).try_for_each(|index| writer.write(&batch(index * 15_000, 15_000)));
+        let error = ended.and_then(|()| writer.close().map(|_| ())).unwrap_err();
+        assert!(error.to_string().contains("/dev/full"), "{error}");
+    }
+}

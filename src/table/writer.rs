@@ -173,7 +173,7 @@ fn failed() -> ParquetError {
 /// How columns are written. A dictionary of a column in which most values differ costs much and saves nothing.
 fn properties(schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
     let is_wide = schema.fields().len() > MANY_COLUMNS;
-    // A dictionary takes 70 kB from its first value on, and zstd some hundred for each column, to write and to read.
+    // From its first value on a dictionary takes 70 kB, zstd more, to write and to read, and packed differences a megabyte.
     let zstd = Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd"));
     let compression = if is_wide { Compression::SNAPPY } else { zstd };
     let mut properties = WriterProperties::builder()
@@ -182,9 +182,12 @@ fn properties(schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
         .set_dictionary_enabled(!is_wide)
         // The default names the library's version, which would change every digest at an upgrade.
         .set_created_by("phaseline".to_owned());
+    if is_wide {
+        return properties.set_encoding(Encoding::PLAIN).build();
+    }
     for (index, field) in schema.fields().iter().enumerate() {
         let columns = batches.iter().filter_map(|batch| batch.columns().get(index));
-        if !is_wide && has_many_values(columns) {
+        if has_many_values(columns) {
             let path = || ColumnPath::new(vec![field.name().clone()]);
             properties = properties.set_column_dictionary_enabled(path(), false);
             if matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
@@ -305,6 +308,20 @@ mod tests {
         let path = folder.path().join("t");
         write(&path, &[batch(0, 0)], 2);
         assert_eq!(TableReader::open(&path).unwrap().rows(), 0);
+    }
+
+    #[test]
+    fn a_wide_table_needs_little_for_each_column() {
+        let properties = |columns: usize| {
+            let fields: Vec<Field> =
+                (0..columns).map(|column| Field::new(column.to_string(), DataType::Int64, true)).collect();
+            properties(&Schema::new(fields), &[])
+        };
+        let column = ColumnPath::from("0");
+        let [narrow, wide] = [MANY_COLUMNS, MANY_COLUMNS + 1].map(properties);
+        assert!(narrow.dictionary_enabled(&column) && !wide.dictionary_enabled(&column));
+        assert_eq!((narrow.encoding(&column), wide.encoding(&column)), (None, Some(Encoding::PLAIN)));
+        assert_eq!(wide.compression(&column), Compression::SNAPPY);
     }
 
     #[test]

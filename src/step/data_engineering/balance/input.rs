@@ -12,6 +12,8 @@ use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
 use crate::table::roles::{CATEGORIES, Role, Task};
 
+/// How many columns a message names.
+const SHOWN_COLUMNS: usize = 6;
 /// The square of a larger number is infinite.
 const LARGEST: f64 = 1e150;
 
@@ -223,7 +225,12 @@ pub(in crate::step::data_engineering) fn points(
     if bad.is_empty() {
         return Ok(points);
     }
-    let message = format!("columns with values that are missing, infinite or too large to measure: {}", bad.join(", "));
+    let shown = bad.iter().take(SHOWN_COLUMNS).cloned().collect::<Vec<_>>().join(", ");
+    let more = match bad.len().saturating_sub(SHOWN_COLUMNS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("columns with values that are missing, infinite or too large to measure: {shown}{more}");
     Err(StepError::input("missing_values", message)
         .help("fill them in `feature.pipeline` before, for example with `{impute: median, columns: \"@numeric\"}`"))
 }

@@ -44,6 +44,11 @@ impl RowCheck {
         Ok(())
     }
 
+    /// Whether its test remembers rows.
+    pub(super) fn remembers(&self) -> bool {
+        self.test.remembers
+    }
+
     /// Begins anew with a test that has not seen anything, and keeps the counts.
     pub(super) fn rewind(&mut self, fresh: RowTest) {
         self.test = fresh;

@@ -16,6 +16,8 @@ pub(super) struct RowTest {
     pub(super) shown: Shown,
     /// Whether the report shows the value of the first column alone.
     pub(super) only_first: bool,
+    /// Whether what it says of a row depends on rows before it, so that it has to begin anew on a second pass.
+    pub(super) remembers: bool,
     pub(super) test: Test,
 }
 
@@ -34,7 +36,8 @@ impl RowTest {
         columns: Vec<Column>,
         mut test: impl FnMut(&[ArrayRef]) -> BooleanArray + Send + 'static,
     ) -> RowTest {
-        RowTest { columns, shown: Shown::Plain, only_first: false, test: Box::new(move |_, values| Ok(test(values))) }
+        let test = Box::new(move |_: &RecordBatch, values: &[ArrayRef]| Ok(test(values)));
+        RowTest { columns, shown: Shown::Plain, only_first: false, remembers: false, test }
     }
 
     /// A test of the texts of one column; it is not asked about missing ones.

@@ -66,10 +66,11 @@ pub(super) fn run(
     Ok(Second { quarantined })
 }
 
-/// Lets tests of rows begin anew where they are asked a second time: some remember what they saw.
+/// Lets tests that remember rows begin anew where they are asked a second time.
 fn rewind(setting: &Setting<'_>, checks: &mut [Check]) {
     for check in checks.iter_mut().filter(|check| check.looks_again()) {
         if let State::Rows(rows) = &mut check.state
+            && rows.remembers()
             && let State::Rows(fresh) = setting.check(String::new(), &check.expectation).state
         {
             rows.rewind(fresh.into_test());

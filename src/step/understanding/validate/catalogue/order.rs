@@ -84,6 +84,7 @@ fn ordered(setting: &Setting<'_>, expectation: &Expectation, descending: bool) -
     });
     // The groups only say which value is the one before.
     test.only_first = true;
+    test.remembers = true;
     Ok(setting.of_rows(test))
 }
 

@@ -152,10 +152,7 @@ impl Hand {
 
     /// Tells the thread something. If it ended early, gives its error.
     fn say(&self, word: Word) -> Result<(), ParquetError> {
-        self.words.send(word).or_else(|_| {
-            let failed = self.chunks.iter().find_map(Result::err);
-            Err(failed.unwrap_or_else(gone))
-        })
+        self.words.send(word).map_err(|_| self.chunks.iter().find_map(Result::err).unwrap_or_else(gone))
     }
 }
 

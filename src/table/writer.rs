@@ -81,7 +81,7 @@ impl TableWriter {
                 if self.rows < SAMPLE_ROWS as u64 {
                     return Ok(());
                 }
-                self.begin().map(|_| ())
+                self.begin()
             }
             State::Writing(writing) => writing.write(batch),
             State::Broken => Err(failed()),

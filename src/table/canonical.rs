@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray};
 use arrow::compute::{CastOptions, cast_with_options, nullif};
-use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, TimeUnit};
 
 /// Microseconds of UTC, the one type of timestamps in computations.
 pub const MICROSECONDS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -48,6 +48,12 @@ pub fn canonical(array: &ArrayRef) -> Option<ArrayRef> {
     };
     let array = cast(&array, &wanted);
     Some(if wanted == DataType::Float64 { finite_or_null(&array) } else { array })
+}
+
+/// `array` as texts with a dictionary, unless that is longer than they are: then nothing is won by looking at it.
+pub fn encoded(array: &ArrayRef) -> Option<&DictionaryArray<Int32Type>> {
+    let encoded = array.as_dictionary_opt::<Int32Type>()?;
+    (*encoded.values().data_type() == DataType::Utf8 && encoded.values().len() <= encoded.len()).then_some(encoded)
 }
 
 /// `array` in another type; what does not fit is null. The types are canonical, or lead to one.

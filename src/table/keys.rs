@@ -9,6 +9,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
+use super::{cast, encoded};
+
 /// The keys of a batch of one column, one for each row; the key of a null means nothing.
 #[derive(Debug, Clone)]
 pub enum Keys {
@@ -55,6 +57,17 @@ impl Keys {
                 };
                 Keys::Wide((0..texts.len()).map(|row| hash128(slice(row))).collect())
             }
+            DataType::Dictionary(..) => match encoded(array) {
+                // Each different value is looked at once.
+                Some(encoded) => {
+                    let keys = Keys::of(encoded.values());
+                    let known = encoded.values().len();
+                    let key = |place: &i32| usize::try_from(*place).ok().filter(|place| *place < known);
+                    let places = encoded.keys().values().iter();
+                    Keys::Wide(places.map(|place| key(place).map_or(0, |place| keys.at(place))).collect())
+                }
+                None => Keys::of(&cast(array, &DataType::Utf8)),
+            },
             _ => Keys::Narrow(vec![0; array.len()]),
         }
     }
@@ -188,6 +201,14 @@ mod tests {
         let keys = Keys::of(&floats);
         assert_eq!(keys.at(0), keys.at(1));
         assert_ne!(keys.at(0), keys.at(2));
+        let plain: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("b")]));
+        let encoded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let encoded = cast(&plain, &encoded);
+        for (plain, encoded) in [(plain.clone(), encoded.clone()), (plain.slice(0, 1), encoded.slice(0, 1))] {
+            let keys = (Keys::of(&plain), Keys::of(&encoded));
+            let mut there = (0..plain.len()).filter(|row| plain.is_valid(*row));
+            assert!(there.all(|row| keys.0.at(row) == keys.1.at(row)));
+        }
         let texts: Vec<String> = (0..200_000).map(|number| format!("customer-{number}")).collect();
         let array: ArrayRef = Arc::new(StringArray::from(texts));
         let Keys::Wide(keys) = Keys::of(&array.slice(7, 199_000)) else { panic!("texts are hashed") };

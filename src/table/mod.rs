@@ -14,7 +14,7 @@ pub mod statistics;
 mod value;
 mod writer;
 
-pub use canonical::{MICROSECONDS, canonical, canonical_type, cast};
+pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, encoded};
 pub use error::TableError;
 pub use facts::{ColumnFacts, ValueRange, column_facts};
 pub use reader::{BATCH_ROWS, TableReader};

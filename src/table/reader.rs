@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -64,7 +65,7 @@ impl TableReader {
 
     /// All rows of all columns, in batches of [`BATCH_ROWS`].
     pub fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
-        self.read(None)
+        self.read(self.metadata.clone(), None)
     }
 
     /// All rows of the named columns, in the order given, in batches of [`BATCH_ROWS`].
@@ -74,6 +75,16 @@ impl TableReader {
     pub fn select(
         &self,
         columns: &[&str],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
+        self.select_encoded(columns, &|_| false)
+    }
+
+    /// As [`TableReader::select`], but texts that are stored with a dictionary come with it where `is_encoded` says so of
+    /// their column, so that each different text of a batch can be looked at once.
+    pub fn select_encoded(
+        &self,
+        columns: &[&str],
+        is_encoded: &dyn Fn(&str) -> bool,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
         let indexes: Vec<usize> = columns
             .iter()
@@ -92,7 +103,42 @@ impl TableReader {
             .iter()
             .map(|index| in_file_order.binary_search(index).expect("every index is in its own sorted list"))
             .collect();
-        Ok(self.read(Some(&in_file_order))?.map(move |batch| Ok(batch?.project(&positions)?)))
+        let metadata =
+            self.encoded(|index, name| columns.contains(&name) && is_encoded(name) && self.has_dictionary(index))?;
+        Ok(self.read(metadata, Some(&in_file_order))?.map(move |batch| Ok(batch?.project(&positions)?)))
+    }
+
+    /// Metadata by which the texts that `is_encoded` says so of come with their dictionary.
+    fn encoded(&self, is_encoded: impl Fn(usize, &str) -> bool) -> Result<ArrowReaderMetadata, TableError> {
+        let is_encoded =
+            |index: usize, field: &Field| *field.data_type() == DataType::Utf8 && is_encoded(index, field.name());
+        let fields = self.schema().fields().iter().enumerate();
+        let fields: Vec<FieldRef> = fields
+            .map(|(index, field)| {
+                if !is_encoded(index, field) {
+                    return Arc::clone(field);
+                }
+                let encoded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                Arc::new(field.as_ref().clone().with_data_type(encoded))
+            })
+            .collect();
+        if fields.iter().zip(self.schema().fields()).all(|(new, old)| Arc::ptr_eq(new, old)) {
+            return Ok(self.metadata.clone());
+        }
+        let schema = Schema::new_with_metadata(fields, self.schema().metadata().clone());
+        let options = ArrowReaderOptions::new().with_schema(schema.into());
+        ArrowReaderMetadata::try_new(Arc::clone(self.metadata.metadata()), options)
+            .map_err(|source| broken(&self.path, source))
+    }
+
+    /// Whether the column, which is not nested, is stored with a dictionary all over.
+    fn has_dictionary(&self, column: usize) -> bool {
+        let file = self.metadata.metadata();
+        let leaves = file.file_metadata().schema_descr();
+        let Some(leaf) = (0..leaves.num_columns()).find(|leaf| leaves.get_column_root_idx(*leaf) == column) else {
+            return false;
+        };
+        file.row_groups().iter().all(|group| group.column(leaf).dictionary_page_offset().is_some())
     }
 
     /// The whole table as one batch, for tables that are known to be small.
@@ -103,9 +149,10 @@ impl TableReader {
 
     fn read(
         &self,
+        metadata: ArrowReaderMetadata,
         columns: Option<&[usize]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open(&self.path)?, self.metadata.clone());
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open(&self.path)?, metadata);
         if let Some(columns) = columns {
             let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
             builder = builder.with_projection(mask);
@@ -134,11 +181,8 @@ pub(super) fn broken(path: &Path, source: ParquetError) -> TableError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-    use std::sync::Arc;
-
     use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{DataType, Field, Schema};
+    use std::collections::HashMap;
 
     use super::*;
     use crate::table::TableWriter;
@@ -169,5 +213,29 @@ mod tests {
         assert_eq!(table.clone().reading_ahead().read_all().unwrap(), sample());
         drop(table.clone().reading_ahead().batches().unwrap());
         assert!(matches!(table.select(&["c"]).err(), Some(TableError::NoColumn { .. })));
+    }
+
+    #[test]
+    fn texts_come_with_their_dictionary_where_they_are_stored_with_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let few: StringArray = (0..5000).map(|row| (row % 11 > 0).then(|| format!("text {}", row % 7))).collect();
+        let many = StringArray::from_iter_values((0..5000).map(|row| format!("text {row}")));
+        let numbers: Int64Array = (0..5000).collect();
+        let columns: [(&str, arrow::array::ArrayRef); 3] =
+            [("few", Arc::new(few)), ("many", Arc::new(many)), ("n", Arc::new(numbers))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = TableWriter::create(&path, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let table = TableReader::open(&path).unwrap();
+        let read = |name: &'static str, wanted: bool| {
+            let mut batches = table.select_encoded(&["n", name], &|_| wanted).unwrap();
+            batches.next().unwrap().unwrap().column(1).clone()
+        };
+        assert!(matches!(read("few", true).data_type(), DataType::Dictionary(..)));
+        assert_eq!(*read("few", false).data_type(), DataType::Utf8);
+        assert_eq!(*read("many", true).data_type(), DataType::Utf8);
+        assert_eq!(&crate::table::cast(&read("few", true), &DataType::Utf8), batch.column(0));
     }
 }

@@ -27,12 +27,17 @@ impl<V: Clone + PartialOrd> Frequent<V> {
     /// Takes a value with its key in; `value` is asked for at the value's first appearance only. Says whether the value
     /// is known to have appeared before.
     pub fn insert(&mut self, key: u128, value: impl FnOnce() -> V) -> bool {
+        self.insert_many(key, 1, value)
+    }
+
+    /// Takes a value in as often as it appeared.
+    pub fn insert_many(&mut self, key: u128, times: u64, value: impl FnOnce() -> V) -> bool {
         if let Some((_, count)) = self.counts.get_mut(&key) {
-            *count += 1;
+            *count += times;
             return true;
         }
         if self.is_complete {
-            self.counts.insert(key, (value(), 1));
+            self.counts.insert(key, (value(), times));
             if self.counts.len() > self.limit {
                 self.is_complete = false;
                 let kept = self.sorted(KEPT.min(self.limit));

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Float64Type};
 
 use super::super::keys::{KeyHasher, Keys};
 use super::super::sketch::{CoMoments, Distinct, cramers_v};
-use super::super::{TableError, TableReader, canonical, cast};
+use super::super::{TableError, TableReader, canonical, cast, encoded};
 use super::{ColumnStatistics, Kind};
 
 /// How many columns of each sort are held against one another: their pairs are counted.
@@ -107,11 +107,13 @@ struct Batch {
 fn pass(table: &TableReader, places: &[usize], visit: &mut dyn FnMut(&Batch) -> bool) -> Result<bool, TableError> {
     let fields = table.schema().fields();
     let names: Vec<&str> = places.iter().map(|place| fields[*place].name().as_str()).collect();
-    for batch in table.select(&names)? {
+    for batch in table.select_encoded(&names, &|_| true)? {
         let batch = batch?;
         let mut columns: Vec<Option<(ArrayRef, Keys)>> = fields.iter().map(|_| None).collect();
         for (place, column) in places.iter().zip(batch.columns()) {
-            columns[*place] = canonical(column).map(|values| {
+            // Encoded texts are told apart by their dictionary.
+            let values = if encoded(column).is_some() { Some(column.clone()) } else { canonical(column) };
+            columns[*place] = values.map(|values| {
                 let keys = Keys::of(&values);
                 (values, keys)
             });

@@ -1,11 +1,11 @@
 //! What is known of one column.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
+use arrow::datatypes::{DataType, Field, Float64Type, Int32Type};
 
 use super::super::keys::Keys;
 use super::super::sketch::{Distinct, Frequent, Moments, Quantiles};
-use super::super::{MICROSECONDS, canonical, canonical_type, cast, iso_date, iso_timestamp, json_value};
+use super::super::{MICROSECONDS, canonical, canonical_type, cast, encoded, iso_date, iso_timestamp, json_value};
 
 /// How many different values are counted one by one; beyond, their number is estimated.
 const COUNTED: usize = 20_000;
@@ -139,6 +139,9 @@ impl ColumnStatistics {
     /// Takes a batch of the column in.
     pub fn add(&mut self, column: &ArrayRef) {
         self.rows += column.len() as u64;
+        if let Some(texts) = encoded(column) {
+            return self.add_encoded(texts);
+        }
         let Some(values) = canonical(column) else {
             self.missing += column.logical_null_count() as u64;
             return;
@@ -170,6 +173,26 @@ impl ColumnStatistics {
         if matches!(self.kind, Kind::Int | Kind::Float) {
             self.zeros += numbers.iter().flatten().filter(|value| *value == 0.0).count() as u64;
         }
+    }
+
+    /// Takes in texts with their dictionary: each different one is looked at once.
+    fn add_encoded(&mut self, texts: &DictionaryArray<Int32Type>) {
+        let values = canonical(texts.values()).expect("only texts are encoded");
+        let mut counts = vec![0u64; values.len()];
+        let places = || texts.keys().iter().flatten().filter_map(|place| usize::try_from(place).ok());
+        places().for_each(|place| counts[place] += 1);
+        self.missing += texts.keys().null_count() as u64;
+        let keys = Keys::of(&values);
+        for (place, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            let key = keys.at(place);
+            if !self.frequent.insert_many(key, count, || shown(&values, place)) {
+                self.distinct.insert(key);
+            }
+        }
+        let lengths = cast(&characters(&values), &DataType::Float64);
+        let lengths = lengths.as_primitive::<Float64Type>().values();
+        self.quantiles.extend(places().map(|place| lengths[place]));
+        self.moments.merge(&Moments::of(places().map(|place| lengths[place])));
     }
 
     fn count_values(&mut self, values: &ArrayRef) {

@@ -56,7 +56,7 @@ fn count(
     let mut counted: Vec<ColumnStatistics> =
         columns.iter().map(|column| ColumnStatistics::new(&fields[*column])).collect();
     let mut rows = 0;
-    for batch in table.select(&names)? {
+    for batch in table.select_encoded(&names, &|_| true)? {
         let batch = batch?;
         counted.iter_mut().zip(batch.columns()).for_each(|(counted, column)| counted.add(column));
         rows += batch.num_rows() as u64;

@@ -99,6 +99,11 @@ impl Check {
         matches!(self.state, State::Rows(_) | State::Unique(_) | State::Outliers(_) | State::Whole(_))
     }
 
+    /// Whether it reads texts as well with their dictionary.
+    pub(super) fn is_by_text(&self) -> bool {
+        self.filter.is_none() && matches!(&self.state, State::Rows(check) if check.is_by_text())
+    }
+
     /// The names of the columns that it reads.
     pub(super) fn columns(&self) -> Vec<String> {
         let mut names: Vec<String> = match &self.state {

@@ -1,6 +1,6 @@
 //! The first pass: everything is measured, each thread reading the columns of the checks that were dealt to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -78,7 +78,9 @@ fn feed(
     let named: Vec<String> = checks.iter().flat_map(|(_, check)| check.columns()).collect();
     let names: Vec<&str> = table.columns().filter(|column| named.iter().any(|name| name == column)).collect();
     let mut done = 0;
-    for batch in table.select(&names)? {
+    let plain: BTreeSet<String> =
+        checks.iter().filter(|(_, check)| !check.is_by_text()).flat_map(|(_, check)| check.columns()).collect();
+    for batch in table.select_encoded(&names, &|name| !plain.contains(name))? {
         let batch = batch?;
         for (_, check) in checks.iter_mut() {
             check.batch(&batch, done);

@@ -44,6 +44,11 @@ impl RowCheck {
         Ok(())
     }
 
+    /// Whether its test asks for each different text once.
+    pub(super) fn is_by_text(&self) -> bool {
+        self.test.by_text
+    }
+
     /// Whether its test remembers rows.
     pub(super) fn remembers(&self) -> bool {
         self.test.remembers

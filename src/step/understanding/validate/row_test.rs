@@ -1,11 +1,12 @@
 //! What a row must fulfil: a kernel over whole batches that gives true, false, or null where there is nothing to look at.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::take;
 use arrow::record_batch::RecordBatch;
 use serde_json::{Value, json};
 
 use super::column::Column;
-use crate::table::json_value;
+use crate::table::{encoded, json_value};
 
 /// Says for each row whether it passes. It may remember what it saw in earlier batches.
 pub(super) type Test = Box<dyn FnMut(&RecordBatch, &[ArrayRef]) -> Result<BooleanArray, String> + Send>;
@@ -18,6 +19,9 @@ pub(super) struct RowTest {
     pub(super) only_first: bool,
     /// Whether what it says of a row depends on rows before it, so that it has to begin anew on a second pass.
     pub(super) remembers: bool,
+    /// Whether what it says of a row depends on nothing but the text of its one column, and is nothing for a missing one: then
+    /// each different text can be asked once.
+    pub(super) by_text: bool,
     pub(super) test: Test,
 }
 
@@ -37,14 +41,20 @@ impl RowTest {
         mut test: impl FnMut(&[ArrayRef]) -> BooleanArray + Send + 'static,
     ) -> RowTest {
         let test = Box::new(move |_: &RecordBatch, values: &[ArrayRef]| Ok(test(values)));
-        RowTest { columns, shown: Shown::Plain, only_first: false, remembers: false, test }
+        RowTest { columns, shown: Shown::Plain, only_first: false, remembers: false, by_text: false, test }
     }
 
     /// A test of the texts of one column; it is not asked about missing ones.
     pub(super) fn of_texts(column: Column, test: impl Fn(&str) -> bool + Send + 'static) -> RowTest {
-        RowTest::of(vec![column], move |values| {
+        let test = RowTest::of(vec![column], move |values| {
             values[0].as_string::<i32>().iter().map(|text| text.map(&test)).collect()
-        })
+        });
+        test.by_text()
+    }
+
+    /// The same test, of one column whose texts may be asked each once.
+    pub(super) fn by_text(self) -> RowTest {
+        RowTest { by_text: self.columns.len() == 1 && self.columns[0].is_text(), ..self }
     }
 
     /// The same test, whose failing rows are shown with the names of the columns.
@@ -54,6 +64,14 @@ impl RowTest {
 
     /// The values looked at, and for each row whether it passes.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(Vec<ArrayRef>, BooleanArray), String> {
+        if self.by_text
+            && let Some(array) = batch.column_by_name(&self.columns[0].name)
+            && let Some(encoded) = encoded(array)
+        {
+            let each = (self.test)(batch, std::slice::from_ref(encoded.values()))?;
+            let passes = take(&each, encoded.keys(), None).map_err(|error| error.to_string())?;
+            return Ok((vec![array.clone()], passes.as_boolean().clone()));
+        }
         let values: Vec<ArrayRef> = self.columns.iter().map(|column| column.read(batch)).collect::<Result<_, _>>()?;
         let passes = (self.test)(batch, &values)?;
         Ok((values, passes))

@@ -154,6 +154,7 @@ fn expr(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, Strin
         shown: Shown::Plain,
         only_first: false,
         remembers: false,
+        by_text: false,
         test: Box::new(move |batch, _| {
             let holds = expr.eval_column(batch).map_err(|error| error.message)?;
             Ok(cast(&holds, &DataType::Boolean).as_boolean().clone())

@@ -93,14 +93,15 @@ fn not_in_set(setting: &Setting<'_>, expectation: &Expectation) -> Result<State,
 fn membership(setting: &Setting<'_>, expectation: &Expectation, wanted: bool) -> Result<State, String> {
     let column = setting.the_column(expectation)?;
     let set = ValueSet::of(expectation.values.as_deref().unwrap_or_default(), &column)?;
-    Ok(setting.of_rows(RowTest::of(vec![column], move |values| {
+    let test = RowTest::of(vec![column], move |values| {
         let (values, keys) = set.keys_of(&values[0]);
         let nulls = values.logical_nulls();
         let is_there = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
         (0..values.len())
             .map(|row| is_there(row).then(|| set.keys.contains(&keys.at(row)) == wanted))
             .collect::<BooleanArray>()
-    })))
+    });
+    Ok(setting.of_rows(test.by_text()))
 }
 
 /// Which different values are in a set, and which of the set occur.

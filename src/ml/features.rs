@@ -83,7 +83,6 @@ impl FeatureMatrix {
     }
 
     /// A matrix of the given content; `numeric` and `codes` are row-major.
-    #[cfg(test)]
     pub(crate) fn from_parts(features: Vec<Feature>, numeric: Vec<f32>, codes: Vec<u32>) -> FeatureMatrix {
         let mut matrix = FeatureMatrix { features, rows: 0, numeric, codes };
         let (numeric_width, code_width) = (matrix.numeric_width(), matrix.code_width());

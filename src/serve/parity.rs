@@ -136,6 +136,10 @@ fn chains() -> Vec<Value> {
             {"binary": {}, "columns": "town"},
             {"ordinal": {"min_frequency": 0.2}, "columns": "plan"},
             {"bin": {"strategy": "kmeans", "n_bins": 3}, "columns": "amount"},
+            {"derive": "again", "as": "months * 1.0"},
+            {"derive": "once_more", "as": "months * 1.0"},
+            {"tree_bins": {}, "columns": "again"},
+            {"geometric_width": 5, "columns": "once_more"},
             {"bin": {"strategy": "edges", "edges": [2, 9]}, "columns": "months"}
         ]),
         json!([
@@ -175,6 +179,10 @@ fn chains() -> Vec<Value> {
             {"variance_threshold": 0.0, "columns": ["svd0", "pca0", "pca1"]},
             {"k_best": {"k": 2}, "columns": ["svd0", "pca0", "pca1"]},
             {"drop_correlated": 0.99, "columns": "words_*"},
+            {"drop_high_psi": {"threshold": 2.0, "bins": 4, "split_col": "months"}, "columns": ["curved_*"]},
+            {"information_value": {"threshold": 0.001, "fill_value": 0.001}, "columns": ["curved_*"]},
+            {"from_model": "median", "columns": ["curved_*", "months_*"]},
+            {"rfe": {"n_features": 3}, "columns": ["curved_*", "months_*"]},
             {"random_projection": {"n_components": 3}, "columns": ["amount_div_months", "amount_mod_months"]}
         ]),
     ]

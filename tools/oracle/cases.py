@@ -83,13 +83,15 @@ class Cases:
     def __init__(self):
         self.cases, self.used = [], set()
 
-    def add(self, name, transforms, columns, fit, applied, target="binary", tolerance=None):
+    def add(self, name, transforms, columns, fit, applied, target="binary", tolerance=None, scores=None):
         """One case: the columns of DATA go in, the expected features come out for the fit rows and for fresh ones."""
         columns = [columns] if isinstance(columns, str) else columns
         self.used.update(columns)
         case = {"name": name, "transforms": transforms, "target": target, "columns": columns, "fit": None if fit is None else matrix(fit), "applied": matrix(applied)}
         if tolerance:
             case["tolerance"] = tolerance
+        if scores is not None:
+            case["scores"] = [float(score) for score in scores]
         self.cases.append(case)
 
     def write(self, name, *packages):

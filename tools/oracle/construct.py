@@ -23,7 +23,7 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 warnings.simplefilter("ignore")
 random = np.random.default_rng(20261121)
 ROWS, SEED = 24, 7
-cases = []
+cases, tables, FIRST = [], [], 6
 
 
 def numbers(values):
@@ -34,14 +34,26 @@ def texts(values):
     return {"type": "text", "values": [None if v is None else str(v) for v in values]}
 
 
+def short(value):
+    # Expected values to 11 digits: what is compared is compared to 9. Whole numbers need no point.
+    value = float(f"{value:.11g}")
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
 def rows(values):
-    # Expected values to 12 digits: what is compared is compared to 9.
-    return [[None if math.isnan(v) else float(f"{v:.11g}") for v in column] for column in np.asarray(values, dtype=float).T]
+    return [[None if math.isnan(v) else short(v) for v in column] for column in np.asarray(values, dtype=float).T]
+
+
+def shared(columns):
+    if columns not in tables:
+        tables.append(columns)
+    return tables.index(columns)
 
 
 def case(name, transforms, columns, fresh, fit_out, fresh_out):
-    cases.append({"name": name, "transforms": transforms, "target": "binary", "columns": columns, "fresh": fresh,
-                  "fit": rows(fit_out), "applied": rows(fresh_out)})
+    # Of the fit rows the first few say enough, and tables are written once.
+    cases.append({"name": name, "transforms": transforms, "target": "binary", "columns": shared(columns), "fresh": shared(fresh),
+                  "fit": [column[:FIRST] for column in rows(fit_out)], "applied": rows(fresh_out)})
 
 
 a = np.round(random.normal(3, 2, ROWS), 2)
@@ -92,14 +104,14 @@ zeros = RelativeFeatures(variables=["a", "c"], reference=["b"], func=["div"], fi
 case("relative by zero", [{"relative": {"reference": ["b"], "fill_value": 0.5}}], table(frame), table(other),
      zeros.transform(frame), zeros.transform(other))
 
-words = ["the cat sat", "on the mat", "", "The CAT, the Hat!", "naïve café naïve", "1 22 333 1", "a b c", "it's don't", "日本語 text", "x" * 30]
+words = ["the cat sat", "on the mat", "", "The CAT, the Hat!", "naïve café naïve", "1 22 333 1", "a b c", "it's don't", "日本語 text", "x" * 30, "Ünï Ångström ﬁne 한글 Søren"]
 documents = [words[i] for i in random.integers(0, len(words), 18)]
 documents += ["cat  hat\tmat", "mat", "mat mat mat", "  two  words  "]
 new = ["the cat", "unseen words", "", "MAT mat hat", "naïve", " ", "333 1"]
 FEW = {"analyzer": "char", "ngram_range": [2, 3], "max_features": None}
 for params in [
     {}, {"lowercase": False}, {"ngram_range": [1, 2]}, {"min_df": 3}, {"max_df": 0.3}, {"min_df": 0.1, "max_df": 6}, {"binary": True},
-    {"stop_words": ["the", "on"]}, {"token_pattern": "\\b\\w+\\b"}, {"token_pattern": "(\\w)at"}, {"analyzer": "char", "min_df": 6},
+    {"stop_words": ["the", "on"]}, {"stop_words": "english"}, {"strip_accents": "unicode"}, {"strip_accents": "ascii", "lowercase": False}, {"token_pattern": "\\b\\w+\\b"}, {"token_pattern": "(\\w)at"}, {"analyzer": "char", "min_df": 6},
     {"analyzer": "char", "ngram_range": [2, 3], "min_df": 7}, {"analyzer": "char_wb", "ngram_range": [2, 4], "min_df": 7},
 ]:
     given = dict(params)
@@ -167,15 +179,16 @@ for threshold in [0.8, 0.3]:
 
 # Every table needs a target of its length.
 for one in cases:
-    length = len(next(iter(one["columns"].values()))["values"])
+    length = len(next(iter(tables[one["columns"]].values()))["values"])
     one["target"] = f"binary_{length}"
-lengths = sorted({len(next(iter(one["columns"].values()))["values"]) for one in cases})
+lengths = sorted({int(one["target"].removeprefix("binary_")) for one in cases})
 with open("tests/fixtures/oracle/construct.json", "w") as file:
     json.dump(
         {
             "made_by": f"scikit-learn {sklearn.__version__}, feature-engine {feature_engine.__version__}, numpy {np.__version__}",
             "seed": SEED,
             "targets": {f"binary_{length}": texts(["No", "Yes"][i % 2] for i in range(length)) for length in lengths},
+            "tables": tables,
             "cases": cases,
             "scores": scores,
         },

@@ -58,7 +58,8 @@ pub fn fit(
     let target = fit_target(spec, source)?;
     let FitOptions { seed, memory_bytes } = *options;
     let facts = FitFacts { rows: source.rows(), classes: target.labels(), seed, memory_bytes };
-    let stages = spec.transforms.iter().map(|spec| Stage { spec, entries: None }).collect();
+    let transforms = spec.transforms.iter().filter(|spec| spec.is_on);
+    let stages = transforms.map(|spec| Stage { spec, entries: None }).collect();
     let mut fitting =
         Fitting { source, drops_null: spec.drop_null_target, raw, target, facts, stages, nulls: BTreeMap::new() };
     loop {
@@ -232,13 +233,15 @@ impl Fitting<'_> {
 
     /// The fitted entries whose results reach a learner, and the raw columns that they start from.
     fn needed(&self, learners: &[Scheduled]) -> (BTreeSet<(usize, usize)>, BTreeSet<String>) {
-        let learning: BTreeSet<(usize, usize)> = learners.iter().map(|next| (next.stage, next.entry)).collect();
+        let learning: BTreeMap<(usize, usize), &Scheduled> =
+            learners.iter().map(|next| ((next.stage, next.entry), next)).collect();
         let mut applied = BTreeSet::new();
         let mut needed = BTreeSet::new();
         for (index, stage) in self.stages.iter().enumerate().rev() {
             for (place, entry) in stage.entries.as_deref().unwrap_or_default().iter().enumerate().rev() {
-                if learning.contains(&(index, place)) {
+                if let Some(scheduled) = learning.get(&(index, place)) {
                     needed.extend(entry.columns.iter().cloned());
+                    needed.extend(scheduled.learner.reads().into_iter().map(str::to_owned));
                 } else if entry.unit.as_ref().is_some_and(|unit| take_back(unit, &mut needed)) {
                     applied.insert((index, place));
                 }

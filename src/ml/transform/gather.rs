@@ -1,5 +1,6 @@
 //! What many learners gather of one column of numbers: its moments, or all its values.
 
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use arrow::array::Array;
@@ -100,31 +101,85 @@ impl Values {
 }
 
 /// Chooses some rows at random, whatever the batches are: those whose random bits are the smallest.
-pub(super) struct Sample {
+pub(super) struct Sample<T> {
     seed: u64,
     most: usize,
-    chosen: BinaryHeap<(u64, u64, u64)>,
+    chosen: BinaryHeap<Candidate<T>>,
 }
 
-impl Sample {
-    /// What one chosen row takes.
-    const BYTES: u64 = 48;
+/// A chosen row, in the order of its random bits.
+struct Candidate<T> {
+    bits: u64,
+    row: u64,
+    value: T,
+}
 
+impl<T> Candidate<T> {
+    fn key(&self) -> (u64, u64) {
+        (self.bits, self.row)
+    }
+}
+
+impl<T> PartialEq for Candidate<T> {
+    fn eq(&self, other: &Candidate<T>) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<T> Eq for Candidate<T> {}
+
+impl<T> PartialOrd for Candidate<T> {
+    fn partial_cmp(&self, other: &Candidate<T>) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Candidate<T> {
+    fn cmp(&self, other: &Candidate<T>) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl<T> Sample<T> {
     /// At most `most` rows.
-    pub(super) fn new(seed: u64, most: usize) -> Sample {
+    pub(super) fn new(seed: u64, most: usize) -> Sample<T> {
         Sample { seed, most, chosen: BinaryHeap::new() }
     }
+
+    /// Takes the row `row` in if it is chosen so far; only then its value is asked for.
+    pub(super) fn offer(&mut self, row: u64, value: impl FnOnce() -> T) {
+        let bits = chance::bits(self.seed, row);
+        if self.chosen.len() >= self.most {
+            if self.chosen.peek().is_none_or(|last| (bits, row) >= last.key()) {
+                return;
+            }
+            self.chosen.pop();
+        }
+        self.chosen.push(Candidate { bits, row, value: value() });
+    }
+
+    /// The chosen values, in the order of their rows.
+    pub(super) fn by_row(self) -> Vec<T> {
+        let mut chosen = self.chosen.into_vec();
+        chosen.sort_unstable_by_key(|candidate| candidate.row);
+        chosen.into_iter().map(|candidate| candidate.value).collect()
+    }
+
+    /// The chosen values, in no telling order.
+    pub(super) fn by_chance(self) -> Vec<T> {
+        self.chosen.into_sorted_vec().into_iter().map(|candidate| candidate.value).collect()
+    }
+}
+
+impl Sample<f64> {
+    /// What one chosen row takes.
+    const BYTES: u64 = 48;
 
     /// Takes the present values of the next rows in.
     pub(super) fn learn(&mut self, values: impl Iterator<Item = Option<f64>>, rows: &LearningRows<'_>) {
         for (value, row) in values.zip(rows.first..) {
-            let Some(value) = value else { continue };
-            let candidate = (chance::bits(self.seed, row), row, value.to_bits());
-            if self.chosen.len() < self.most {
-                self.chosen.push(candidate);
-            } else if self.chosen.peek().is_some_and(|last| candidate < *last) {
-                self.chosen.pop();
-                self.chosen.push(candidate);
+            if let Some(value) = value {
+                self.offer(row, || value);
             }
         }
     }
@@ -132,13 +187,6 @@ impl Sample {
     /// What a sample of at most `most` of that many rows keeps.
     pub(super) fn kept_bytes(rows: u64, most: u64) -> u64 {
         rows.min(most).saturating_mul(Sample::BYTES)
-    }
-
-    /// The chosen values, in the order of their rows.
-    pub(super) fn finish(self) -> Vec<f64> {
-        let mut chosen: Vec<(u64, u64)> = self.chosen.into_iter().map(|(_, row, bits)| (row, bits)).collect();
-        chosen.sort_unstable();
-        chosen.into_iter().map(|(_, bits)| f64::from_bits(bits)).collect()
     }
 }
 
@@ -155,7 +203,7 @@ mod tests {
                 let rows = LearningRows { targets: &[], first: (index * batch) as u64 };
                 sample.learn(chunk.iter().copied(), &rows);
             }
-            sample.finish()
+            sample.by_row()
         };
         assert_eq!(sample(1000), sample(13));
         assert_eq!(sample(1000).len(), 50);

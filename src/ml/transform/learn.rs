@@ -46,4 +46,9 @@ pub(super) trait Learner {
     fn kept_bytes(&self, _rows: u64) -> u64 {
         0
     }
+
+    /// Columns that it learns from beside those that it was planned for.
+    fn reads(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }

@@ -45,6 +45,7 @@ mod selector;
 mod source;
 mod spec;
 mod stats;
+mod symmetric;
 mod target;
 mod text;
 mod walk;

@@ -14,6 +14,8 @@ use super::{FitOptions, FittedPipeline, fit};
 struct Fixture {
     seed: u64,
     targets: BTreeMap<String, Values>,
+    #[serde(default)]
+    tables: Vec<BTreeMap<String, Values>>,
     cases: Vec<Case>,
     #[serde(default)]
     scores: BTreeMap<String, Vec<Option<f64>>>,
@@ -24,10 +26,28 @@ struct Case {
     name: String,
     transforms: Value,
     target: String,
-    columns: BTreeMap<String, Values>,
-    fresh: BTreeMap<String, Values>,
+    columns: Table,
+    fresh: Table,
+    /// What all rows of the fit get, or the first of them.
     fit: Vec<Vec<Option<f64>>>,
     applied: Vec<Vec<Option<f64>>>,
+}
+
+/// Columns of a case, or the place of the table that several cases share.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Table {
+    Shared(usize),
+    Own(BTreeMap<String, Values>),
+}
+
+impl Fixture {
+    fn columns<'fixture>(&'fixture self, table: &'fixture Table) -> &'fixture BTreeMap<String, Values> {
+        match table {
+            Table::Shared(place) => &self.tables[*place],
+            Table::Own(columns) => columns,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,12 +95,14 @@ fn transforms_give_the_numbers_of_scikit_learn() {
             RecordBatch::try_from_iter_with_nullable(columns.chain(target).map(|(name, array)| (name, array, true)))
                 .unwrap()
         };
-        let table = batch(&case.columns, Some(&fixture.targets[&case.target]));
+        let table = batch(fixture.columns(&case.columns), Some(&fixture.targets[&case.target]));
         let pipeline =
             fit(&spec(case.transforms.clone()), &table, &FitOptions { seed: fixture.seed, memory_bytes: None })
                 .unwrap();
-        compare(&case.name, "fit", 1e-9, &pipeline.transform_learnt(&table, 0).unwrap(), &case.fit);
-        let fresh = batch(&case.fresh, None);
+        let first = case.fit.first().map_or(0, Vec::len);
+        let learnt = pipeline.transform_learnt(&table, 0).unwrap().slice(0, first);
+        compare(&case.name, "fit", 1e-9, &learnt, &case.fit);
+        let fresh = batch(fixture.columns(&case.fresh), None);
         compare(&case.name, "fresh", 1e-9, &pipeline.transform(&fresh).unwrap(), &case.applied);
         let text = serde_json::to_string(&pipeline).unwrap();
         let back: FittedPipeline = serde_json::from_str(&text).unwrap();
@@ -110,6 +132,8 @@ struct FamilyCase {
     applied: Vec<Vec<Option<f64>>>,
     #[serde(default = "exact")]
     tolerance: f64,
+    /// What the columns were judged by.
+    scores: Option<Vec<f64>>,
 }
 
 fn exact() -> f64 {
@@ -137,6 +161,14 @@ impl Family {
         if let Some(expected) = &case.fit {
             compare(&case.name, "fit", case.tolerance, &pipeline.transform_learnt(&table, 0).unwrap(), expected);
         }
+        if let Some(expected) = &case.scores {
+            let found: Vec<f64> = pipeline.choices().iter().map(|choice| choice.score.unwrap()).collect();
+            assert_eq!(found.len(), expected.len(), "{}", case.name);
+            for (found, expected) in found.iter().zip(expected) {
+                let is_close = (found - expected).abs() <= case.tolerance * expected.abs().max(1.0);
+                assert!(is_close, "{}: {:?}, not {expected}", case.name, pipeline.choices());
+            }
+        }
         let fresh = batch(self.table(case, |(_, fresh)| fresh.array()));
         compare(&case.name, "fresh", case.tolerance, &pipeline.transform(&fresh).unwrap(), &case.applied);
         let back: FittedPipeline = serde_json::from_str(&serde_json::to_string(&pipeline).unwrap()).unwrap();
@@ -161,8 +193,13 @@ fn encoded_categories_are_those_of_category_encoders_and_feature_engine() {
 }
 
 #[test]
-fn bins_are_those_of_scikit_learn() {
-    check(include_str!("../../../tests/fixtures/oracle/discretise.json"), 15);
+fn bins_are_those_of_scikit_learn_and_feature_engine() {
+    check(include_str!("../../../tests/fixtures/oracle/discretise.json"), 60);
+}
+
+#[test]
+fn columns_are_chosen_as_scikit_learn_and_feature_engine_choose_them() {
+    check(include_str!("../../../tests/fixtures/oracle/selection.json"), 50);
 }
 
 #[test]
@@ -177,7 +214,7 @@ fn columns_are_judged_as_scikit_learn_judges_them() {
     assert!(fixture.scores.len() > 4);
     for (name, expected) in &fixture.scores {
         let case = fixture.cases.iter().find(|case| case.name == *name).unwrap();
-        let columns = case.columns.iter().map(|(name, values)| (name.clone(), values.array()));
+        let columns = fixture.columns(&case.columns).iter().map(|(name, values)| (name.clone(), values.array()));
         let target = ("y".to_owned(), fixture.targets[&case.target].array());
         let columns = columns.chain([target]).map(|(name, array)| (name, array, true));
         let table = RecordBatch::try_from_iter_with_nullable(columns).unwrap();

@@ -136,6 +136,8 @@ transforms! {
     }
     "Discretise": {
         "bin" => Bin(discretise::bin::Params, discretise::bin::Bin),
+        "geometric_width" => GeometricWidth(discretise::geometric_width::Params, discretise::intervals::Intervals),
+        "tree_bins" => TreeBins(discretise::tree_bins::Params, discretise::intervals::Intervals),
     }
     "Create columns": {
         "date_parts" => DateParts(create::date_parts::Params, create::date_parts::DateParts),
@@ -162,6 +164,10 @@ transforms! {
         "variance_threshold" => VarianceThreshold(select::variance::Params, select::chosen::Chosen),
         "k_best" => KBest(select::k_best::Params, select::chosen::Chosen),
         "drop_correlated" => DropCorrelated(select::correlated::Params, select::chosen::Chosen),
+        "drop_high_psi" => DropHighPsi(select::psi::Params, select::chosen::Chosen),
+        "information_value" => InformationValue(select::information_value::Params, select::chosen::Chosen),
+        "from_model" => FromModel(select::from_model::Params, select::chosen::Chosen),
+        "rfe" => Rfe(select::rfe::Params, select::chosen::Chosen),
     }
 }
 

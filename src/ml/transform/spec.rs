@@ -24,6 +24,8 @@ pub struct TransformSpec {
     columns: Selector,
     /// Columns that are left out although selected.
     except: Option<Selector>,
+    /// Whether it is done at all.
+    pub(super) is_on: bool,
 }
 
 impl TransformSpec {
@@ -93,12 +95,21 @@ fn from_map(mut map: Map<String, Value>) -> Result<TransformSpec, String> {
         },
     };
     let except = map.remove("except").map(|except| selector("except", except)).transpose()?;
+    let is_on = match map.remove("when") {
+        None => true,
+        Some(Value::Bool(is_on)) => is_on,
+        Some(other) => {
+            return Err(format!(
+                "`when` beside `{key}` is {other}, and must be true or false, such as `${{{{ params.with_it }}}}`"
+            ));
+        }
+    };
     if let Some(extra) = map.keys().next() {
         return Err(format!(
             "unknown key `{extra}` beside `{key}`; params of `{key}` go inside it: `{key}: {{{extra}: ...}}`"
         ));
     }
-    Ok(TransformSpec { entry, operation, columns, except })
+    Ok(TransformSpec { entry, operation, columns, except, is_on })
 }
 
 /// The params that `key: value` means, with those that stand beside the key.
@@ -161,6 +172,8 @@ fn form(entry: &Entry, generator: &mut SchemaGenerator) -> Schema {
     if entry.columns != Columns::Named {
         properties.insert("except".to_owned(), selector.to_value());
     }
+    let when = json_schema!({"type": "boolean", "description": "Whether it is done at all; for comparing a pipeline with it and without."});
+    properties.insert("when".to_owned(), when.to_value());
     json_schema!({
         "type": "object",
         "description": description,
@@ -198,5 +211,6 @@ mod tests {
         insta::assert_snapshot!(error(json!({"derive": "x"})), @"`derive` needs `as`, the expression");
         insta::assert_snapshot!(error(json!({"drop": "x", "one_hot": {}})), @"a transform is one of `one_hot` and `drop`, write two list items");
         assert!(error(json!({"one_hot": {"max_categories": -1}})).starts_with("one_hot.max_categories"));
+        insta::assert_snapshot!(error(json!({"log1p": {}, "when": "yes"})), @r#"`when` beside `log1p` is "yes", and must be true or false, such as `${{ params.with_it }}`"#);
     }
 }

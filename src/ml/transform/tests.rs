@@ -144,6 +144,16 @@ fn params_that_contradict_each_other_are_refused_before_any_table() {
         (json!({"impute_iterative": {"tol": -1}}), "`tol: -1` must be 0 or more"),
         (json!({"arcsinh": {"scale": 0}}), "`loc: 0` must be a number and `scale: 0` greater than 0"),
         (json!({"ordinal": {"max_categories": 0}}), "`max_categories` must be at least 1"),
+        (json!({"leave_one_out": {"sigma": -1}}), "`sigma: -1` must be 0 or more"),
+        (json!({"rfe": 1.5}), "`n_features: 1.5` must be a whole number from 1 on, or a share below 1"),
+        (json!({"rfe": {"step": 0}}), "`step: 0` must be a whole number from 1 on, or a share below 1"),
+        (json!({"rfe": {"model": {"c": 0}}}), "`model.c: 0` must be greater than 0"),
+        (json!({"from_model": "1.5*max"}), "`threshold` must be a number, `mean`, `median`, or a multiple"),
+        (json!({"drop_high_psi": -1}), "`threshold: -1` must be 0 or more, or `auto`"),
+        (json!({"drop_high_psi": {"split_frac": 1}}), "`split_frac: 1` must be between 0 and 1"),
+        (json!({"information_value": {"fill_value": 0}}), "`fill_value: 0` must be between 0 and 1"),
+        (json!({"tree_bins": []}), "`max_depth` must be from 1 to 20"),
+        (json!({"geometric_width": 1}), "`bins: 1` must be from 2 to 1000"),
     ] {
         let found = check(transform.clone());
         assert!(found.starts_with(message), "{transform}: {found}");
@@ -201,5 +211,85 @@ fn rows_of_the_fit_table_are_encoded_alike_in_batches_of_any_size() {
                 assert_eq!(alone, together.slice(first, batch.num_rows()), "{key}: {size} rows from {first}");
             }
         }
+    }
+}
+
+#[test]
+fn columns_that_cannot_be_judged_are_refused_with_a_remedy() {
+    let refused = |transforms: Value, target: ArrayRef| {
+        let error = fitted(transforms, target).unwrap_err();
+        format!("{error}; {}", error.remedy().unwrap_or_default())
+    };
+    let judge = |transform: Value| refused(json!([transform, {"drop": ["plan", "town", "since"]}]), classes());
+    insta::assert_snapshot!(judge(json!({"rfe": 1})), @"column `amount` has missing or infinite values, which `rfe` cannot judge; `impute` `amount` before");
+    insta::assert_snapshot!(judge(json!({"information_value": 0.1, "columns": "since"})), @"`information_value` needs categories, but column `since` holds a date; turn it into numbers with `date_parts` before");
+    insta::assert_snapshot!(judge(json!({"information_value": {"bins": 30}, "columns": "months"})), @"`information_value` finds values of column `months` where every row is of the same class, which has no odds; give `fill_value`, such as 0.0001; or take fewer `bins`, `strategy: equal_frequency`, or `rare_label` before");
+    insta::assert_snapshot!(judge(json!({"drop_high_psi": {"bins": 40}, "columns": "months"})), @"`drop_high_psi` would compare 30 rows with 30 rows, and needs at least 40 on each side; change `split_frac` or `cut_off`, or take fewer `bins`");
+    insta::assert_snapshot!(judge(json!({"drop_high_psi": {"split_col": "since"}, "columns": "months"})), @"column `since` splits the rows and is null in some of them; leave these rows out before, or take another `split_col`");
+    insta::assert_snapshot!(judge(json!({"drop_high_psi": {"split_col": "months", "cut_off": "May"}, "columns": "months"})), @"`cut_off` has `May`, but `months` holds an integer; dates are written like `2024-01-31`");
+    insta::assert_snapshot!(judge(json!({"from_model": 1e9, "columns": "months"})), @"`from_model` would take all 1 columns away; lower its threshold, or select other `columns`");
+    let number: ArrayRef = Arc::new(Float64Array::from_iter_values((0..60).map(|row| f64::from(row * 7 % 11) / 2.0)));
+    let twice = json!([{"select": "months"}, {"derive": "again", "as": "months * 2"}, {"rfe": {"n_features": 1, "model": {"alpha": 0}}}]);
+    insta::assert_snapshot!(refused(twice, Arc::clone(&number)), @"`rfe`: feature columns depend on each other, so that there is no unique solution without a penalty; give `model: {alpha: ...}` above 0, or take `drop_correlated` before");
+    let value = json!([{"information_value": 0.1, "columns": "months"}]);
+    insta::assert_snapshot!(refused(value, number), @"`information_value` needs a target with two classes; take `k_best` or `from_model`");
+    let three: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..60).map(|row| ["a", "b", "c"][row * row % 7 % 3])));
+    let tree = json!([{"tree_bins": 2, "columns": "months"}]);
+    insta::assert_snapshot!(refused(tree, three), @"`tree_bins` has no single prediction for a target with 3 classes; take `bin_output: bin_number`");
+}
+
+#[test]
+fn drift_is_looked_for_between_the_dates_before_and_after_one() {
+    // Every 17 days from 2022-01-08 on.
+    let since: ArrayRef = Arc::new(Date32Array::from_iter_values((0..60).map(|row| 19_000 + row * 17)));
+    let amount: ArrayRef = Arc::new(Float64Array::from_iter_values((0..60).map(|row| f64::from(row * row % 37))));
+    let table = RecordBatch::try_from_iter([("amount", amount), ("since", since), ("y", classes())]).unwrap();
+    let fitted = |cut_off: Value| {
+        let judge = json!({"drop_high_psi": {"threshold": 5, "bins": 4, "split_col": "since", "cut_off": cut_off}});
+        fit(&spec(json!([judge, {"date_parts": ["year"]}])), &table, &FitOptions { seed: 7, memory_bytes: None })
+    };
+    let score = |cut_off: Value| fitted(cut_off).unwrap().choices()[0].score;
+    assert_eq!(fitted(json!("2023-05-16")).unwrap().choices().len(), 1);
+    // The thirtieth row is of 2023-05-16: half of the rows, which is what counts if nothing is said.
+    assert_eq!(score(json!("2023-05-16")), score(Value::Null));
+    assert_ne!(score(json!("2023-05-15")), score(Value::Null));
+    let only_that_day = fitted(json!(["2023-05-16"])).unwrap_err();
+    insta::assert_snapshot!(only_that_day, @"`drop_high_psi` would compare 1 rows with 59 rows, and needs at least 4 on each side");
+}
+
+#[test]
+fn a_transform_that_is_off_is_not_done() {
+    let chain = |is_on: bool| json!([{"select": ["months"]}, {"log1p": {}, "when": is_on}]);
+    let through = |is_on: bool| fitted(chain(is_on), classes()).unwrap().features()[0].transform.clone();
+    assert_eq!((through(true), through(false)), ("log1p".to_owned(), "identity".to_owned()));
+}
+
+#[test]
+fn noise_is_on_rows_of_the_fit_table_only_and_the_same_in_batches_of_any_size() {
+    let table = customers(classes());
+    let options = FitOptions { seed: 7, memory_bytes: None };
+    for key in ["leave_one_out", "catboost"] {
+        let learnt = |sigma: f64| {
+            let pipeline = fit(&spec(json!([{"select": "town"}, {key: {"sigma": sigma}}])), &table, &options).unwrap();
+            let batches = (0..60).step_by(7).flat_map(|first| {
+                let batch = table.slice(first, 7.min(60 - first));
+                feature(&pipeline.transform_learnt(&batch, first as u64).unwrap(), 0)
+            });
+            let batches: Vec<Option<f64>> = batches.collect();
+            let together = feature(&pipeline.transform_learnt(&table, 0).unwrap(), 0);
+            assert_eq!(batches, together, "{key}");
+            (together, feature(&pipeline.transform(&table).unwrap(), 0))
+        };
+        let ((plain, fresh), (noisy, fresh_too)) = (learnt(0.0), learnt(0.2));
+        assert_eq!(fresh, fresh_too, "{key}");
+        let factors: Vec<f64> = plain
+            .iter()
+            .zip(&noisy)
+            .filter_map(|(plain, noisy)| Some(noisy.as_ref()? / plain.filter(|plain| *plain > 0.0)?))
+            .collect();
+        let mean = factors.iter().sum::<f64>() / factors.len() as f64;
+        let variance = factors.iter().map(|factor| (factor - mean).powi(2)).sum::<f64>() / factors.len() as f64;
+        assert!((mean - 1.0).abs() < 0.1 && (0.12..0.28).contains(&variance.sqrt()), "{key}: {mean} {variance}");
     }
 }

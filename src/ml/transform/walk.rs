@@ -60,7 +60,8 @@ impl Walk {
                     return Err(needs_memory(spec.key(), columns, facts.rows, kept, limit));
                 }
                 let fits = kept == 0 || self.kept_bytes == 0 || self.kept_bytes.saturating_add(kept) <= most(facts);
-                if fits && !columns.iter().any(|column| self.pending.contains(column)) {
+                let mut read = columns.iter().map(String::as_str).chain(learner.reads());
+                if fits && !read.any(|column| self.pending.contains(column)) {
                     self.kept_bytes = self.kept_bytes.saturating_add(kept);
                     self.learners.push(Scheduled { stage: place.0, entry: place.1, learner });
                 }

@@ -148,7 +148,6 @@ impl Fitted for DateParts {
             .into_iter()
             .map(|micros| micros.and_then(DateTime::from_timestamp_micros).map(|moment| moment.naive_utc()))
             .collect();
-        debug_assert_eq!(moments.len(), array.len());
         let columns = self.columns.iter().zip(&self.parts).map(|(name, part)| {
             let values: Float64Array = moments.iter().map(|moment| moment.map(|moment| part.of(moment))).collect();
             (name.clone(), Column::number(Arc::new(values)))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, Int64Array};
+use arrow::array::Int64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -168,7 +168,6 @@ impl Fitted for Ordinal {
             None => i64::from(code),
         });
         let array = Arc::new(Int64Array::from_iter_values(codes));
-        debug_assert_eq!(array.null_count(), 0);
         frame.set(&self.column, Column { array, kind: Kind::Encoded, categories: self.codes });
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::means::{columns, promise, target_value};
 use super::target::check_weight;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::category::Dictionary;
+use crate::ml::transform::chance::normal;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame};
 use crate::ml::transform::learn::{Learner, LearningRows};
@@ -23,7 +24,12 @@ use crate::ml::transform::registry::Unit;
 /// rows of the fit table differ only by their own targets, which a tree can use; `target` does not have that weakness.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::ml::transform) struct LeaveOneOut {}
+pub(in crate::ml::transform) struct LeaveOneOut {
+    /// The deviation of normal noise around 1 that the encodings of the fit table's own rows are multiplied by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    sigma: Option<f64>,
+}
 
 /// Replaces each category by the mean of the target in it, where the mean of all rows counts for `a` further rows
 /// (category_encoders' `CatBoostEncoder`). A row of the fit table gets the mean of the rows before it, so the table
@@ -35,6 +41,10 @@ pub(in crate::ml::transform) struct CatBoost {
     /// How many rows the mean of all rows counts for.
     #[serde(default = "one")]
     a: f64,
+    /// The deviation of normal noise around 1 that the encodings of the fit table's own rows are multiplied by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    sigma: Option<f64>,
 }
 
 fn one() -> f64 {
@@ -45,8 +55,12 @@ impl Transform for LeaveOneOut {
     const COLUMNS: Columns = Columns::Selected("@categorical");
     const EXAMPLE: &'static str = "{leave_one_out: {}, columns: [town]}";
 
+    fn check(&self) -> Result<(), String> {
+        check_sigma(self.sigma)
+    }
+
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
-        plan("leave_one_out", planning, Others::AllOthers, Unit::LeaveOneOut)
+        plan("leave_one_out", planning, Others::AllOthers, self.sigma, Unit::LeaveOneOut)
     }
 }
 
@@ -57,11 +71,19 @@ impl Transform for CatBoost {
 
     fn check(&self) -> Result<(), String> {
         check_weight("a", self.a)?;
+        check_sigma(self.sigma)?;
         if self.a == 0.0 { Err("`a` must be greater than 0".to_owned()) } else { Ok(()) }
     }
 
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
-        plan("catboost", planning, Others::Before { a: self.a }, Unit::CatBoost)
+        plan("catboost", planning, Others::Before { a: self.a }, self.sigma, Unit::CatBoost)
+    }
+}
+
+fn check_sigma(sigma: Option<f64>) -> Result<(), String> {
+    match sigma {
+        Some(sigma) if !(sigma >= 0.0 && sigma.is_finite()) => Err(format!("`sigma: {sigma}` must be 0 or more")),
+        _ => Ok(()),
     }
 }
 
@@ -77,6 +99,7 @@ fn plan(
     key: &'static str,
     planning: &Planning<'_>,
     others: Others,
+    sigma: Option<f64>,
     unit: fn(Encoding) -> Unit,
 ) -> Result<Plan, TransformError> {
     let (name, column) = planning.one()?;
@@ -87,6 +110,7 @@ fn plan(
         name: name.to_owned(),
         columns,
         others,
+        noise: Noise { sigma: sigma.unwrap_or(0.0), seed: planning.facts.seed },
         unit,
         categories: Dictionary::default(),
         tally: Tally::default(),
@@ -120,6 +144,7 @@ struct Sums {
     name: String,
     columns: Vec<String>,
     others: Others,
+    noise: Noise,
     unit: fn(Encoding) -> Unit,
     categories: Dictionary,
     tally: Tally,
@@ -159,7 +184,12 @@ impl Learner for Sums {
             columns: self.columns,
             categories: self.categories,
             means,
-            learnt: Some(Learnt { others: self.others, tally: self.tally, running: Running::default() }),
+            learnt: Some(Learnt {
+                others: self.others,
+                noise: self.noise,
+                tally: self.tally,
+                running: Running::default(),
+            }),
         }))
     }
 }
@@ -182,8 +212,23 @@ pub(in crate::ml::transform) struct Encoding {
 #[derive(Debug, Clone, PartialEq)]
 struct Learnt {
     others: Others,
+    noise: Noise,
     tally: Tally,
     running: Running,
+}
+
+/// What the encodings of the fit table's own rows are multiplied by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Noise {
+    sigma: f64,
+    seed: u64,
+}
+
+impl Noise {
+    /// The factor of one row.
+    fn factor(self, row: u64) -> f64 {
+        if self.sigma > 0.0 { 1.0 + self.sigma * normal(self.seed, row) } else { 1.0 }
+    }
 }
 
 /// The rows of the fit table that were encoded so far in this pass, which come in order.
@@ -217,10 +262,11 @@ impl Encoding {
         }
         assert_eq!(*next, first, "the rows of a fit table come in order");
         *next += codes.len() as u64;
-        for (code, target) in codes.iter().zip(targets) {
+        for ((code, target), row) in codes.iter().zip(targets).zip(first..) {
             let code = *code as usize;
+            let factor = learnt.noise.factor(row);
             for (place, column) in columns.iter_mut().enumerate() {
-                column.push(match learnt.others {
+                let encoding = match learnt.others {
                     Others::AllOthers if learnt.tally.counts[code] <= 1.0 => self.means[place],
                     Others::AllOthers => {
                         let own = target_value(*target, place, width);
@@ -229,7 +275,8 @@ impl Encoding {
                     Others::Before { a } => {
                         (before.sums[code * width + place] + self.means[place] * a) / (before.counts[code] + a)
                     }
-                });
+                };
+                column.push(encoding * factor);
             }
             before.add(code, *target, width);
         }

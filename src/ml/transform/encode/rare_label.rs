@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, StringArray};
+use arrow::array::{AsArray, StringArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,6 @@ impl Fitted for RareLabel {
         let array = &frame.column(&self.column)?.array;
         let codes = self.kept.codes(array);
         let texts = array.as_string::<i32>();
-        debug_assert_eq!(texts.len(), codes.len());
         let labelled = texts.iter().zip(codes);
         let labelled: StringArray = labelled
             .map(|(text, code)| text.map(|text| if code == UNKNOWN { self.replace_with.as_str() } else { text }))

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::symmetric::eigen;
+use crate::ml::transform::symmetric::eigen;
 
 /// The priors of both precisions, scikit-learn's values.
 const PRIOR: f64 = 1e-6;
@@ -43,6 +43,8 @@ pub(super) fn fit(columns: &[&[f64]], target: &[f64], left_out: &[bool]) -> Line
     let gram: Vec<f64> = (0..width * width).map(|cell| dot(&columns[cell / width], &columns[cell % width])).collect();
     let right: Vec<f64> = columns.iter().map(|column| dot(column, &target)).collect();
     let (values, vectors) = eigen(gram, width);
+    // Products have no eigenvalue below zero, but for rounding.
+    let values: Vec<f64> = values.into_iter().map(|value| value.max(0.0)).collect();
     // The right side in the basis of the eigenvectors.
     let turned: Vec<f64> = vectors.iter().map(|vector| dot(vector, &right)).collect();
     let solve = |ratio: f64| -> (Vec<f64>, f64) {

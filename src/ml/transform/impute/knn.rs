@@ -1,6 +1,5 @@
 //! `impute_knn`: what the most similar rows have.
 
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array};
@@ -9,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::simple::indicate;
 use crate::ml::transform::TransformError;
-use crate::ml::transform::chance;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame, Kind};
+use crate::ml::transform::gather::Sample;
 use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Scope, Transform};
@@ -85,23 +84,17 @@ impl Transform for Params {
             sums: vec![(0.0, 0.0); columns.len()],
             columns,
             indicators,
-            seed: planning.facts.seed,
-            rows: BinaryHeap::new(),
+            rows: Sample::new(planning.facts.seed, self.subsample.map_or(usize::MAX, |most| most as usize)),
         };
         Ok(Plan::Learn(Box::new(learner), promise))
     }
 }
 
-/// A kept row: its random bits, its number, and its values.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Kept(u64, u64, Vec<Option<u64>>);
-
 struct Neighbours {
     params: Params,
     columns: Vec<String>,
     indicators: Vec<String>,
-    seed: u64,
-    rows: BinaryHeap<Kept>,
+    rows: Sample<Vec<Option<f64>>>,
     /// The sum and the count of each column's values.
     sums: Vec<(f64, f64)>,
 }
@@ -118,17 +111,9 @@ impl Learner for Neighbours {
                 *count += 1.0;
             }
         }
-        let most = self.params.subsample.map_or(usize::MAX, |most| most as usize);
         for (place, row) in (0..frame.rows()).zip(rows.first..) {
-            let bits = chance::bits(self.seed, row);
-            if self.rows.len() >= most {
-                if self.rows.peek().is_some_and(|last| (bits, row) >= (last.0, last.1)) {
-                    continue;
-                }
-                self.rows.pop();
-            }
-            let values = columns.iter().map(|column| column.is_valid(place).then(|| column.value(place).to_bits()));
-            self.rows.push(Kept(bits, row, values.collect()));
+            let value = |column: &Float64Array| column.is_valid(place).then(|| column.value(place));
+            self.rows.offer(row, || columns.iter().map(value).collect());
         }
         Ok(())
     }
@@ -137,11 +122,8 @@ impl Learner for Neighbours {
         if let Some((name, _)) = self.columns.iter().zip(&self.sums).find(|(_, (_, count))| *count == 0.0) {
             return Err(nothing_to_learn(name, "impute_knn"));
         }
-        let mut kept = self.rows.into_vec();
-        kept.sort_unstable_by_key(|row| row.1);
-        let value = |bits: Option<u64>| bits.map(f64::from_bits);
         Ok(Unit::ImputeKnn(Knn {
-            rows: kept.into_iter().map(|row| row.2.into_iter().map(value).collect()).collect(),
+            rows: self.rows.by_row(),
             means: self.sums.iter().map(|(sum, count)| sum / count).collect(),
             columns: self.columns,
             indicators: self.indicators,

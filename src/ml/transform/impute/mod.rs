@@ -7,4 +7,3 @@ pub(super) mod knn;
 mod numbers;
 pub(super) mod random_sample;
 pub(super) mod simple;
-mod symmetric;

@@ -1,6 +1,5 @@
 //! `impute_random_sample`: a value of another row, which the row's own values choose.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
@@ -12,6 +11,7 @@ use crate::ml::transform::category::Category;
 use crate::ml::transform::chance;
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Frame, missing};
+use crate::ml::transform::gather::Sample;
 use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{need_categories, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Same, Transform};
@@ -71,7 +71,8 @@ impl Transform for Params {
             column_type: column.column_type(),
             params: self.clone(),
             seed: planning.facts.seed,
-            drawn: BTreeMap::new(),
+            drawn: Sample::new(planning.facts.seed, self.values as usize),
+            has_any: false,
         };
         let same = Same::Changed(column.column_type(), column.kind);
         Ok(Plan::Learn(Box::new(learner), Promise { same, ..Promise::default() }))
@@ -83,8 +84,8 @@ struct Drawing {
     column_type: ColumnType,
     params: Params,
     seed: u64,
-    /// Values by the random bits and the number of their rows.
-    drawn: BTreeMap<(u64, u64), Category>,
+    drawn: Sample<Category>,
+    has_any: bool,
 }
 
 impl Learner for Drawing {
@@ -94,26 +95,19 @@ impl Learner for Drawing {
             if array.is_null(place) {
                 continue;
             }
-            let bits = chance::bits(self.seed, row);
-            if self.drawn.len() >= self.params.values as usize {
-                if self.drawn.last_key_value().is_some_and(|(last, _)| (bits, row) > *last) {
-                    continue;
-                }
-                self.drawn.pop_last();
-            }
-            let value = match array.data_type() {
+            self.has_any = true;
+            self.drawn.offer(row, || match array.data_type() {
                 DataType::Utf8 => Category::Text(array.as_string::<i32>().value(place).to_owned()),
                 DataType::Int64 => Category::Int(array.as_primitive::<Int64Type>().value(place)),
                 DataType::Float64 => Category::Float(array.as_primitive::<Float64Type>().value(place)),
                 _ => Category::Bool(array.as_boolean().value(place)),
-            };
-            self.drawn.insert((bits, row), value);
+            });
         }
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        if self.drawn.is_empty() {
+        if !self.has_any {
             return Err(nothing_to_learn(&self.name, "impute_random_sample"));
         }
         Ok(Unit::ImputeRandomSample(RandomSample {
@@ -121,7 +115,7 @@ impl Learner for Drawing {
             column_type: self.column_type,
             seed_from: self.params.seed_from,
             seed: self.seed,
-            values: self.drawn.into_values().collect(),
+            values: self.drawn.by_chance(),
         }))
     }
 }
@@ -177,29 +171,29 @@ impl Fitted for RandomSample {
         }
         let columns: Vec<&ArrayRef> =
             self.seed_from.iter().map(|name| Ok(&frame.column(name)?.array)).collect::<Result<_, TransformError>>()?;
-        let chosen = |row: usize| &self.values[self.choice(&columns, row)];
+        let chosen = |row: usize| array.is_null(row).then(|| &self.values[self.choice(&columns, row)]);
         let rows = 0..array.len();
         let filled: ArrayRef = match self.column_type {
             ColumnType::Float => {
                 let values = array.as_primitive::<Float64Type>();
-                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
-                    (false, Category::Float(value)) => Some(*value),
+                let filled = rows.map(|row| match chosen(row) {
+                    Some(Category::Float(value)) => Some(*value),
                     _ => values.is_valid(row).then(|| values.value(row)),
                 });
                 Arc::new(filled.collect::<Float64Array>())
             }
             ColumnType::Int => {
                 let values = array.as_primitive::<Int64Type>();
-                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
-                    (false, Category::Int(value)) => Some(*value),
+                let filled = rows.map(|row| match chosen(row) {
+                    Some(Category::Int(value)) => Some(*value),
                     _ => values.is_valid(row).then(|| values.value(row)),
                 });
                 Arc::new(filled.collect::<Int64Array>())
             }
             ColumnType::Bool => {
                 let values = array.as_boolean();
-                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
-                    (false, Category::Bool(value)) => Some(*value),
+                let filled = rows.map(|row| match chosen(row) {
+                    Some(Category::Bool(value)) => Some(*value),
                     _ => values.is_valid(row).then(|| values.value(row)),
                 });
                 Arc::new(filled.collect::<BooleanArray>())
@@ -207,8 +201,8 @@ impl Fitted for RandomSample {
             // Moments are refused when it is planned.
             ColumnType::Text | ColumnType::Date | ColumnType::Timestamp => {
                 let values = array.as_string::<i32>();
-                let filled = rows.map(|row| match (values.is_valid(row), chosen(row)) {
-                    (false, Category::Text(value)) => Some(value.as_str()),
+                let filled = rows.map(|row| match chosen(row) {
+                    Some(Category::Text(value)) => Some(value.as_str()),
                     _ => values.is_valid(row).then(|| values.value(row)),
                 });
                 Arc::new(filled.collect::<StringArray>())

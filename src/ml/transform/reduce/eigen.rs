@@ -1,64 +1,20 @@
-//! Eigenvalues of symmetric matrices, by Jacobi's rotations: slow for thousands of columns, and exact for all.
+//! Eigenvalues in order, with vectors that have a sign.
+
+use crate::ml::transform::symmetric::eigen;
 
 /// The eigenvalues of a symmetric matrix, largest first, each with its vector of length 1.
 ///
 /// `matrix` is row-major. A vector's largest entry is positive, as scikit-learn turns them.
-pub(super) fn symmetric(mut matrix: Vec<f64>, width: usize) -> Vec<(f64, Vec<f64>)> {
-    let mut vectors = vec![0.0; width * width];
-    (0..width).for_each(|place| vectors[place * width + place] = 1.0);
-    for _ in 0..100 {
-        let (mut off, mut on) = (0.0, 0.0);
-        for row in 0..width {
-            on += matrix[row * width + row].powi(2);
-            off += (0..row).map(|column| matrix[row * width + column].powi(2)).sum::<f64>();
-        }
-        if off <= 1e-32 * on || off == 0.0 {
-            break;
-        }
-        for p in 0..width {
-            for q in p + 1..width {
-                rotate(&mut matrix, &mut vectors, width, p, q);
-            }
-        }
-    }
-    let mut found: Vec<(f64, Vec<f64>)> = (0..width)
-        .map(|place| {
-            let vector: Vec<f64> = (0..width).map(|row| vectors[row * width + place]).collect();
-            let largest = (0..width).rev().max_by(|a, b| vector[*a].abs().total_cmp(&vector[*b].abs()));
-            let sign = if largest.is_some_and(|row| vector[row] < 0.0) { -1.0 } else { 1.0 };
-            (matrix[place * width + place], vector.into_iter().map(|value| value * sign).collect())
-        })
-        .collect();
+pub(super) fn symmetric(matrix: Vec<f64>, width: usize) -> Vec<(f64, Vec<f64>)> {
+    let (values, vectors) = eigen(matrix, width);
+    let turned = |vector: Vec<f64>| {
+        let largest = (0..width).rev().max_by(|a, b| vector[*a].abs().total_cmp(&vector[*b].abs()));
+        let sign = if largest.is_some_and(|row| vector[row] < 0.0) { -1.0 } else { 1.0 };
+        vector.into_iter().map(|value| value * sign).collect()
+    };
+    let mut found: Vec<(f64, Vec<f64>)> = values.into_iter().zip(vectors.into_iter().map(turned)).collect();
     found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     found
-}
-
-/// Turns the plane of two axes so that they no longer mix.
-fn rotate(matrix: &mut [f64], vectors: &mut [f64], width: usize, p: usize, q: usize) {
-    let mixed = matrix[p * width + q];
-    if mixed == 0.0 {
-        return;
-    }
-    let theta = (matrix[q * width + q] - matrix[p * width + p]) / (2.0 * mixed);
-    let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
-    let tangent = if theta == 0.0 { 1.0 } else { tangent };
-    let cosine = 1.0 / tangent.hypot(1.0);
-    let sine = tangent * cosine;
-    for row in 0..width {
-        let (one, other) = (matrix[row * width + p], matrix[row * width + q]);
-        matrix[row * width + p] = cosine * one - sine * other;
-        matrix[row * width + q] = sine * one + cosine * other;
-    }
-    for column in 0..width {
-        let (one, other) = (matrix[p * width + column], matrix[q * width + column]);
-        matrix[p * width + column] = cosine * one - sine * other;
-        matrix[q * width + column] = sine * one + cosine * other;
-    }
-    for row in 0..width {
-        let (one, other) = (vectors[row * width + p], vectors[row * width + q]);
-        vectors[row * width + p] = cosine * one - sine * other;
-        vectors[row * width + q] = sine * one + cosine * other;
-    }
 }
 
 #[cfg(test)]

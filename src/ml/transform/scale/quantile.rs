@@ -85,7 +85,7 @@ struct Places {
     name: String,
     params: Params,
     values: Values,
-    sample: Option<Sample>,
+    sample: Option<Sample<f64>>,
     rows: u64,
 }
 
@@ -106,7 +106,7 @@ impl Learner for Places {
         let (column, sorted) = match self.sample {
             None => self.values.sorted("quantile")?,
             Some(sample) => {
-                let mut values = sample.finish();
+                let mut values = sample.by_row();
                 values.sort_unstable_by(f64::total_cmp);
                 match (values.first(), values.last()) {
                     (Some(first), Some(last)) if first.is_finite() && last.is_finite() => (self.name, values),

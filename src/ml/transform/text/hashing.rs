@@ -1,11 +1,13 @@
 //! `hashing_vectorizer`: terms into a fixed number of columns, without learning anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::accents::StripAccents;
+use super::stop_words::StopWords;
 use super::tokens::{Analyzer, Tokens, WORDS, check_range};
 use super::vocabulary::{Norm, dense, need_text, text};
 use crate::ml::transform::TransformError;
@@ -34,9 +36,12 @@ pub(in crate::ml::transform) struct Params {
     /// Whether upper and lower case are the same.
     #[serde(default = "yes")]
     lowercase: bool,
-    /// Words that are left out, in lower case if `lowercase` is on.
+    /// What becomes of letters with accents; they stay if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strip_accents: Option<StripAccents>,
+    /// Words that are left out: a list, in lower case if `lowercase` is on, or `english`.
     #[serde(default)]
-    stop_words: BTreeSet<String>,
+    stop_words: StopWords,
     /// The regular expression of a word.
     #[serde(default = "pattern")]
     token_pattern: String,
@@ -73,7 +78,8 @@ impl Params {
             analyzer: self.analyzer,
             lowercase: self.lowercase,
             ngram_range: self.ngram_range,
-            stop_words: self.stop_words.clone(),
+            strip_accents: self.strip_accents,
+            stop_words: self.stop_words.words(),
             token_pattern: self.token_pattern.clone().try_into()?,
         })
     }

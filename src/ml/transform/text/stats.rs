@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{ArrayRef, AsArray, Float64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -206,7 +206,6 @@ impl Fitted for TextStats {
                 (name.clone(), Column::number(Arc::new(values.collect::<Float64Array>())))
             })
             .collect();
-        debug_assert_eq!(array.len(), frame.rows());
         if self.keep_original {
             for (name, column) in columns {
                 frame.set(&name, column);

@@ -6,6 +6,8 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::accents::StripAccents;
+
 /// What terms are made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +30,8 @@ pub(in crate::ml::transform) const WORDS: &str = r"(?u)\b\w\w+\b";
 pub(in crate::ml::transform) struct Tokens {
     pub(in crate::ml::transform) analyzer: Analyzer,
     pub(in crate::ml::transform) lowercase: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::ml::transform) strip_accents: Option<StripAccents>,
     pub(in crate::ml::transform) ngram_range: (usize, usize),
     pub(in crate::ml::transform) stop_words: BTreeSet<String>,
     pub(in crate::ml::transform) token_pattern: Pattern,
@@ -75,6 +79,10 @@ impl Tokens {
     /// Calls `take` for each term of a text, in scikit-learn's order.
     pub(in crate::ml::transform) fn each(&self, text: &str, mut take: impl FnMut(&str)) {
         let text = if self.lowercase { text.to_lowercase() } else { text.to_owned() };
+        let text = match self.strip_accents {
+            Some(accents) => accents.strip(text),
+            None => text,
+        };
         match self.analyzer {
             Analyzer::Word => {
                 let words: Vec<&str> = if self.token_pattern.0.captures_len() == 2 {

@@ -1,12 +1,14 @@
 //! `count_vectorizer` and `tfidf`: how often the terms of the fit table's texts occur.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::accents::StripAccents;
+use super::stop_words::StopWords;
 use super::tokens::{Analyzer, Tokens, WORDS, check_range};
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
@@ -124,9 +126,12 @@ pub(in crate::ml::transform) struct CountParams {
     /// Whether upper and lower case are the same.
     #[serde(default = "yes")]
     lowercase: bool,
-    /// Words that are left out, in lower case if `lowercase` is on.
+    /// What becomes of letters with accents; they stay if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strip_accents: Option<StripAccents>,
+    /// Words that are left out: a list, in lower case if `lowercase` is on, or `english`.
     #[serde(default)]
-    stop_words: BTreeSet<String>,
+    stop_words: StopWords,
     /// The regular expression of a word.
     #[serde(default = "pattern")]
     token_pattern: String,
@@ -160,9 +165,12 @@ pub(in crate::ml::transform) struct TfidfParams {
     /// Whether upper and lower case are the same.
     #[serde(default = "yes")]
     lowercase: bool,
-    /// Words that are left out, in lower case if `lowercase` is on.
+    /// What becomes of letters with accents; they stay if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strip_accents: Option<StripAccents>,
+    /// Words that are left out: a list, in lower case if `lowercase` is on, or `english`.
     #[serde(default)]
-    stop_words: BTreeSet<String>,
+    stop_words: StopWords,
     /// The regular expression of a word.
     #[serde(default = "pattern")]
     token_pattern: String,
@@ -185,8 +193,17 @@ pub(in crate::ml::transform) struct TfidfParams {
 
 impl CountParams {
     fn weighed(&self) -> TfidfParams {
-        let CountParams { ngram_range, min_df, max_df, max_features, analyzer, lowercase, stop_words, .. } =
-            self.clone();
+        let CountParams {
+            ngram_range,
+            min_df,
+            max_df,
+            max_features,
+            analyzer,
+            lowercase,
+            strip_accents,
+            stop_words,
+            ..
+        } = self.clone();
         TfidfParams {
             ngram_range,
             min_df,
@@ -194,6 +211,7 @@ impl CountParams {
             max_features,
             analyzer,
             lowercase,
+            strip_accents,
             stop_words,
             token_pattern: self.token_pattern.clone(),
             binary: self.binary,
@@ -243,7 +261,8 @@ impl TfidfParams {
             analyzer: self.analyzer,
             lowercase: self.lowercase,
             ngram_range: self.ngram_range,
-            stop_words: self.stop_words.clone(),
+            strip_accents: self.strip_accents,
+            stop_words: self.stop_words.words(),
             token_pattern: self.token_pattern.clone().try_into()?,
         })
     }

@@ -1,10 +1,10 @@
-//! Eigenvalues of small symmetric matrices.
+//! Eigenvalues of symmetric matrices.
 
 /// More sweeps than this never help: convergence is quadratic.
 const MOST_SWEEPS: usize = 60;
 
-/// The eigenvalues of a symmetric matrix, none below zero, and the eigenvector of each (cyclic Jacobi rotations; Golub
-/// and Van Loan, Matrix Computations, section 8.5). `matrix` is of products, so what rounding makes negative is zero.
+/// The eigenvalues of a symmetric matrix, row-major, and the eigenvector of each (cyclic Jacobi rotations; Golub and Van
+/// Loan, Matrix Computations, section 8.5): slow for thousands of columns, and exact for all.
 pub(super) fn eigen(mut matrix: Vec<f64>, width: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
     let mut vectors: Vec<Vec<f64>> =
         (0..width).map(|place| (0..width).map(|other| f64::from(u8::from(place == other))).collect()).collect();
@@ -33,7 +33,7 @@ pub(super) fn eigen(mut matrix: Vec<f64>, width: usize) -> (Vec<f64>, Vec<Vec<f6
             break;
         }
     }
-    ((0..width).map(|place| matrix[place * width + place].max(0.0)).collect(), vectors)
+    ((0..width).map(|place| matrix[place * width + place]).collect(), vectors)
 }
 
 /// Turns rows and columns `one` and `two` so that their cell becomes zero.

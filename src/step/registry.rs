@@ -75,6 +75,8 @@ impl StepRegistry {
         registry.register::<super::understanding::IngestParquet>();
         registry.register::<super::understanding::IngestSql>();
         registry.register::<super::data_engineering::DataSql>();
+        registry.register::<super::data_engineering::DataLags>();
+        registry.register::<super::data_engineering::DataAsOf>();
         registry.register::<super::understanding::ProfileTable>();
         registry.register::<super::understanding::ValidateTable>();
         registry.register::<super::data_engineering::SplitRandom>();
@@ -96,6 +98,9 @@ impl StepRegistry {
         registry.register::<super::data_engineering::BalanceSmoteTomek>();
         registry.register::<super::data_engineering::BalanceSmoteEnn>();
         registry.register::<super::data_engineering::BalanceClassWeight>();
+        registry.register::<super::data_engineering::AugmentNoise>();
+        registry.register::<super::data_engineering::AugmentMixup>();
+        registry.register::<super::data_engineering::AugmentText>();
         registry.register::<super::data_engineering::OutliersIqr>();
         registry.register::<super::data_engineering::OutliersZscore>();
         registry.register::<super::data_engineering::OutliersIsolationForest>();
@@ -105,6 +110,7 @@ impl StepRegistry {
         registry.register::<super::model_engineering::TrainLinear>();
         registry.register::<super::model_engineering::TrainMlp>();
         registry.register::<super::model_engineering::SelectBest>();
+        registry.register::<super::model_engineering::CompareAblation>();
         registry.register::<super::evaluation::EvaluateClassifier>();
         registry.register::<super::evaluation::EvaluateRegressor>();
         registry.register::<super::monitoring::MonitorDrift>();

@@ -168,6 +168,17 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
             (json!({"target": "left"}), vec![("train", table())])
         }
         "balance.smotenc" => (json!({"target": "left", "columns": ["id", "city"]}), vec![("train", table())]),
+        "augment.noise" => (json!({"columns": ["id"]}), vec![("train", table())]),
+        "augment.mixup" => (json!({"columns": ["id"], "target": "left"}), vec![("train", table())]),
+        "augment.text" => (json!({"columns": ["city"], "method": "swap"}), vec![("train", table())]),
+        "data.lags" => {
+            let with = json!({"time": "id", "group_by": ["city"], "columns": ["amount"], "lag": [1], "expanding": {}});
+            (with, vec![("table", table())])
+        }
+        "data.as_of" => {
+            let with = json!({"key": "city", "time": "id", "aggregates": [{"column": "amount", "functions": ["sum", "last"]}]});
+            (with, vec![("table", table()), ("events", table())])
+        }
         name if name.starts_with("outliers.") => (json!({"columns": ["id"]}), vec![("fit", table())]),
         name if name.starts_with("balance.") => {
             (json!({"target": "left", "columns": ["id"]}), vec![("train", table())])

@@ -1,5 +1,6 @@
 //! Model engineering: train models and choose among them.
 
+mod ablation;
 pub(in crate::step) mod class_weight;
 mod linear;
 mod logistic;
@@ -9,6 +10,7 @@ mod select_best;
 pub(super) mod testing;
 pub(in crate::step) mod training;
 
+pub use ablation::CompareAblation;
 pub use linear::TrainLinear;
 pub use logistic::TrainLogistic;
 pub use mlp::TrainMlp;

@@ -1,0 +1,103 @@
+//! The columns of a training table by what they are, and how its rows are followed by new ones.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type};
+
+use super::super::parts;
+use crate::artifact::ArtifactKind;
+use crate::step::{InputPort, OutputPort, Ports, StagedTable, StepContext, StepError};
+use crate::table::TableReader;
+use crate::table::roles::{CATEGORIES, Role};
+
+/// Training rows come in, and go out with others; nothing that measures may take them.
+pub(super) fn ports() -> Ports {
+    Ports::new(
+        [InputPort::one("train", ArtifactKind::Table).training()],
+        [OutputPort::new("train", ArtifactKind::Table).resampled()],
+    )
+}
+
+/// The table, which must have rows.
+pub(super) fn open(context: &StepContext) -> Result<TableReader, StepError> {
+    let table = context.table("train")?;
+    if table.rows() == 0 {
+        return Err(StepError::input("table_empty", "the table has no rows to make others of")
+            .help("look at the split and the filters before this step"));
+    }
+    Ok(table)
+}
+
+/// Whether a column holds numbers that are no codes of categories.
+pub(super) fn is_number(field: &Field) -> bool {
+    field.data_type().is_numeric() && !field.metadata().contains_key(CATEGORIES)
+}
+
+/// The columns to change: those named, which must be numbers, or the features that are.
+pub(super) fn numbers(table: &TableReader, named: Option<&[String]>) -> Result<Vec<String>, StepError> {
+    let fields = table.schema().fields();
+    let Some(named) = named else {
+        let features = fields.iter().filter(|field| Role::of(field) == Some(Role::Feature) && is_number(field));
+        let features: Vec<String> = features.map(|field| field.name().clone()).collect();
+        if features.is_empty() {
+            return Err(StepError::input("no_numbers", "no column is marked as a feature that is a number")
+                .help("name some under `columns`, or pass the table through `feature.pipeline`"));
+        }
+        return Ok(features);
+    };
+    for name in named {
+        // The reader's own error names the columns that there are.
+        drop(table.select(&[name])?);
+        let field = table.schema().field_with_name(name)?;
+        if !is_number(field) {
+            let message = format!("column `{name}` is of type {} and no number", field.data_type());
+            return Err(StepError::input("not_a_number", message).help("leave it out of `columns`; it stays as it is"));
+        }
+    }
+    Ok(named.to_vec())
+}
+
+/// Writes the rows that there are.
+pub(super) fn copy(table: &TableReader, output: &mut StagedTable, context: &StepContext) -> Result<(), StepError> {
+    for batch in table.batches()? {
+        context.check_cancelled()?;
+        output.write(&batch?)?;
+    }
+    Ok(())
+}
+
+/// The values of a column of numbers.
+pub(super) fn floats(array: &ArrayRef) -> Result<Float64Array, StepError> {
+    Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+}
+
+/// Numbers in the type that their column has; whole numbers are rounded.
+pub(super) fn back(values: Float64Array, data_type: &DataType) -> Result<ArrayRef, StepError> {
+    let values = if data_type.is_floating() { values } else { values.unary(f64::round) };
+    let array: ArrayRef = Arc::new(values);
+    Ok(cast(&array, data_type)?)
+}
+
+/// Ends the step: says where columns come from and how many rows were made.
+pub(super) fn finish(
+    context: &mut StepContext,
+    table: &TableReader,
+    changed: &[String],
+    transform: &str,
+    added: u64,
+) -> Result<(), StepError> {
+    if changed.is_empty() {
+        parts::identity(context, "train", "train", table)?;
+    } else {
+        for column in table.columns() {
+            let how = if changed.iter().any(|name| name == column) { transform } else { "identity" };
+            context.column_from("train", column, "train", column, how)?;
+        }
+    }
+    context.metric("rows_before", table.rows() as f64);
+    context.metric("rows_added", added as f64);
+    context.log(format!("{added} rows are made of {}", table.rows()));
+    Ok(())
+}

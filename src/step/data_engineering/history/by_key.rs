@@ -1,0 +1,98 @@
+//! Rows of equal values in some columns, numbered as they come.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float64Type};
+use arrow::record_batch::RecordBatch;
+
+use crate::step::StepError;
+use crate::table::keys::Keys;
+use crate::table::{TableReader, canonical, canonical_type, cast};
+
+/// What becomes of a row without a value in one of the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Having no value is a value of its own.
+    Value,
+    /// It is equal to no row.
+    Unequal,
+}
+
+/// Numbers for the different values.
+#[derive(Debug, Default)]
+pub(super) struct ByKey {
+    known: HashMap<u128, u32>,
+}
+
+impl ByKey {
+    /// How many different values there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// The numbers of the rows of `batch`, which holds the columns only; new values get the next ones.
+    pub(super) fn learn(&mut self, batch: &RecordBatch, missing: Missing) -> Result<Vec<Option<u32>>, StepError> {
+        let number = |known: &mut HashMap<u128, u32>, key: u128| {
+            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            Some(*known.entry(key).or_insert(next))
+        };
+        each(batch, missing, |key| number(&mut self.known, key))
+    }
+
+    /// The numbers of the rows of `batch`; none for values that are not known.
+    pub(super) fn find(&self, batch: &RecordBatch) -> Result<Vec<Option<u32>>, StepError> {
+        each(batch, Missing::Unequal, |key| self.known.get(&key).copied())
+    }
+}
+
+fn each(
+    batch: &RecordBatch,
+    missing: Missing,
+    mut number: impl FnMut(u128) -> Option<u32>,
+) -> Result<Vec<Option<u32>>, StepError> {
+    let columns: Vec<ArrayRef> = batch
+        .columns()
+        .iter()
+        .map(|column| {
+            canonical(column).ok_or_else(|| {
+                StepError::input(
+                    "column_type",
+                    format!("a column of type {} cannot tell rows apart", column.data_type()),
+                )
+                .help("take a column of texts, numbers or dates")
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let keys = Keys::of_rows(&columns);
+    let has_value = |row: usize| missing == Missing::Value || columns.iter().all(|column| column.is_valid(row));
+    Ok((0..batch.num_rows()).map(|row| if has_value(row) { number(keys.at(row)) } else { None }).collect())
+}
+
+/// The canonical type of a column.
+pub(super) fn type_of(table: &TableReader, name: &str) -> Result<DataType, StepError> {
+    // The reader's own error names the columns that there are.
+    drop(table.select(&[name])?);
+    let field = table.schema().field_with_name(name)?;
+    canonical_type(field.data_type()).ok_or_else(|| {
+        StepError::input("column_type", format!("column `{name}` of type {} cannot be used here", field.data_type()))
+            .help("turn it into numbers, texts or dates in a `data.sql` step before")
+    })
+}
+
+/// Refuses a column that is no numbers.
+pub(super) fn need_numbers(table: &TableReader, name: &str, what: &str) -> Result<(), StepError> {
+    match type_of(table, name)? {
+        DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Null => Ok(()),
+        other => Err(StepError::input("column_type", format!("{what} needs numbers, and column `{name}` is {other}"))
+            .help("leave it out, or turn it into a number in a `data.sql` step before")),
+    }
+}
+
+/// A column as numbers; NaN where there is no value.
+pub(super) fn numbers(column: &ArrayRef) -> Vec<f64> {
+    let Some(canonical) = canonical(column) else { return vec![f64::NAN; column.len()] };
+    let numbers = cast(&canonical, &DataType::Float64);
+    let numbers = numbers.as_primitive::<Float64Type>();
+    numbers.iter().map(|value| value.unwrap_or(f64::NAN)).collect()
+}

@@ -1,0 +1,16 @@
+//! Columns from what was before: earlier rows of the same table, and events of another one. Nothing in them was unknown
+//! at the row's own time.
+
+mod as_of;
+mod by_key;
+mod events;
+mod lags;
+mod run;
+mod series;
+mod span;
+pub(in crate::step::data_engineering) mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use as_of::DataAsOf;
+pub use lags::DataLags;

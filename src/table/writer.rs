@@ -190,13 +190,9 @@ fn properties(schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
         if has_many_values(columns) {
             let path = || ColumnPath::new(vec![field.name().clone()]);
             properties = properties.set_column_dictionary_enabled(path(), false);
-            let encoding = match field.data_type() {
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Encoding::DELTA_LENGTH_BYTE_ARRAY,
-                // First bytes with first bytes, and so on: those that are noise do not slow zstd down.
-                DataType::Float32 | DataType::Float64 => Encoding::BYTE_STREAM_SPLIT,
-                _ => continue,
-            };
-            properties = properties.set_column_encoding(path(), encoding);
+            if matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+                properties = properties.set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+            }
         }
     }
     properties.build()

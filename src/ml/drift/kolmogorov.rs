@@ -172,7 +172,9 @@ fn rescaled(matrix: &mut [f64], half: usize, width: usize) -> i32 {
     if matrix[(half - 1) * width + half - 1] <= 1e140 {
         return 0;
     }
-    matrix.iter_mut().for_each(|cell| *cell *= 1e-140);
+    for cell in matrix {
+        *cell *= 1e-140;
+    }
     140
 }
 

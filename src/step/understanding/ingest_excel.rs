@@ -221,7 +221,7 @@ impl IngestExcel {
         let mut layout = Layout::begin(&file.name, &sheet, &names, self.area);
         book.each_row(&sheet, &self.area, &mut |row| {
             layout.see(row, |found| self.is_missing(found));
-            if layout.rows % BATCH_ROWS as u64 == 0 {
+            if layout.rows.is_multiple_of(BATCH_ROWS as u64) {
                 let (done, note) = (layout.rows, "types".to_owned());
                 context.progress(&Progress { done, total: None, unit: "rows", note });
                 context.check_cancelled()?;

@@ -59,9 +59,8 @@ pub(super) fn staying(reasons: &[Option<String>]) -> BooleanArray {
 
 /// Adds a reason to every row where `rows` is true.
 pub(super) fn blame(reasons: &mut [Option<String>], rows: &BooleanArray, why: impl Fn(usize) -> String) {
-    for row in 0..rows.len() {
+    for (row, reason) in reasons.iter_mut().enumerate().take(rows.len()) {
         if rows.is_valid(row) && rows.value(row) {
-            let reason = &mut reasons[row];
             *reason = Some(match reason.take() {
                 None => why(row),
                 Some(earlier) => format!("{earlier}; {}", why(row)),

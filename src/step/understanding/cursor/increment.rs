@@ -86,12 +86,7 @@ impl Increment {
     pub fn from(&self) -> Option<(&str, ColumnType, Mark)> {
         let former = self.former.as_ref()?;
         let reach = self.reach_for(former.column_type).unwrap_or(Lookback::None);
-        Some((&self.cursor, former.column_type, self.first_wanted(former, reach)))
-    }
-
-    /// Where reading begins: as far back as asked, but not where rows that were read are not known any more.
-    fn first_wanted(&self, former: &Position, reach: Lookback) -> Mark {
-        former.value.before(reach).max(former.known_from.clone())
+        Some((&self.cursor, former.column_type, first_wanted(former, reach)))
     }
 
     fn reach_for(&self, column_type: ColumnType) -> Result<Lookback, StepError> {
@@ -139,15 +134,14 @@ impl Increment {
                 .help("cast it in the query, or read everything again with `--refresh` and the step's name"));
         }
         let cursors = batch.column_by_name(&self.cursor).ok_or_else(|| StepError::bug("the cursor is gone"))?.clone();
-        let begin = self.former.as_ref().map(|former| (self.first_wanted(former, self.reach), former.value.clone()));
+        let begin = self.former.as_ref().map(|former| (first_wanted(former, self.reach), former.value.clone()));
         let mut keep = Vec::with_capacity(batch.num_rows());
-        for row in 0..batch.num_rows() {
+        for (row, &hash) in hashes.iter().enumerate() {
             let Some(mark) = Mark::at(&cursors, row) else {
                 self.without_value += 1;
                 keep.push(false);
                 continue;
             };
-            let hash = hashes[row];
             let is_new = match &begin {
                 Some((first, _)) if mark < *first => false,
                 Some((_, last)) if mark <= *last => !self.is_known(hash),
@@ -221,7 +215,7 @@ impl Increment {
         let column_type = self.former.as_ref().map_or(column_type, |former| former.column_type);
         let known_from = match &self.former {
             // Rows before are known to nobody any more.
-            Some(former) => value.before(self.reach).max(self.first_wanted(former, self.reach)),
+            Some(former) => value.before(self.reach).max(first_wanted(former, self.reach)),
             None => value.before(self.reach),
         };
         let mut position = Position::at(&self.cursor, column_type, value, known_from, self.source);
@@ -235,4 +229,9 @@ impl Increment {
 /// Whether every value of a column is missing.
 pub(super) fn is_empty(column: &ArrayRef) -> bool {
     column.null_count() == column.len()
+}
+
+/// Where reading begins: as far back as asked, but not where rows that were read are not known any more.
+fn first_wanted(former: &Position, reach: Lookback) -> Mark {
+    former.value.before(reach).max(former.known_from.clone())
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgRow, PgTypeInfo, PgTypeKind};
@@ -174,8 +175,11 @@ fn decode(bytes: &[u8], wire: &Wire) -> Result<Cell, String> {
             Cell::Text(format!("{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60))
         }
         Wire::Bytes => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            Cell::Text(format!("\\x{digits}"))
+            let mut text = "\\x".to_owned();
+            for byte in bytes {
+                write!(text, "{byte:02x}").expect("a string takes everything");
+            }
+            Cell::Text(text)
         }
         Wire::List(element) => {
             let list = array::list(bytes, &mut |bytes| Ok(json(decode(bytes, element)?, element)))?;

@@ -18,7 +18,7 @@ use crate::table::TableWriter;
 fn read(name: &str, content: impl AsRef<[u8]>, with: Value) -> Result<Ran, StepError> {
     let bench = Workbench::new();
     bench.file(name, content);
-    let kind = if name.ends_with(".csv") { "ingest.csv" } else { "ingest.json" };
+    let kind = if name.contains(".csv") { "ingest.csv" } else { "ingest.json" };
     let mut with = with;
     with["path"] = json!(name);
     bench.run(kind, with, &[])

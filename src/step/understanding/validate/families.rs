@@ -47,7 +47,7 @@ impl Family {
         let value = |name: &str, usual: f64| parameters.get(name).copied().unwrap_or(usual);
         let (loc, scale) = (value("loc", 0.0), value("scale", 1.0));
         let is_positive = |name: &&str| value(name, 1.0) > 0.0 && value(name, 1.0).is_finite();
-        if !loc.is_finite() || !shapes.iter().chain(&["scale"]).all(|name| is_positive(name)) {
+        if !loc.is_finite() || !shapes.iter().chain(&["scale"]).all(is_positive) {
             return Err("`loc` is a number, and all other parameters of a distribution are greater than 0".to_owned());
         }
         let sound = "its parameters are greater than 0";

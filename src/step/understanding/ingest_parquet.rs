@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -116,6 +116,9 @@ pub(super) fn read_parquet(
     for (file, reader) in files.iter().zip(&readers).skip(1) {
         check_same(&files[0], &schema, file, reader, columns.is_empty())?;
     }
+    for name in &names {
+        tell_rounded(&readers[0], name, context);
+    }
     let total = readers.iter().map(TableReader::rows).sum();
     let mut table = context.create_table(&schema)?;
     let mut rows = 0;
@@ -166,6 +169,16 @@ fn plain_schema(file: &SourceFile, reader: &TableReader, names: &[String]) -> Re
     Ok(Arc::new(Schema::new(names.iter().map(field).collect::<Result<Vec<_>, _>>()?)))
 }
 
+/// Says that a decimal column has more digits than its double keeps.
+fn tell_rounded(reader: &TableReader, name: &str, context: &mut StepContext) {
+    let found = reader.schema().field_with_name(name).map(Field::data_type);
+    if let Ok(DataType::Decimal128(precision @ 16.., scale) | DataType::Decimal256(precision, scale)) = found {
+        context.log(format!(
+            "warning: column `{name}` is decimal({precision},{scale}) and becomes a double, which keeps 15 digits"
+        ));
+    }
+}
+
 fn check_same(
     first: &SourceFile,
     schema: &SchemaRef,
@@ -202,7 +215,7 @@ fn check_same(
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Float32Array, Int32Array, ListArray};
+    use arrow::array::{ArrayRef, Decimal128Array, Float32Array, Int32Array, ListArray};
     use arrow::datatypes::Int32Type;
     use serde_json::json;
 
@@ -232,6 +245,18 @@ mod tests {
             table.schema().fields().iter().map(|it| format!("{}:{}", it.name(), it.data_type())).collect();
         assert_eq!(types, ["x:Float64", "n:Int64"]);
         assert_eq!(column(&table, "n").null_count(), 1);
+    }
+
+    #[test]
+    fn decimals_that_lose_digits_are_told() {
+        let bench = Workbench::new();
+        let large =
+            Decimal128Array::from(vec![12_345_678_901_234_567_890_i128]).with_precision_and_scale(38, 2).unwrap();
+        let small = Decimal128Array::from(vec![150_i128]).with_precision_and_scale(9, 2).unwrap();
+        put(&bench, "a.parquet", &[("large", Arc::new(large)), ("small", Arc::new(small))]);
+        let ran = bench.run("ingest.parquet", json!({"path": "a.parquet"}), &[]).unwrap();
+        assert_eq!(ran.log, ["warning: column `large` is decimal(38,2) and becomes a double, which keeps 15 digits"]);
+        assert_eq!(crate::step::testing::show(&ran.table("table")).lines().nth(1), Some("1.2345678901234568e17 1.5"));
     }
 
     #[test]

@@ -64,7 +64,8 @@ understanding:
 fn every_type_of_cursor_goes_on_from_where_it_was_on_postgres() {
     // Each with two first values, of which the second is the greatest, and a greater one. The texts are in the order of their
     // bytes, which is not that of the database.
-    let types = [
+    type Case = (&'static str, &'static str, &'static str, &'static str, &'static str);
+    let types: [Case; 5] = [
         ("number", "bigint", "1", "2", "3"),
         ("day", "date", "'2026-02-27'", "'2026-02-28'", "'2026-03-01'"),
         ("moment", "timestamp", "'2026-02-28 10:00'", "'2026-02-28 10:00:00.000001'", "'2026-02-28 10:00:00.000002'"),
@@ -93,7 +94,7 @@ fn every_type_of_cursor_goes_on_from_where_it_was_on_postgres() {
         let StoreUrl::Postgres(url) = cluster.database("shop").await else { panic!("a Postgres URL") };
         (cluster, url)
     });
-    let execute = |of: &dyn Fn(&(&str, &str, &str, &str, &str)) -> String| {
+    let execute = |of: &dyn Fn(&Case) -> String| {
         let sql: Vec<String> = types.iter().map(of).collect();
         runtime.block_on(async {
             let mut connection = PgConnection::connect(&url).await.unwrap();

@@ -74,7 +74,7 @@ with: {metrics: [valid.roc_auc, valid.log_loss]}
             let gain = Gain::of(&metric, &one, &other);
             context.metric(format!("{metric}_with"), gain.with);
             context.metric(format!("{metric}_without"), gain.without);
-            context.metric(format!("{metric}_gain"), gain.gain);
+            context.metric(format!("{metric}_gain"), gain.mean);
             context.log(gain.line(&metric));
             compared.push(gain.json(&metric));
         }
@@ -134,7 +134,7 @@ struct Gain {
     with: f64,
     without: f64,
     /// Positive where the models with it are better.
-    gain: f64,
+    mean: f64,
     /// The standard deviation of the gains of the pairs, if there are several.
     deviation: Option<f64>,
     pairs: Vec<f64>,
@@ -145,24 +145,24 @@ impl Gain {
         let sign = if direction(metric) == Some(Direction::Minimise) { -1.0 } else { 1.0 };
         let pairs: Vec<f64> = with.iter().zip(without).map(|(with, without)| sign * (with - without)).collect();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let gain = mean(&pairs);
-        let squares: f64 = pairs.iter().map(|pair| (pair - gain).powi(2)).sum();
+        let mean_gain = mean(&pairs);
+        let squares: f64 = pairs.iter().map(|pair| (pair - mean_gain).powi(2)).sum();
         let deviation = (pairs.len() > 1).then(|| (squares / (pairs.len() - 1) as f64).sqrt());
-        Gain { with: mean(with), without: mean(without), gain, deviation, pairs }
+        Gain { with: mean(with), without: mean(without), mean: mean_gain, deviation, pairs }
     }
 
     fn line(&self, metric: &str) -> String {
-        let Gain { with, without, gain, .. } = self;
+        let Gain { with, without, mean, .. } = self;
         let spread = self.deviation.map_or_else(String::new, |deviation| {
             format!(" (standard deviation {deviation:.4} over {} pairs)", self.pairs.len())
         });
-        format!("{metric}: {with:.4} with, {without:.4} without, a gain of {gain:+.4}{spread}")
+        format!("{metric}: {with:.4} with, {without:.4} without, a gain of {mean:+.4}{spread}")
     }
 
     fn json(&self, metric: &str) -> Value {
         let mode = if direction(metric) == Some(Direction::Minimise) { "min" } else { "max" };
         json!({
-            "metric": metric, "mode": mode, "with": self.with, "without": self.without, "gain": self.gain,
+            "metric": metric, "mode": mode, "with": self.with, "without": self.without, "gain": self.mean,
             "deviation": self.deviation, "pairs": self.pairs,
         })
     }

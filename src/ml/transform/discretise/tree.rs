@@ -110,7 +110,9 @@ impl Sums {
             Criterion::SquaredError => Sums::Numbers { count: 0.0, sum: 0.0, squares: 0.0 },
             Criterion::Gini(classes) => Sums::Classes { count: 0.0, by_class: vec![0.0; classes] },
         };
-        points.iter().for_each(|(_, target)| sums.push(*target));
+        for (_, target) in points {
+            sums.push(*target);
+        }
         sums
     }
 

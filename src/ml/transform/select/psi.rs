@@ -241,9 +241,10 @@ impl Params {
     fn index(&self, basis: &[f64], test: &[f64], places: usize, place: impl Fn(f64) -> usize) -> f64 {
         let shares = |values: &[f64]| {
             let mut shares = vec![0.0; places];
-            values.iter().for_each(|value| shares[place(*value)] += 1.0);
-            shares.iter_mut().for_each(|share| *share /= values.len() as f64);
-            shares
+            for value in values {
+                shares[place(*value)] += 1.0;
+            }
+            shares.into_iter().map(|share| share / values.len() as f64).collect::<Vec<f64>>()
         };
         let or_least = |share: f64| if share > 0.0 { share } else { self.min_pct_empty_bins };
         let pairs = shares(basis).into_iter().zip(shares(test)).filter(|(basis, test)| *basis > 0.0 || *test > 0.0);

@@ -66,7 +66,7 @@ pub(super) struct Mixed {
     schema: SchemaRef,
     all: RecordBatch,
     /// Whether each column is mixed; the others are taken from one row.
-    is_mixed: Vec<bool>,
+    blends: Vec<bool>,
     /// The place of the target if it holds classes.
     classes: Option<usize>,
     /// The class of each row, for telling whether two are the same.
@@ -88,10 +88,10 @@ impl Mixed {
         let mut fields = table.schema().fields().to_vec();
         let target_place = table.schema().index_of(&target.name)?;
         let has_roles = fields.iter().any(|field| Role::of(field).is_some());
-        let is_mixed = fields.iter().map(|field| {
+        let blends = fields.iter().map(|field| {
             names.contains(field.name()) || (target.is_number && *field.name() == target.name && is_number(field))
         });
-        let is_mixed: Vec<bool> = is_mixed.collect();
+        let blends: Vec<bool> = blends.collect();
         let classes = (!target.is_number).then_some(target_place);
         let marked = fields.iter().position(|field| Role::of(field) == Some(Role::Weight));
         let has_new_column = classes.is_some() && marked.is_none();
@@ -107,7 +107,7 @@ impl Mixed {
         let schema = Arc::new(Schema::new_with_metadata(fields, table.schema().metadata().clone()));
         let all = table.read_all()?;
         let labels = classes.map(|place| arrow::compute::cast(all.column(place), &DataType::Utf8)).transpose()?;
-        Ok(Mixed { schema, all, is_mixed, classes, labels, weight, has_new_column, pairs: Vec::new() })
+        Ok(Mixed { schema, all, blends, classes, labels, weight, has_new_column, pairs: Vec::new() })
     }
 
     /// The schema of what comes out.
@@ -162,7 +162,7 @@ impl Mixed {
         let (labelled, majors) = (places(|row| row.labelled), places(New::major));
         let mut columns = Vec::new();
         for (place, column) in self.all.columns().iter().enumerate() {
-            if self.is_mixed[place] {
+            if self.blends[place] {
                 let (one, other) = (floats(&take(column, &ones, None)?)?, floats(&take(column, &others, None)?)?);
                 let mixed = one.iter().zip(&other).zip(&rows).map(|((one, other), row)| match (one, other) {
                     (Some(one), Some(other)) => Some(row.share * one + (1.0 - row.share) * other),

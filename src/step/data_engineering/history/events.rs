@@ -78,7 +78,9 @@ impl Events {
             one.0.cmp(&other.0).then_with(|| times[one.1 as usize].total_cmp(&times[other.1 as usize]))
         });
         let mut starts = vec![0; keys.len() + 1];
-        order.iter().for_each(|(key, _)| starts[*key as usize + 1] += 1);
+        for (key, _) in &order {
+            starts[*key as usize + 1] += 1;
+        }
         for key in 0..keys.len() {
             starts[key + 1] += starts[key];
         }
@@ -88,32 +90,12 @@ impl Events {
         for aggregate in aggregates {
             let Some(column) = &aggregate.column else { continue };
             if !events.columns.contains_key(column) {
-                let values = events.values(table, column, &rows, context)?;
+                let values = values_in_order(table, column, &rows, context)?;
                 events.columns.insert(column.clone(), values);
             }
             events.prepare(column, aggregate);
         }
         Ok(events)
-    }
-
-    fn values(
-        &self,
-        table: &TableReader,
-        column: &str,
-        rows: &UInt32Array,
-        context: &StepContext,
-    ) -> Result<Values, StepError> {
-        let mut parts = Vec::new();
-        for batch in table.select(&[column])? {
-            context.check_cancelled()?;
-            parts.push(ArrayRef::clone(batch?.column(0)));
-        }
-        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-        let array = match parts.as_slice() {
-            [] => arrow::array::new_empty_array(table.schema().field_with_name(column)?.data_type()),
-            parts => take(&concat(parts)?, rows, None)?,
-        };
-        Ok(Values { array, numbers: Vec::new(), codes: Vec::new(), tallies: Vec::new() })
     }
 
     /// Makes what the functions of `aggregate` need.
@@ -229,4 +211,24 @@ fn is_number(data_type: &DataType) -> bool {
 #[expect(clippy::cast_possible_truncation, reason = "a count of rows")]
 fn whole(count: f64) -> i64 {
     count as i64
+}
+
+/// A column with its rows in this order.
+fn values_in_order(
+    table: &TableReader,
+    column: &str,
+    rows: &UInt32Array,
+    context: &StepContext,
+) -> Result<Values, StepError> {
+    let mut parts = Vec::new();
+    for batch in table.select(&[column])? {
+        context.check_cancelled()?;
+        parts.push(ArrayRef::clone(batch?.column(0)));
+    }
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    let array = match parts.as_slice() {
+        [] => arrow::array::new_empty_array(table.schema().field_with_name(column)?.data_type()),
+        parts => take(&concat(parts)?, rows, None)?,
+    };
+    Ok(Values { array, numbers: Vec::new(), codes: Vec::new(), tallies: Vec::new() })
 }

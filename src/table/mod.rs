@@ -2,6 +2,7 @@
 //!
 //! This module knows nothing of steps, runs or artifacts.
 
+mod ahead;
 mod canonical;
 mod encoders;
 mod error;

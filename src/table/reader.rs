@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
-use std::thread;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -13,12 +11,10 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::errors::ParquetError;
 
 use super::TableError;
+use super::ahead::Ahead;
 
 /// How many rows a batch holds when a table is read.
 pub const BATCH_ROWS: usize = 16 * 1024;
-
-/// Batches that are read before somebody takes them.
-const BATCHES_AHEAD: usize = 2;
 
 /// A Parquet table that can be read any number of times, all columns or some.
 #[derive(Debug, Clone)]
@@ -158,15 +154,7 @@ impl TableReader {
             builder = builder.with_projection(mask);
         }
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|source| broken(&self.path, source))?;
-        let mut here = Some(reader);
-        let mut ahead = None;
-        if self.reads_ahead {
-            let (sender, receiver) = sync_channel(BATCHES_AHEAD);
-            let reader = here.take().into_iter().flatten();
-            // Whoever takes no more batches closes the channel.
-            thread::spawn(move || reader.map(|batch| sender.send(batch)).all(|sent| sent.is_ok()));
-            ahead = Some(receiver);
-        }
+        let (here, ahead) = if self.reads_ahead { (None, Some(Ahead::of(reader))) } else { (Some(reader), None) };
         Ok(here.into_iter().flatten().chain(ahead.into_iter().flatten()).map(|batch| Ok(batch?)))
     }
 }

@@ -69,7 +69,7 @@ def features(folder):
     folds = table.with_row_index("row").with_columns((pl.col("row") % 5).alias("fold"), target.alias("goal"))
     counted = folds.group_by("city", "fold").agg(pl.len(), pl.col("goal").sum().alias("hits")).collect(engine="streaming")
     whole = counted.group_by("city").agg(pl.col("len").sum().alias("all"), pl.col("hits").sum().alias("all_hits"))
-    rare = counted.height and whole.filter(pl.col("all") < 0.002 * whole["all"].sum())["city"].to_list()
+    rare = whole.filter(pl.col("all") < 0.002 * whole["all"].sum())["city"].to_list()
     city = pl.when(pl.col("city").is_in(rare)).then(pl.lit("Rare")).otherwise(pl.col("city")).alias("city")
     counted = counted.with_columns(city).group_by("city", "fold").agg(pl.col("len").sum(), pl.col("hits").sum())
     whole = counted.group_by("city").agg(pl.col("len").sum().alias("all"), pl.col("hits").sum().alias("all_hits"))

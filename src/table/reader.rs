@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -50,7 +50,8 @@ impl TableReader {
     }
 
     /// The number of row groups.
-    pub fn row_groups(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn row_groups(&self) -> usize {
         self.metadata.metadata().num_row_groups()
     }
 
@@ -72,7 +73,7 @@ impl TableReader {
         &self,
         columns: &[&str],
     ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
-        self.select_encoded(columns, &|_| false)
+        self.pick(columns, self.metadata.clone())
     }
 
     /// As [`TableReader::select`], but texts that are stored with a dictionary come with it where `is_encoded` says so of
@@ -81,6 +82,14 @@ impl TableReader {
         &self,
         columns: &[&str],
         is_encoded: &dyn Fn(&str) -> bool,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
+        self.pick(columns, self.encoded(is_encoded)?)
+    }
+
+    fn pick(
+        &self,
+        columns: &[&str],
+        metadata: ArrowReaderMetadata,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
         let indexes: Vec<usize> = columns
             .iter()
@@ -99,42 +108,31 @@ impl TableReader {
             .iter()
             .map(|index| in_file_order.binary_search(index).expect("every index is in its own sorted list"))
             .collect();
-        let metadata =
-            self.encoded(|index, name| columns.contains(&name) && is_encoded(name) && self.has_dictionary(index))?;
         Ok(self.read(metadata, Some(&in_file_order))?.map(move |batch| Ok(batch?.project(&positions)?)))
     }
 
     /// Metadata by which the texts that `is_encoded` says so of come with their dictionary.
-    fn encoded(&self, is_encoded: impl Fn(usize, &str) -> bool) -> Result<ArrowReaderMetadata, TableError> {
-        let is_encoded =
-            |index: usize, field: &Field| *field.data_type() == DataType::Utf8 && is_encoded(index, field.name());
-        let fields = self.schema().fields().iter().enumerate();
-        let fields: Vec<FieldRef> = fields
-            .map(|(index, field)| {
-                if !is_encoded(index, field) {
-                    return Arc::clone(field);
-                }
+    fn encoded(&self, is_encoded: &dyn Fn(&str) -> bool) -> Result<ArrowReaderMetadata, TableError> {
+        let file = self.metadata.metadata();
+        let leaves = file.file_metadata().schema_descr();
+        let mut fields: Vec<FieldRef> = self.schema().fields().iter().cloned().collect();
+        let mut is_plain = true;
+        for leaf in 0..leaves.num_columns() {
+            let field = &mut fields[leaves.get_column_root_idx(leaf)];
+            let has_dictionary =
+                || file.row_groups().iter().all(|group| group.column(leaf).dictionary_page_offset().is_some());
+            if *field.data_type() == DataType::Utf8 && is_encoded(field.name()) && has_dictionary() {
                 let encoded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-                Arc::new(field.as_ref().clone().with_data_type(encoded))
-            })
-            .collect();
-        if fields.iter().zip(self.schema().fields()).all(|(new, old)| Arc::ptr_eq(new, old)) {
+                *field = Arc::new(field.as_ref().clone().with_data_type(encoded));
+                is_plain = false;
+            }
+        }
+        if is_plain {
             return Ok(self.metadata.clone());
         }
         let schema = Schema::new_with_metadata(fields, self.schema().metadata().clone());
         let options = ArrowReaderOptions::new().with_schema(schema.into());
-        ArrowReaderMetadata::try_new(Arc::clone(self.metadata.metadata()), options)
-            .map_err(|source| broken(&self.path, source))
-    }
-
-    /// Whether the column, which is not nested, is stored with a dictionary all over.
-    fn has_dictionary(&self, column: usize) -> bool {
-        let file = self.metadata.metadata();
-        let leaves = file.file_metadata().schema_descr();
-        let Some(leaf) = (0..leaves.num_columns()).find(|leaf| leaves.get_column_root_idx(*leaf) == column) else {
-            return false;
-        };
-        file.row_groups().iter().all(|group| group.column(leaf).dictionary_page_offset().is_some())
+        ArrowReaderMetadata::try_new(Arc::clone(file), options).map_err(|source| broken(&self.path, source))
     }
 
     /// The whole table as one batch, for tables that are known to be small.
@@ -169,8 +167,10 @@ pub(super) fn broken(path: &Path, source: ParquetError) -> TableError {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringArray};
     use std::collections::HashMap;
+
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::Field;
 
     use super::*;
     use crate::table::TableWriter;

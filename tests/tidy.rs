@@ -39,6 +39,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("calamine", &["src/step/understanding/excel/"]),
     ("candle_core", &["src/ml/"]),
     ("candle_nn", &["src/ml/"]),
+    ("tokenizers", &["src/ml/sentence/"]),
     ("clap", &["src/cli/"]),
     ("indicatif", &["src/cli/"]),
     ("petgraph", &["src/plan/"]),

@@ -16,5 +16,6 @@ pub mod network;
 pub mod outlier;
 pub mod resample;
 pub mod scores;
+pub mod sentence;
 pub mod tensors;
 pub mod transform;

@@ -165,7 +165,7 @@ fn chains() -> Vec<Value> {
             {"tfidf": {"max_features": 5}, "columns": "words_2"},
             {"hashing_vectorizer": 6, "columns": "words_3"},
             {"text_stats": {}, "columns": "plan"},
-            {"drop": "town"},
+            {"sentence_embedding": "tests/fixtures/oracle/sentences/bert", "columns": "town"},
             {"impute": {"strategy": "median"}, "columns": ["amount", "months"]},
             {"polynomial": 3, "columns": ["amount", "months"]},
             {"relative": {"reference": ["months"], "func": ["div", "mod", "pow"]}, "columns": "amount"},
@@ -217,7 +217,7 @@ fn pipeline(transforms: Value) -> FittedPipeline {
         drop_null_target: false,
         transforms: serde_json::from_value(transforms).unwrap(),
     };
-    fit(&spec, &table, &FitOptions { seed: 7, memory_bytes: None }).unwrap()
+    fit(&spec, &table, &FitOptions { seed: 7, ..FitOptions::default() }).unwrap()
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {

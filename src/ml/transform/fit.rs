@@ -6,6 +6,7 @@
 //! several passes when together they would take too much memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -38,11 +39,13 @@ pub struct PipelineSpec {
 
 /// What a fit may do beside its spec.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct FitOptions {
+pub struct FitOptions<'path> {
     /// The seed of everything random.
     pub seed: u64,
     /// How many bytes the fit may use, if there is a limit.
     pub memory_bytes: Option<u64>,
+    /// Where relative paths start, if not from the working folder.
+    pub folder: Option<&'path Path>,
 }
 
 /// Fits the pipeline on all rows of `source`.
@@ -52,12 +55,13 @@ pub struct FitOptions {
 pub fn fit(
     spec: &PipelineSpec,
     source: &dyn FitSource,
-    options: &FitOptions,
+    options: &FitOptions<'_>,
 ) -> Result<FittedPipeline, TransformError> {
     let (raw, dropped) = raw_columns(spec, source)?;
     let target = fit_target(spec, source)?;
-    let FitOptions { seed, memory_bytes } = *options;
-    let facts = FitFacts { rows: source.rows(), classes: target.labels(), seed, memory_bytes };
+    let FitOptions { seed, memory_bytes, folder } = *options;
+    let folder = folder.unwrap_or(Path::new("")).to_owned();
+    let facts = FitFacts { rows: source.rows(), classes: target.labels(), seed, memory_bytes, folder };
     let transforms = spec.transforms.iter().filter(|spec| spec.is_on);
     let stages = transforms.map(|spec| Stage { spec, entries: None }).collect();
     let mut fitting =

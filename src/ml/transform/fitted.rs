@@ -1,8 +1,13 @@
 //! What every fitted transform can do: change the columns of a batch, and say which ones.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use super::TransformError;
 use super::frame::Frame;
 use super::select::chosen::Choice;
+use crate::ml::sentence::SentenceEncoder;
 
 /// Which rows are being transformed.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +42,21 @@ pub(super) trait Fitted {
     /// Which columns it judged, and why they stay or go.
     fn choices(&self) -> &[Choice] {
         &[]
+    }
+
+    /// How many rows it should get at once, if many take long.
+    fn rows_at_once(&self) -> Option<usize> {
+        None
+    }
+
+    /// Writes what does not go into `transform.json` beside it, in `folder`.
+    fn save_files(&self, _folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Reads what [`Fitted::save_files`] wrote; `opened` holds what others of the pipeline have read.
+    fn open_files(&mut self, _folder: &Path, _opened: &mut Vec<Arc<SentenceEncoder>>) -> Result<(), TransformError> {
+        Ok(())
     }
 
     /// Whether it may put its column in the place of one that it does not read.

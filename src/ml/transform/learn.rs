@@ -1,5 +1,7 @@
 //! How a transform learns from the fit table: batch by batch, from the columns it works on.
 
+use std::path::PathBuf;
+
 use super::TransformError;
 use super::frame::Frame;
 use super::registry::Unit;
@@ -26,6 +28,8 @@ pub(super) struct FitFacts {
     pub(super) seed: u64,
     /// How many bytes the fit may use, if there is a limit.
     pub(super) memory_bytes: Option<u64>,
+    /// Where relative paths start.
+    pub(super) folder: PathBuf,
 }
 
 /// Gathers what one transform needs to know of the columns it works on.

@@ -97,7 +97,7 @@ fn transforms_give_the_numbers_of_scikit_learn() {
         };
         let table = batch(fixture.columns(&case.columns), Some(&fixture.targets[&case.target]));
         let pipeline =
-            fit(&spec(case.transforms.clone()), &table, &FitOptions { seed: fixture.seed, memory_bytes: None })
+            fit(&spec(case.transforms.clone()), &table, &FitOptions { seed: fixture.seed, ..FitOptions::default() })
                 .unwrap();
         let first = case.fit.first().map_or(0, Vec::len);
         let learnt = pipeline.transform_learnt(&table, 0).unwrap().slice(0, first);
@@ -155,7 +155,7 @@ impl Family {
         let mut columns = self.table(case, |(fit, _)| fit.array());
         columns.push(("y".to_owned(), self.targets[&case.target].array()));
         let table = batch(columns);
-        let options = FitOptions { seed: self.seed, memory_bytes: None };
+        let options = FitOptions { seed: self.seed, ..FitOptions::default() };
         let pipeline = fit(&spec(case.transforms.clone()), &table, &options)
             .unwrap_or_else(|error| panic!("{}: {error}", case.name));
         if let Some(expected) = &case.fit {
@@ -218,7 +218,7 @@ fn columns_are_judged_as_scikit_learn_judges_them() {
         let target = ("y".to_owned(), fixture.targets[&case.target].array());
         let columns = columns.chain([target]).map(|(name, array)| (name, array, true));
         let table = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
-        let options = FitOptions { seed: 7, memory_bytes: None };
+        let options = FitOptions { seed: 7, ..FitOptions::default() };
         let pipeline = fit(&spec(case.transforms.clone()), &table, &options).unwrap();
         let tolerance = if name.contains("mutual_info") { 1e-6 } else { 1e-9 };
         for (choice, expected) in pipeline.choices().iter().zip(expected) {

@@ -169,15 +169,19 @@ impl FittedPipeline {
         let unreadable = |reason: String| TransformError::Unreadable { reason };
         let path = folder.join(FILE);
         let text = std::fs::read(&path).map_err(|error| unreadable(format!("`{}`: {error}", path.display())))?;
-        let pipeline: FittedPipeline = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        let mut pipeline: FittedPipeline =
+            serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
         if pipeline.version != VERSION {
             return Err(unreadable(format!("it has version {}, and this program reads {VERSION}", pipeline.version)));
         }
+        let mut opened = Vec::new();
+        pipeline.units.iter_mut().try_for_each(|unit| unit.fitted_mut().open_files(folder, &mut opened))?;
         Ok(pipeline)
     }
 
-    /// Writes `transform.json` into `folder`.
+    /// Writes `transform.json` into `folder`, and what transforms keep beside it.
     pub fn save(&self, folder: &Path) -> std::io::Result<()> {
+        self.units.iter().try_for_each(|unit| unit.fitted().save_files(folder))?;
         std::fs::write(folder.join(FILE), serde_json::to_vec_pretty(self)?)
     }
 
@@ -203,6 +207,11 @@ impl FittedPipeline {
         let all = columns.chain([&self.target.column]).chain(&self.weight);
         let ignored: BTreeSet<&String> = all.filter(|name| !self.needed.contains(*name)).collect();
         ignored.into_iter().cloned().collect()
+    }
+
+    /// How many rows should be transformed at once, where many take long.
+    pub fn rows_at_once(&self) -> Option<usize> {
+        self.units.iter().filter_map(|unit| unit.fitted().rows_at_once()).min()
     }
 
     /// The features, in order.

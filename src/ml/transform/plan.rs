@@ -26,6 +26,11 @@ pub(super) trait Transform: DeserializeOwned + JsonSchema {
         Ok(())
     }
 
+    /// Files and folders that it reads, relative to the manifest's folder; their content enters the cache key.
+    fn files(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// What it takes to have this transform of some columns.
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError>;
 }

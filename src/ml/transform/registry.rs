@@ -69,6 +69,13 @@ macro_rules! transforms {
                 }
             }
 
+            /// Files and folders that it reads.
+            pub(super) fn files(&self) -> Vec<&str> {
+                match self {
+                    $($(Operation::$variant(params) => params.files(),)+)+
+                }
+            }
+
             /// What it takes to have it.
             pub(super) fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
                 match self {
@@ -80,6 +87,13 @@ macro_rules! transforms {
         impl Unit {
             /// What it does.
             pub(super) fn fitted(&self) -> &dyn Fitted {
+                match self {
+                    $($(Unit::$variant(fitted) => fitted,)+)+
+                }
+            }
+
+            /// The same, to be changed.
+            pub(super) fn fitted_mut(&mut self) -> &mut dyn Fitted {
                 match self {
                     $($(Unit::$variant(fitted) => fitted,)+)+
                 }
@@ -151,6 +165,7 @@ transforms! {
         "count_vectorizer" => CountVectorizer(text::vocabulary::CountParams, text::vocabulary::Vocabulary),
         "tfidf" => Tfidf(text::vocabulary::TfidfParams, text::vocabulary::Vocabulary),
         "hashing_vectorizer" => HashingVectorizer(text::hashing::Params, text::hashing::HashedTerms),
+        "sentence_embedding" => SentenceEmbedding(text::embedding::Params, text::embedding::Embedding),
         "text_stats" => TextStats(text::stats::Params, text::stats::TextStats),
     }
     "Reduce": {

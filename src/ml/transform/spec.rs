@@ -41,6 +41,11 @@ impl TransformSpec {
         self.entry.key
     }
 
+    /// Files and folders that it reads, if it is done at all; their content enters the cache key.
+    pub fn files(&self) -> Vec<&str> {
+        if self.is_on { self.operation.files() } else { Vec::new() }
+    }
+
     /// The selected columns of `frame`.
     pub(super) fn select(&self, frame: &Frame) -> Result<Vec<String>, TransformError> {
         let mut selected = self.columns.select(frame)?;

@@ -1,6 +1,7 @@
 //! Numbers out of texts.
 
 mod accents;
+pub(super) mod embedding;
 pub(super) mod hashing;
 pub(super) mod stats;
 mod stop_words;

@@ -10,7 +10,9 @@ use crate::ml::transform::{
     self, FitOptions, FittedPipeline, InputColumn, PipelineSpec, Selector, TargetSpec, TransformError, TransformSpec,
 };
 use crate::phase::Phase;
-use crate::step::{InputPort, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind};
+use crate::step::{
+    Dependency, InputPort, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind,
+};
 use crate::table::roles::Task;
 
 /// What the model shall predict, and the transforms that make features of the other columns.
@@ -107,9 +109,16 @@ with:
         )
     }
 
+    fn dependencies(&self) -> Vec<Dependency> {
+        let files = self.spec.transforms.iter().flat_map(TransformSpec::files);
+        files.map(|file| Dependency::Files(file.to_owned())).collect()
+    }
+
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let fit = context.table("fit")?;
-        let options = FitOptions { seed: context.seed(), memory_bytes: context.surroundings().memory_bytes };
+        let surroundings = context.surroundings();
+        let (memory_bytes, folder) = (surroundings.memory_bytes, Some(surroundings.base_folder.as_path()));
+        let options = FitOptions { seed: context.seed(), memory_bytes, folder };
         let pipeline = transform::fit(&self.spec, &fit, &options)?;
         report(context, &pipeline);
         let kept = self.kept(&pipeline, &fit)?;

@@ -37,21 +37,22 @@ pub(super) fn write_split(
     let mut output = context.create_table(&schema(pipeline, kept)?)?;
     let (mut done, mut first, mut nulls) = (0, 0, vec![0; pipeline.features().len()]);
     for batch in table.select(&columns)? {
-        context.check_cancelled()?;
-        let mut batch = batch?;
-        done += batch.num_rows() as u64;
-        if drops_null {
-            batch = pipeline.with_target(&batch).map_err(in_split)?;
+        for mut batch in pieces(&batch?, pipeline.rows_at_once()) {
+            context.check_cancelled()?;
+            done += batch.num_rows() as u64;
+            if drops_null {
+                batch = pipeline.with_target(&batch).map_err(in_split)?;
+            }
+            let rows = (split == "fit").then_some(first);
+            let written = self::batch(pipeline, kept, &batch, rows).map_err(in_split)?;
+            for (count, column) in nulls.iter_mut().zip(written.columns()) {
+                *count += column.null_count();
+            }
+            output.write(&written)?;
+            first += batch.num_rows() as u64;
+            let note = format!("transform {split}");
+            context.progress(&Progress { done, total: Some(table.rows()), unit: "rows", note });
         }
-        let rows = (split == "fit").then_some(first);
-        let written = self::batch(pipeline, kept, &batch, rows).map_err(in_split)?;
-        for (count, column) in nulls.iter_mut().zip(written.columns()) {
-            *count += column.null_count();
-        }
-        output.write(&written)?;
-        first += batch.num_rows() as u64;
-        let note = format!("transform {split}");
-        context.progress(&Progress { done, total: Some(table.rows()), unit: "rows", note });
     }
     for (feature, count) in pipeline.features().iter().zip(nulls).filter(|(_, count)| *count > 0) {
         context.log(format!(
@@ -61,6 +62,12 @@ pub(super) fn write_split(
     }
     context.finish_table(split, output)?;
     lineage(context, split, pipeline, kept)
+}
+
+/// The batch in pieces of at most `most` rows.
+fn pieces(batch: &RecordBatch, most: Option<usize>) -> impl Iterator<Item = RecordBatch> {
+    let most = most.unwrap_or(usize::MAX);
+    (0..batch.num_rows()).step_by(most).map(move |start| batch.slice(start, most.min(batch.num_rows() - start)))
 }
 
 /// The columns to read: for features, target and weight, and those that are copied.

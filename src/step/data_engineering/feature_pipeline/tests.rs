@@ -5,8 +5,8 @@ use arrow::datatypes::Float64Type;
 use serde_json::{Value, json};
 
 use crate::ml::transform::FittedPipeline;
-use crate::step::StepError;
 use crate::step::testing::{Ran, Workbench, batch, column, floats, ints, texts};
+use crate::step::{Dependency, StepError, StepRegistry};
 use crate::table::roles::{Role, Task};
 
 fn customers() -> RecordBatch {
@@ -208,4 +208,60 @@ fn columns_that_transforms_leave_out_are_listed_with_their_reasons() {
     assert!(lines.iter().any(|line| line.ends_with("it is not among the 1 best")), "{selection}");
     assert_eq!(ran.metric("columns_dropped"), Some(1.0));
     assert!(!run(params(), &customers(), None).unwrap().has("selection"));
+}
+
+/// A table with a text column and the params that put `model` to work on it.
+fn reviews(model: &str) -> (RecordBatch, Value) {
+    let table = batch(&[
+        ("review", texts([Some("the cat sat"), None, Some(""), Some("the cat sat")])),
+        ("other", texts(["a", "b", "c", "a"])),
+        ("churn", texts(["Yes", "No", "Yes", "No"])),
+    ]);
+    let params = json!({
+        "target": {"column": "churn", "positive": "Yes"},
+        "transforms": [
+            {"sentence_embedding": {"model": model, "max_seq_length": 12}, "columns": ["review", "other"]},
+            {"standardize": {}, "columns": "other_*"}
+        ]
+    });
+    (table, params)
+}
+
+fn sentence_model(name: &str) -> String {
+    format!("{}/tests/fixtures/oracle/sentences/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_sentence_model_travels_with_the_fitted_pipeline() {
+    let (table, params) = reviews(&sentence_model("bert"));
+    let ran = run(params, &table, None).unwrap();
+    let fit = ran.table("fit");
+    let review =
+        |row: usize| (0..8).map(|place| numbers(&fit, &format!("review_{place}"))[row].unwrap()).collect::<Vec<_>>();
+    assert_eq!(review(0), review(3));
+    assert_ne!(review(0), review(2));
+    assert_eq!(review(1), [0.0; 8]);
+    assert!((review(2).iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-6);
+    let pipeline = FittedPipeline::load(&ran.path("transform")).unwrap();
+    let again = pipeline.transform(&table).unwrap();
+    for field in again.schema_ref().fields() {
+        assert_eq!(again.column_by_name(field.name()), fit.column_by_name(field.name()), "{}", field.name());
+    }
+    let models: Vec<_> = std::fs::read_dir(ran.path("transform").join("models")).unwrap().collect();
+    assert_eq!(models.len(), 1, "both columns share it");
+}
+
+#[test]
+fn a_sentence_model_is_part_of_the_cache_key() {
+    let (_, params) = reviews("models/mini");
+    let step = StepRegistry::builtin().kind("feature.pipeline").unwrap().build(params).unwrap();
+    assert_eq!(step.dependencies(), [Dependency::Files("models/mini".to_owned())]);
+}
+
+#[test]
+fn a_sentence_model_that_is_not_there_is_named_with_the_remedy() {
+    let (table, params) = reviews("/nowhere/model");
+    let (message, remedy) = refusal(params, &table, None);
+    assert_eq!(message, "cannot read `/nowhere/model/config.json`: No such file or directory (os error 2)");
+    assert!(remedy.starts_with("`model` names a folder with `config.json`"), "{remedy}");
 }

@@ -1,0 +1,352 @@
+//! [`SentenceEncoder`]: tokens, forward pass, pooling.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use candle_core::{D, Tensor};
+use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+
+use super::folder::{Folder, Pooling, SentenceError, Settings};
+use super::transformer::{Dense, Transformer, Weights};
+use crate::artifact::Digest;
+
+/// How many tokens go through the model at once; it bounds memory and changes no result.
+const TOKENS_AT_ONCE: usize = 2048;
+
+/// A sentence model that is ready.
+pub struct SentenceEncoder {
+    folder: Folder,
+    digest: Digest,
+    settings: Settings,
+    tokenizer: Tokenizer,
+    transformer: Transformer,
+    dense: Vec<Dense>,
+    max_seq_length: Option<usize>,
+}
+
+/// What may be done to each text and vector, as `SentenceTransformer.encode` names it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EncodeOptions<'text> {
+    /// Goes before each text, such as `query: `; what the model says if nothing is said.
+    pub prompt: Option<&'text str>,
+    /// How many dimensions of a vector are kept, from the first on.
+    pub truncate_dim: Option<usize>,
+    /// Whether vectors are brought to the length 1 in the end, whatever the model does.
+    pub normalize_embeddings: bool,
+}
+
+impl SentenceEncoder {
+    /// The model in `folder`, reading at most `max_seq_length` tokens of a text, or as many as its settings say.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the model is of a kind that this program does not know.
+    pub fn open(folder: &Path, max_seq_length: Option<usize>) -> Result<SentenceEncoder, SentenceError> {
+        let mut folder = Folder::new(folder);
+        let settings = Settings::read(&mut folder)?;
+        let name = format!("{}tokenizer.json", settings.transformer);
+        if !folder.has(&name) {
+            return Err(folder.wrong(&name, "there is no such file; save the model with its fast tokenizer"));
+        }
+        let mut tokenizer =
+            Tokenizer::from_bytes(folder.bytes(&name)?).map_err(|error| folder.wrong(&name, error.to_string()))?;
+        let most = settings.max_tokens;
+        let max_length = max_seq_length.unwrap_or(most);
+        let least = tokenizer.get_post_processor().map_or(0, |added| added.added_tokens(false)) + 1;
+        if max_length < least || max_length > most {
+            return Err(folder.wrong(&name, format!("the model reads from {least} to {most} tokens, not {max_length}")));
+        }
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() }))
+            .map_err(|error| folder.wrong(&name, error.to_string()))?;
+        let build = |weights: &Weights| Transformer::new(&settings.config, weights);
+        let transformer = load(&mut folder, &settings.transformer, build)?;
+        let mut dense = Vec::new();
+        let mut width = settings.config.hidden_size * settings.pooling.len();
+        for layer in &settings.dense {
+            if layer.inputs != width {
+                let reason = format!("it takes vectors of {} numbers, and gets {width}", layer.inputs);
+                return Err(folder.wrong(&format!("{}config.json", layer.path), reason));
+            }
+            dense.push(load(&mut folder, &layer.path, |weights| Dense::new(layer, weights))?);
+            width = layer.outputs;
+        }
+        Ok(SentenceEncoder { digest: folder.digest(), folder, settings, tokenizer, transformer, dense, max_seq_length })
+    }
+
+    /// The digest of the files that make up the model.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The limit that it was opened with.
+    pub fn max_seq_length(&self) -> Option<usize> {
+        self.max_seq_length
+    }
+
+    /// How many numbers a vector has.
+    pub fn dimensions(&self) -> usize {
+        self.settings.dimensions()
+    }
+
+    /// What goes before each text if `prompt` goes there, or else what the model says.
+    ///
+    /// # Errors
+    /// When the model leaves prompts out of its pooling, which is not done here.
+    pub fn prompt<'text>(&'text self, prompt: Option<&'text str>) -> Result<&'text str, SentenceError> {
+        let prompt = prompt.or(self.settings.default_prompt.as_deref()).unwrap_or_default();
+        if prompt.is_empty() || self.settings.pools_prompt {
+            return Ok(prompt);
+        }
+        Err(self.folder.unknown("modules.json", format!("it leaves the prompt `{prompt}` out of its pooling")))
+    }
+
+    /// Copies the files of the model into `folder`.
+    ///
+    /// # Errors
+    /// When the disk refuses, or a file has changed since it was read.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        self.folder.copy(folder)
+    }
+
+    /// The vector of each text. A vector depends on its text alone.
+    ///
+    /// # Errors
+    /// When a text has a token that the model does not know.
+    pub fn encode(&self, texts: &[&str], options: &EncodeOptions<'_>) -> Result<Vec<Vec<f32>>, SentenceError> {
+        let prompt = self.prompt(options.prompt)?;
+        let tokens = texts.iter().map(|text| self.tokens(&format!("{prompt}{text}"))).collect::<Result<Vec<_>, _>>()?;
+        let mut vectors = Vec::with_capacity(texts.len());
+        let mut rest = tokens.as_slice();
+        while !rest.is_empty() {
+            let mut sum = 0;
+            let fitting = rest.iter().take_while(|tokens| {
+                sum += tokens.len();
+                sum <= TOKENS_AT_ONCE
+            });
+            let (now, later) = rest.split_at(fitting.count().max(1));
+            rest = later;
+            let now: Vec<&[u32]> = now.iter().map(Vec::as_slice).collect();
+            for hidden in self.transformer.forward(&now)? {
+                vectors.push(self.vector(&hidden, options)?);
+            }
+        }
+        Ok(vectors)
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, SentenceError> {
+        let text = if self.settings.is_lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+        let encoding =
+            self.tokenizer.encode_fast(text, true).map_err(|error| SentenceError::Text(error.to_string()))?;
+        let ids = encoding.get_ids();
+        if let Some(unknown) = ids.iter().find(|id| **id as usize >= self.settings.config.vocab_size) {
+            return Err(SentenceError::Text(format!(
+                "the tokenizer has a token {unknown}, which the model does not have"
+            )));
+        }
+        if ids.is_empty() {
+            return Err(SentenceError::Text("the tokenizer makes no token of an empty text".to_owned()));
+        }
+        Ok(ids.to_vec())
+    }
+
+    /// The vector of a text, of whose tokens `hidden` holds the vectors, of shape (tokens, hidden).
+    fn vector(&self, hidden: &Tensor, options: &EncodeOptions<'_>) -> Result<Vec<f32>, SentenceError> {
+        let tokens = hidden.dim(0)? as f64;
+        let mut pooled = Vec::new();
+        for pooling in &self.settings.pooling {
+            pooled.push(match pooling {
+                Pooling::Cls => hidden.narrow(0, 0, 1)?,
+                Pooling::Max => hidden.max_keepdim(0)?,
+                Pooling::Mean => (hidden.sum_keepdim(0)? / tokens)?,
+                Pooling::MeanSqrtLen => (hidden.sum_keepdim(0)? / tokens.sqrt())?,
+            });
+        }
+        let mut vector = Tensor::cat(&pooled, D::Minus1)?;
+        for dense in &self.dense {
+            vector = dense.forward(&vector)?;
+        }
+        let mut vector: Vec<f32> = vector.flatten_all()?.to_vec1()?;
+        if self.settings.is_normalized {
+            normalize(&mut vector);
+        }
+        vector.truncate(options.truncate_dim.unwrap_or(vector.len()));
+        if options.normalize_embeddings {
+            normalize(&mut vector);
+        }
+        Ok(vector)
+    }
+}
+
+/// Brings a vector to the length 1, as `torch.nn.functional.normalize` does it.
+fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
+    for value in vector {
+        *value /= length;
+    }
+}
+
+/// What `build` makes of the weights in `path` of the folder.
+fn load<T>(
+    folder: &mut Folder,
+    path: &str,
+    build: impl FnOnce(&Weights) -> candle_core::Result<T>,
+) -> Result<T, SentenceError> {
+    let name = format!("{path}model.safetensors");
+    if !folder.has(&name) {
+        let reason = "there is no such file; save the model with `safe_serialization` and in one piece";
+        return Err(folder.wrong(&name, reason));
+    }
+    let bytes = folder.bytes(&name)?;
+    Weights::read(&bytes).and_then(|weights| build(&weights)).map_err(|error| folder.wrong(&name, error.to_string()))
+}
+
+impl PartialEq for SentenceEncoder {
+    fn eq(&self, other: &SentenceEncoder) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl fmt::Debug for SentenceEncoder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SentenceEncoder({})", self.folder.path.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// What `tools/oracle/sentences.py` wrote.
+    #[derive(Deserialize)]
+    struct Fixture {
+        texts: Vec<String>,
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        model: String,
+        prompt: Option<String>,
+        truncate_dim: Option<usize>,
+        #[serde(default)]
+        normalize_embeddings: bool,
+        vectors: Vec<Vec<f32>>,
+    }
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/oracle/sentences")
+    }
+
+    fn open(model: &str) -> SentenceEncoder {
+        SentenceEncoder::open(&folder().join(model), None).unwrap()
+    }
+
+    fn fixture() -> Fixture {
+        serde_json::from_slice(&fs::read(folder().join("sentences.json")).unwrap()).unwrap()
+    }
+
+    /// A copy of the model `bert` in which `file` went through `edit`.
+    fn edited(file: &str, edit: impl Fn(Vec<u8>) -> Option<Vec<u8>>) -> String {
+        let copy = tempfile::tempdir().unwrap();
+        open("bert").save(copy.path()).unwrap();
+        let path = copy.path().join(file);
+        match edit(fs::read(&path).unwrap()) {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let error = SentenceEncoder::open(copy.path(), None).unwrap_err().to_string();
+        error.replace(&copy.path().display().to_string(), "FOLDER")
+    }
+
+    fn replaced(file: &str, from: &str, to: &str) -> String {
+        edited(file, |bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains(from), "{text}");
+            Some(text.replace(from, to).into_bytes())
+        })
+    }
+
+    #[test]
+    fn vectors_are_those_of_sentence_transformers() {
+        let fixture = fixture();
+        let texts: Vec<&str> = fixture.texts.iter().map(String::as_str).collect();
+        assert_eq!(fixture.cases.len(), 8);
+        for case in &fixture.cases {
+            let options = EncodeOptions {
+                prompt: case.prompt.as_deref(),
+                truncate_dim: case.truncate_dim,
+                normalize_embeddings: case.normalize_embeddings,
+            };
+            let found = open(&case.model).encode(&texts, &options).unwrap();
+            for ((text, found), expected) in texts.iter().zip(&found).zip(&case.vectors) {
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-5, "{} {options:?} {text:?}: {found} {expected}", case.model);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_vector_does_not_depend_on_the_texts_beside_it(texts in prop::collection::vec("\\PC{0,60}", 1..40)) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            for model in ["bert", "roberta"] {
+                let encoder = open(model);
+                let together = encoder.encode(&texts, &EncodeOptions::default()).unwrap();
+                for (text, vector) in texts.iter().zip(&together) {
+                    let alone = encoder.encode(&[text], &EncodeOptions::default()).unwrap();
+                    prop_assert_eq!(&alone[0], vector, "{} {:?}", model, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_is_the_same_model() {
+        let copy = tempfile::tempdir().unwrap();
+        let encoder = open("roberta");
+        encoder.save(copy.path()).unwrap();
+        let copied = SentenceEncoder::open(copy.path(), None).unwrap();
+        assert_eq!(copied.digest(), encoder.digest());
+        let encode = |encoder: &SentenceEncoder| encoder.encode(&["plus"], &EncodeOptions::default()).unwrap();
+        assert_eq!(encode(&copied), encode(&encoder));
+        assert_ne!(copied.digest(), open("bert").digest());
+    }
+
+    #[test]
+    fn a_model_that_changes_after_it_was_read_is_not_copied() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        open("bert").save(first.path()).unwrap();
+        let encoder = SentenceEncoder::open(first.path(), None).unwrap();
+        fs::write(first.path().join("modules.json"), "[]").unwrap();
+        let error = encoder.save(second.path()).unwrap_err().to_string();
+        assert!(error.ends_with("modules.json` has changed while the step ran"), "{error}");
+    }
+
+    #[test]
+    fn models_that_cannot_be_used_say_which_file_is_at_fault() {
+        let cut = edited("model.safetensors", |bytes| Some(bytes[..bytes.len() / 2].to_vec()));
+        assert!(cut.starts_with("`FOLDER/model.safetensors`: "), "{cut}");
+        insta::assert_snapshot!(edited("model.safetensors", |_| None), @"`FOLDER/model.safetensors`: there is no such file; save the model with `safe_serialization` and in one piece");
+        insta::assert_snapshot!(edited("tokenizer.json", |_| None), @"`FOLDER/tokenizer.json`: there is no such file; save the model with its fast tokenizer");
+        insta::assert_snapshot!(edited("config.json", |_| None), @"cannot read `FOLDER/config.json`");
+        insta::assert_snapshot!(replaced("config.json", r#""bert""#, r#""mpnet""#), @"`FOLDER/config.json`: its `model_type` is `mpnet`; this program knows `bert`, `roberta` and `xlm-roberta`");
+        insta::assert_snapshot!(replaced("config.json", r#""gelu""#, r#""mish""#), @"`FOLDER/config.json`: unknown variant `mish`, expected one of `gelu`, `gelu_fast`, `gelu_new`, `gelu_pytorch_tanh`, `relu`, `silu`, `swish`");
+        insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""hidden_size": 6"#), @"the sentence model failed");
+        insta::assert_snapshot!(replaced("modules.json", "normalize.Normalize", "asym.Router"), @"`FOLDER/modules.json`: part 3 is `Router`; this program knows a Transformer, then Pooling, then Dense and Normalize");
+        insta::assert_snapshot!(replaced("1_Pooling/config.json", "mean", "lasttoken"), @"`FOLDER/1_Pooling/config.json`: it pools by `lasttoken`; this program knows cls, max, mean and mean_sqrt_len_tokens");
+        let long = SentenceEncoder::open(&folder().join("bert"), Some(21)).unwrap_err().to_string();
+        assert!(long.ends_with("the model reads from 3 to 20 tokens, not 21"), "{long}");
+        assert!(SentenceEncoder::open(&folder().join("bert"), Some(2)).is_err());
+    }
+}

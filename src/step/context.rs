@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{ColumnEdge, Metric, Registration, StepError, StepOutcome};
 use crate::artifact::{ArtifactKind, ArtifactRef, ArtifactStore, Staged};
 use crate::id::{InputName, OutputName};
-use crate::table::{TableReader, TableWriter};
+use crate::table::{Stored, TableReader, TableWriter};
 
 /// How many warnings of a step are kept beside its log.
 const MOST_WARNINGS: usize = 20;
@@ -161,6 +161,16 @@ impl StepContext {
         let staged = self.stage(ArtifactKind::Table)?;
         let writer = TableWriter::create(staged.path(), schema)?.with_threads(self.surroundings().threads);
         Ok(StagedTable { staged, writer })
+    }
+
+    /// As [`StepContext::create_table`], for a table that takes columns over from another one.
+    pub fn create_table_with(
+        &self,
+        schema: &arrow::datatypes::SchemaRef,
+        stored: Stored,
+    ) -> Result<StagedTable, StepError> {
+        let StagedTable { staged, writer } = self.create_table(schema)?;
+        Ok(StagedTable { staged, writer: writer.taking(stored) })
     }
 
     /// Publishes a written table as output `output`.

@@ -1,5 +1,6 @@
 //! Encodes the columns of row groups, on this thread or on several.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -14,8 +15,8 @@ const BATCHES_AHEAD: usize = 2;
 
 /// The encoders of all columns; each column belongs to one hand.
 pub(super) struct Encoders {
-    /// For each leaf of the Parquet schema the hand that it belongs to.
-    owners: Vec<usize>,
+    /// For each leaf of the Parquet schema the hand that it belongs to, if it is encoded here.
+    owners: Vec<Option<usize>>,
     hands: Hands,
     /// Whether the threads have a group whose chunks were not taken yet.
     is_waiting: bool,
@@ -45,12 +46,14 @@ enum Word {
 }
 
 impl Encoders {
-    /// Encoders of the columns of `schema`, which `parquet` describes, dealt out to at most `threads` threads.
-    pub(super) fn new(schema: &Schema, parquet: &SchemaDescriptor, threads: usize) -> Encoders {
-        let count = threads.min(schema.fields().len()).max(1);
-        let owners = (0..parquet.num_columns()).map(|leaf| parquet.get_column_root_idx(leaf) % count).collect();
+    /// Encoders of the columns `own` of `schema`, which `parquet` describes, dealt out to at most `threads` threads.
+    /// Batches hold these columns only.
+    pub(super) fn new(schema: &Schema, own: &[usize], parquet: &SchemaDescriptor, threads: usize) -> Encoders {
+        let count = threads.min(own.len()).max(1);
+        let owner = |leaf: usize| own.binary_search(&parquet.get_column_root_idx(leaf)).ok().map(|index| index % count);
+        let owners = (0..parquet.num_columns()).map(owner).collect();
         let deal = |hand: usize| {
-            let fields = schema.fields().iter().cloned().enumerate();
+            let fields = own.iter().map(|place| Arc::clone(&schema.fields()[*place])).enumerate();
             Columns { fields: fields.filter(|(index, _)| index % count == hand).collect(), writers: Vec::new() }
         };
         let hands = match count {
@@ -62,11 +65,14 @@ impl Encoders {
 
     /// Begins a row group with the encoders of all leaves, in order.
     pub(super) fn begin(&mut self, writers: Vec<ArrowColumnWriter>) -> Result<(), ParquetError> {
+        let owned = writers.into_iter().zip(&self.owners).filter_map(|(writer, owner)| Some((writer, (*owner)?)));
         match &mut self.hands {
-            Hands::Own(columns) => columns.writers = writers,
+            Hands::Own(columns) => columns.writers = owned.map(|(writer, _)| writer).collect(),
             Hands::Threads(hands) => {
                 let mut dealt: Vec<Vec<ArrowColumnWriter>> = hands.iter().map(|_| Vec::new()).collect();
-                writers.into_iter().zip(&self.owners).for_each(|(writer, owner)| dealt[*owner].push(writer));
+                for (writer, owner) in owned {
+                    dealt[owner].push(writer);
+                }
                 for (hand, writers) in hands.iter().zip(dealt) {
                     hand.say(Word::Begin(writers))?;
                 }
@@ -106,7 +112,12 @@ impl Encoders {
         for hand in hands {
             ended.push(hand.chunks.recv().map_err(|_| gone())??.into_iter());
         }
-        self.owners.iter().map(|owner| ended[*owner].next().ok_or_else(gone)).collect::<Result<_, _>>().map(Some)
+        self.owners
+            .iter()
+            .flatten()
+            .map(|owner| ended[*owner].next().ok_or_else(gone))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }
 

@@ -12,6 +12,7 @@ mod reader;
 pub mod roles;
 pub mod sketch;
 pub mod statistics;
+mod stored;
 mod value;
 mod writer;
 
@@ -19,5 +20,6 @@ pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, encoded};
 pub use error::TableError;
 pub use facts::{ColumnFacts, ValueRange, column_facts};
 pub use reader::{BATCH_ROWS, TableReader};
+pub use stored::Stored;
 pub use value::{iso_date, iso_timestamp, json_value};
 pub use writer::TableWriter;

@@ -39,6 +39,10 @@ impl TableReader {
         TableReader { reads_ahead: true, ..self }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The Arrow schema, with the metadata that the writer gave.
     pub fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
@@ -157,7 +161,7 @@ impl TableReader {
     }
 }
 
-fn open(path: &Path) -> Result<File, TableError> {
+pub(super) fn open(path: &Path) -> Result<File, TableError> {
     File::open(path).map_err(|source| TableError::Open { path: path.to_owned(), source })
 }
 

@@ -17,10 +17,11 @@ use parquet::schema::types::ColumnPath;
 use super::encoders::Encoders;
 use super::keys::{KeySet, Keys};
 use super::reader::broken;
+use super::stored::Stored;
 use super::{TableError, canonical};
 
 /// Rows per row group: small enough that a wide group fits in memory, large enough to compress well.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
+pub(super) const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// The first rows, which decide how a column is written.
 const SAMPLE_ROWS: usize = 8 * 1024;
 /// Tables with more columns are wide: what is needed for each column is kept small, since all are open at once.
@@ -33,6 +34,8 @@ pub struct TableWriter {
     path: PathBuf,
     schema: SchemaRef,
     threads: usize,
+    /// Columns that are taken over from another table; batches lack them.
+    stored: Option<Stored>,
     state: State,
     rows: u64,
 }
@@ -52,7 +55,10 @@ struct Writing {
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
     encoders: Encoders,
+    stored: Option<Stored>,
+    /// Groups that were begun, and those that are in the file.
     groups: usize,
+    written: usize,
     /// Rows of the group that is being written.
     group_rows: usize,
 }
@@ -63,7 +69,7 @@ impl TableWriter {
         let file = File::create(path).map_err(|source| TableError::Open { path: path.to_owned(), source })?;
         let schema = sorted_metadata(schema);
         let state = State::Sampling { batches: Vec::new(), file };
-        Ok(TableWriter { path: path.to_owned(), schema, threads: 1, state, rows: 0 })
+        Ok(TableWriter { path: path.to_owned(), schema, threads: 1, stored: None, state, rows: 0 })
     }
 
     /// The same writer, which encodes columns on so many threads.
@@ -72,7 +78,14 @@ impl TableWriter {
         TableWriter { threads, ..self }
     }
 
-    /// Appends a batch whose columns match the schema; its metadata does not matter.
+    /// The same writer, whose table gets these columns too. Batches are written without them, and there must be as many
+    /// rows.
+    #[must_use]
+    pub fn taking(self, stored: Stored) -> TableWriter {
+        TableWriter { stored: (!stored.is_empty()).then_some(stored), ..self }
+    }
+
+    /// Appends a batch whose columns match the schema, but for those taken over; its metadata does not matter.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         self.rows += batch.num_rows() as u64;
         match &mut self.state {
@@ -97,7 +110,7 @@ impl TableWriter {
         let State::Writing(writing) = self.state else {
             return Err(broken(&self.path, failed()));
         };
-        writing.close().map_err(|source| broken(&self.path, source))?;
+        writing.close(self.rows).map_err(|source| broken(&self.path, source))?;
         Ok(self.rows)
     }
 
@@ -106,11 +119,15 @@ impl TableWriter {
         let State::Sampling { batches, file } = std::mem::replace(&mut self.state, State::Broken) else {
             return Ok(());
         };
-        let properties = properties(&self.schema, &batches);
+        let stored = self.stored.take();
+        let is_own = |name: &String| stored.as_ref().is_none_or(|stored| !stored.has(name));
+        let fields = self.schema.fields();
+        let own: Vec<usize> = (0..fields.len()).filter(|index| is_own(fields[*index].name())).collect();
+        let properties = properties(&self.schema, &own, &batches);
         let (file, factory) =
             ArrowWriter::try_new(file, SchemaRef::clone(&self.schema), Some(properties))?.into_serialized_writer()?;
-        let encoders = Encoders::new(&self.schema, file.schema_descr(), self.threads);
-        let mut writing = Writing { file, factory, encoders, groups: 0, group_rows: 0 };
+        let encoders = Encoders::new(&self.schema, &own, file.schema_descr(), self.threads);
+        let mut writing = Writing { file, factory, encoders, stored, groups: 0, written: 0, group_rows: 0 };
         batches.iter().try_for_each(|batch| writing.write(batch))?;
         self.state = State::Writing(Box::new(writing));
         Ok(())
@@ -147,15 +164,28 @@ impl Writing {
         group: Option<Vec<parquet::arrow::arrow_writer::ArrowColumnChunk>>,
     ) -> Result<(), ParquetError> {
         let Some(chunks) = group else { return Ok(()) };
+        let mut chunks = chunks.into_iter();
+        let leaves = self.file.schema_descr().num_columns();
         let mut writer = self.file.next_row_group()?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut writer)?;
+        for leaf in 0..leaves {
+            let is_taken = match &self.stored {
+                Some(stored) => stored.append(self.written, leaf, &mut writer)?,
+                None => false,
+            };
+            if !is_taken {
+                chunks.next().ok_or_else(failed)?.append_to_row_group(&mut writer)?;
+            }
         }
         writer.close()?;
+        self.written += 1;
         Ok(())
     }
 
-    fn close(mut self) -> Result<(), ParquetError> {
+    fn close(mut self, rows: u64) -> Result<(), ParquetError> {
+        if let Some(stored) = self.stored.as_ref().filter(|stored| stored.rows() != rows) {
+            let message = format!("{rows} rows were written beside stored columns of {}", stored.rows());
+            return Err(ParquetError::General(message));
+        }
         if self.group_rows > 0 {
             self.end_group()?;
         }
@@ -171,7 +201,7 @@ fn failed() -> ParquetError {
 }
 
 /// How columns are written. A dictionary of a column in which most values differ costs much and saves nothing.
-fn properties(schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
+fn properties(schema: &Schema, own: &[usize], batches: &[RecordBatch]) -> WriterProperties {
     let is_wide = schema.fields().len() > MANY_COLUMNS;
     // From its first value on a dictionary takes 70 kB, zstd more, to write and to read, and packed differences a megabyte.
     let zstd = Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd"));
@@ -185,7 +215,7 @@ fn properties(schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
     if is_wide {
         return properties.set_encoding(Encoding::PLAIN).build();
     }
-    for (index, field) in schema.fields().iter().enumerate() {
+    for (index, field) in own.iter().map(|place| schema.field(*place)).enumerate() {
         let columns = batches.iter().filter_map(|batch| batch.columns().get(index));
         if has_many_values(columns) {
             let path = || ColumnPath::new(vec![field.name().clone()]);
@@ -315,7 +345,7 @@ mod tests {
         let properties = |columns: usize| {
             let fields: Vec<Field> =
                 (0..columns).map(|column| Field::new(column.to_string(), DataType::Int64, true)).collect();
-            properties(&Schema::new(fields), &[])
+            properties(&Schema::new(fields), &[], &[])
         };
         let column = ColumnPath::from("0");
         let [narrow, wide] = [MANY_COLUMNS, MANY_COLUMNS + 1].map(properties);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+use indexmap::IndexSet;
 
 use crate::ml::transform::{ColumnType, FittedPipeline, InputColumn, TransformError, canonical};
 use crate::step::{Progress, StepContext, StepError};
@@ -19,14 +20,14 @@ pub(super) fn write_split(
     kept: &[InputColumn],
     drops_null: bool,
 ) -> Result<(), StepError> {
-    let columns = needed(pipeline, kept);
     let in_split = |error: TransformError| match error {
         TransformError::Input { code, message, help } => {
             TransformError::Input { code, message: format!("{message} (in `{split}`)"), help }
         }
         other => other,
     };
-    if let Some(column) = columns.iter().find(|column| !table.columns().any(|known| known == **column)) {
+    let missing = |column: &&str| !table.columns().any(|known| known == *column);
+    if let Some(column) = needed(pipeline, kept).into_iter().find(missing) {
         let there = table.columns().collect::<Vec<_>>().join(", ");
         return Err(StepError::input(
             "column_missing",
@@ -34,7 +35,12 @@ pub(super) fn write_split(
         )
         .help(format!("make both tables by the same steps; `{split}` has: {there}")));
     }
-    let mut output = context.create_table(&schema(pipeline, kept)?)?;
+    let schema = schema(pipeline, kept)?;
+    let taken = if drops_null { Vec::new() } else { as_stored(pipeline, kept, split == "fit") };
+    let stored = table.stored(&schema, &taken)?;
+    let rewritten: Vec<InputColumn> = kept.iter().filter(|column| !stored.has(&raw_name(column))).cloned().collect();
+    let columns = needed(pipeline, &rewritten);
+    let mut output = context.create_table_with(&schema, stored)?;
     let (mut done, mut first, mut nulls) = (0, 0, vec![0; pipeline.features().len()]);
     for batch in table.select(&columns)? {
         for mut batch in pieces(&batch?, pipeline.rows_at_once()) {
@@ -44,7 +50,7 @@ pub(super) fn write_split(
                 batch = pipeline.with_target(&batch).map_err(in_split)?;
             }
             let rows = (split == "fit").then_some(first);
-            let written = self::batch(pipeline, kept, &batch, rows).map_err(in_split)?;
+            let written = self::batch(pipeline, &rewritten, &batch, rows).map_err(in_split)?;
             for (count, column) in nulls.iter_mut().zip(written.columns()) {
                 *count += column.null_count();
             }
@@ -72,10 +78,26 @@ fn pieces(batch: &RecordBatch, most: Option<usize>) -> impl Iterator<Item = Reco
 
 /// The columns to read: for features, target and weight, and those that are copied.
 fn needed<'name>(pipeline: &'name FittedPipeline, kept: &'name [InputColumn]) -> Vec<&'name str> {
-    let mut columns: Vec<&str> = kept.iter().map(|column| column.name.as_str()).collect();
-    columns.push(&pipeline.target.column);
-    columns.extend(pipeline.weight.as_deref());
-    columns
+    let columns = kept.iter().chain(pipeline.needed_columns()).map(|column| column.name.as_str());
+    let others = [pipeline.target.column.as_str()].into_iter().chain(pipeline.weight.as_deref());
+    let columns: IndexSet<&str> = columns.chain(others).collect();
+    columns.into_iter().collect()
+}
+
+/// The columns that can be copied as they are stored, with their names here. Of floats that is known only where the fit has
+/// seen that there is no NaN, which is a missing value here.
+fn as_stored<'name>(
+    pipeline: &'name FittedPipeline,
+    kept: &'name [InputColumn],
+    is_fit: bool,
+) -> Vec<(&'name str, String)> {
+    let is_whole = |column: &InputColumn| is_fit && !column.nullable && pipeline.needed_columns().any(|c| c == column);
+    let kept = kept.iter().filter(|column| column.column_type != ColumnType::Float || is_whole(column));
+    kept.map(|column| (column.name.as_str(), raw_name(column))).collect()
+}
+
+fn raw_name(column: &InputColumn) -> String {
+    format!("{RAW_PREFIX}{}", column.name)
 }
 
 fn schema(pipeline: &FittedPipeline, kept: &[InputColumn]) -> Result<SchemaRef, StepError> {
@@ -87,8 +109,7 @@ fn schema(pipeline: &FittedPipeline, kept: &[InputColumn]) -> Result<SchemaRef, 
         fields.push(Role::Weight.mark(Field::new(weight, DataType::Float64, false)));
     }
     for column in kept {
-        let name = format!("{RAW_PREFIX}{}", column.name);
-        fields.push(Role::Raw.mark(Field::new(name, column.column_type.arrow(), true)));
+        fields.push(Role::Raw.mark(Field::new(raw_name(column), column.column_type.arrow(), true)));
     }
     let mut names = std::collections::BTreeSet::new();
     if let Some(twice) = fields.iter().find(|field| !names.insert(field.name())) {
@@ -121,10 +142,7 @@ fn batch(
         push(weight.clone(), weights(weight, by_name(weight))?);
     }
     for column in kept {
-        push(
-            format!("{RAW_PREFIX}{}", column.name),
-            canonical(&column.name, by_name(&column.name), column.column_type)?,
-        );
+        push(raw_name(column), canonical(&column.name, by_name(&column.name), column.column_type)?);
     }
     Ok(RecordBatch::try_new(Schema::new(fields).into(), arrays)?)
 }
@@ -156,7 +174,7 @@ fn lineage(
         edge(weight, weight, "weight")?;
     }
     for column in kept {
-        edge(&format!("{RAW_PREFIX}{}", column.name), &column.name, "identity")?;
+        edge(&raw_name(column), &column.name, "identity")?;
     }
     Ok(())
 }

@@ -143,7 +143,7 @@ with:
         }
         let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
         if files.is_empty() {
-            return new_files.finish_without(context);
+            return self.bound().finish_without(context, &new_files, self.params.bad_rows);
         }
         self.read_files(context, files, Some(&new_files))
     }

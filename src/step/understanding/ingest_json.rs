@@ -118,7 +118,7 @@ with:
         }
         let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
         if files.is_empty() {
-            return new_files.finish_without(context);
+            return self.params.bound().finish_without(context, &new_files, self.params.bad_rows);
         }
         read_json(context, &files, &self.params, Some(&new_files))
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
-use super::source::{Location, SourceFile, check_names, plain_batch, plain_type};
+use super::source::{BadRows, Location, SourceFile, check_names, plain_batch, plain_type};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::{TableError, TableReader};
@@ -91,7 +91,7 @@ with:
         }
         let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
         if files.is_empty() {
-            return new_files.finish_without(context);
+            return self.params.bound().finish_without(context, &new_files, BadRows::Error);
         }
         read_parquet(context, &files, &self.params, Some(&new_files))
     }

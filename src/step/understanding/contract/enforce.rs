@@ -11,6 +11,7 @@ use super::types::Typing;
 use crate::artifact::{ArtifactKind, Staged};
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::NewFiles;
+use crate::step::understanding::source::{Aside as BadAside, BadRows};
 use crate::step::understanding::validate::{Broken, Expectation, Screen, Severity};
 use crate::step::{StagedTable, StepContext, StepError};
 use crate::table::{TableReader, TableWriter};
@@ -45,6 +46,29 @@ impl Bound<'_> {
     pub fn finish(self, context: &mut StepContext, table: StagedTable) -> Result<u64, StepError> {
         let rows = self.keep(context, table)?;
         self.new_files.map_or(Ok(rows), |new_files| new_files.finish(context, rows))
+    }
+
+    /// Ends a read for which there was no new file, with what a read of no rows makes beside the table.
+    ///
+    /// # Errors
+    /// The table of the last run cannot be read.
+    pub fn finish_without(
+        self,
+        context: &mut StepContext,
+        new_files: &NewFiles,
+        bad_rows: BadRows,
+    ) -> Result<(), StepError> {
+        BadAside::begin(context, bad_rows)?.finish(context, 0, "", "")?;
+        if self.on_violation == OnViolation::Quarantine {
+            let count = Aside::begin(context)?.finish(context)?;
+            if self.contract.is_some() {
+                context.metric("contract_quarantined", count as f64);
+            }
+        }
+        if self.contract.is_some() {
+            context.metric("contract_violations", 0.0);
+        }
+        new_files.finish_without(context)
     }
 
     fn keep(self, context: &mut StepContext, table: StagedTable) -> Result<u64, StepError> {

@@ -125,6 +125,7 @@ impl NewFiles {
             }
         };
         self.publish(context)?;
+        context.metric("new_rows", 0.0);
         context.metric("rows", rows as f64);
         Ok(())
     }
@@ -212,6 +213,30 @@ mod tests {
             assert_eq!(next.metric("new_files"), Some(2.0));
             std::fs::remove_file(bench.folder().join("in/2026-02.csv")).unwrap();
             std::fs::remove_file(bench.folder().join("in/2025-12.csv")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_new_file_puts_nothing_aside_and_says_so() {
+        let bench = Workbench::new();
+        bench.file("in/a.csv", "id,x\n1,2\n3\n");
+        let contract =
+            json!({"contract": "c", "columns": [{"name": "id", "type": "int64"}, {"name": "x", "type": "int64"}]});
+        for (mode, more) in
+            [("append", json!({})), ("delta", json!({"contract": contract, "on_violation": "quarantine"}))]
+        {
+            let mut with = json!({"path": "in/*.csv", "cursor": "name", "mode": mode, "bad_rows": "quarantine"});
+            with.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let first = read(&bench, "ingest.csv", with.clone(), None).unwrap();
+            assert_eq!(first.table("quarantine").num_rows(), 1);
+            let nothing = read(&bench, "ingest.csv", with, Some(&first)).unwrap();
+            assert_eq!(show(&nothing.table("quarantine")), "file:Utf8 line:Int64 code:Utf8 reason:Utf8 text:Utf8");
+            for metric in ["new_rows", "new_files", "bad_rows"] {
+                assert_eq!(nothing.metric(metric), Some(0.0), "{metric}");
+            }
+            let of_contract = (mode == "delta").then_some(0.0);
+            assert_eq!(nothing.metric("contract_violations"), of_contract);
+            assert_eq!(nothing.metric("contract_quarantined"), of_contract);
         }
     }
 

@@ -101,6 +101,14 @@ fn sample_rows() -> usize {
     10_000
 }
 
+impl Params {
+    /// What is read and how, whatever contract the rows are held against.
+    fn reading(&self) -> String {
+        let same = Params { contract: None, on_violation: OnViolation::default(), infer_rows: 0, ..self.clone() };
+        format!("{same:?}")
+    }
+}
+
 /// A step that reads CSV.
 pub struct IngestCsv {
     params: Params,
@@ -141,7 +149,7 @@ with:
         if self.params.cursor.is_none() {
             return self.read_files(context, files, None);
         }
-        let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
+        let (new_files, files) = NewFiles::among(context, &self.params.reading(), self.params.mode, files)?;
         if files.is_empty() {
             return self.bound().finish_without(context, &new_files, self.params.bad_rows);
         }

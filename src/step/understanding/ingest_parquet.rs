@@ -39,6 +39,11 @@ pub struct Params {
 }
 
 impl Params {
+    /// What is read and how, whatever contract the rows are held against.
+    fn reading(&self) -> String {
+        format!("{:?}", Params { contract: None, on_violation: OnViolation::default(), ..self.clone() })
+    }
+
     fn bound(&self) -> Bound<'_> {
         Bound {
             contract: self.contract.as_ref(),
@@ -89,7 +94,7 @@ with:
         if self.params.cursor.is_none() {
             return read_parquet(context, &files, &self.params, None);
         }
-        let (new_files, files) = NewFiles::among(context, &self.params.path, self.params.mode, files)?;
+        let (new_files, files) = NewFiles::among(context, &self.params.reading(), self.params.mode, files)?;
         if files.is_empty() {
             return self.params.bound().finish_without(context, &new_files, BadRows::Error);
         }

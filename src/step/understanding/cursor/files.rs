@@ -72,17 +72,19 @@ pub fn file_ports(mut ports: Ports, cursor: Option<FileCursor>, mode: Mode) -> P
 }
 
 impl NewFiles {
-    /// Of `files`, those that the last run did not know, in the same order. `path` tells this source from others.
+    /// Of `files`, those that the last run did not know, in the same order. `reading`, what is read and how, tells this
+    /// source from others.
     ///
     /// # Errors
     /// A file that was read has changed, or the position of the last run cannot be read.
     pub fn among(
         context: &mut StepContext,
-        path: &str,
+        reading: &str,
         mode: Mode,
         files: Vec<SourceFile>,
     ) -> Result<(NewFiles, Vec<SourceFile>), StepError> {
-        let source = DigestWriter::new("phaseline cursor of files 1").bytes(path).bytes(format!("{mode:?}")).finish();
+        let source =
+            DigestWriter::new("phaseline cursor of files 2").bytes(reading).bytes(format!("{mode:?}")).finish();
         let former = former(context, source)?;
         let mut all = former.clone().unwrap_or_default();
         let mut new = Vec::new();
@@ -164,7 +166,8 @@ fn former(context: &mut StepContext, source: Digest) -> Result<Option<BTreeMap<S
     match serde_json::from_slice::<Known>(&text) {
         Ok(known) if known.format == FORMAT && known.source == source => Ok(Some(known.files)),
         _ => {
-            context.log("warning: path, cursor or mode have changed since the last run; everything is read again");
+            context
+                .log("warning: path, params, cursor or mode have changed since the last run; everything is read again");
             Ok(None)
         }
     }
@@ -238,6 +241,27 @@ mod tests {
             assert_eq!(nothing.metric("contract_violations"), of_contract);
             assert_eq!(nothing.metric("contract_quarantined"), of_contract);
         }
+    }
+
+    #[test]
+    fn files_that_are_read_in_another_way_are_all_read_again() {
+        let bench = Workbench::new();
+        bench.file("in/a.csv", "id;x\n1;-\n");
+        let with = |more: Value| {
+            let mut with = json!({"path": "in/*.csv", "cursor": "name", "delimiter": ";"});
+            with.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            with
+        };
+        let first = read(&bench, "ingest.csv", with(json!({})), None).unwrap();
+        assert_eq!(rows(&first), "1 -");
+        let again = read(&bench, "ingest.csv", with(json!({"null_values": ["-"]})), Some(&first)).unwrap();
+        assert_eq!(rows(&again), "1 ~");
+        assert!(again.log[0].contains("path, params, cursor or mode have changed"), "{:?}", again.log);
+        // A contract says what rows must be, and not how they are read.
+        let contract =
+            json!({"contract": "c", "columns": [{"name": "id", "type": "int64"}, {"name": "x", "type": "text"}]});
+        let kept = read(&bench, "ingest.csv", with(json!({"contract": contract})), Some(&first)).unwrap();
+        assert_eq!((rows(&kept).as_str(), kept.metric("new_files")), ("1 -", Some(0.0)));
     }
 
     #[test]

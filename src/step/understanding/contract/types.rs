@@ -60,7 +60,7 @@ pub(super) fn is_wider(found: ColumnType, wanted: ColumnType) -> bool {
 }
 
 /// `array` brought to another type. A value that does not fit is null in the result and not in `array`.
-pub(super) fn convert(array: &ArrayRef, to: ColumnType) -> ArrayRef {
+pub fn convert(array: &ArrayRef, to: ColumnType) -> ArrayRef {
     let to_type = to.data_type();
     match (array.data_type(), to) {
         (found, _) if *found == to_type => Arc::clone(array),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, new_null_array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::increment::is_empty;
+use crate::step::understanding::contract::convert;
+use crate::step::understanding::csv::ColumnType;
 use crate::step::{StepContext, StepError, former_input};
 use crate::table::TableReader;
 
@@ -39,12 +40,7 @@ pub(super) fn join(context: &mut StepContext, new_rows: u64) -> Result<u64, Step
 
 /// The columns of both, in the order of the earlier rows. A column that one side has no values of takes the other's type.
 fn common(before: &TableReader, new: &TableReader) -> Result<SchemaRef, StepError> {
-    let refuse = |message: String| {
-        Err(StepError::input("append_columns", message).help(
-            "name the columns in the query and fix their types with a `contract`; or read everything again with `--refresh` \
-             and the step's name",
-        ))
-    };
+    let refuse = |message: String| Err(refused(message));
     if let Some(extra) = new.columns().find(|name| before.schema().index_of(name).is_err()) {
         return refuse(format!("the new rows have a column `{extra}`, which the earlier ones do not have"));
     }
@@ -71,6 +67,13 @@ fn common(before: &TableReader, new: &TableReader) -> Result<SchemaRef, StepErro
     Ok(Arc::new(Schema::new(fields)))
 }
 
+fn refused(message: String) -> StepError {
+    StepError::input("append_columns", message).help(
+        "name the columns in the query and fix their types with a `contract`; or read everything again with `--refresh` \
+         and the step's name",
+    )
+}
+
 fn has_no_values(table: &TableReader, column: &str) -> Result<bool, StepError> {
     for batch in table.select(&[column])? {
         if !is_empty(batch?.column(0)) {
@@ -89,9 +92,22 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StepEr
             Ok(match column.data_type() {
                 found if found == field.data_type() => Arc::clone(column),
                 _ if is_empty(column) => new_null_array(field.data_type(), column.len()),
-                _ => cast(column, field.data_type())?,
+                // Nothing else differs where both sides have values.
+                _ => floats(field.name(), column)?,
             })
         })
         .collect::<Result<Vec<ArrayRef>, StepError>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// Whole numbers as floats, which must hold every one of them exactly.
+fn floats(name: &str, whole: &ArrayRef) -> Result<ArrayRef, StepError> {
+    let floats = convert(whole, ColumnType::Float64);
+    match (0..whole.len()).find(|row| whole.is_valid(*row) && floats.is_null(*row)) {
+        None => Ok(floats),
+        Some(row) => Err(refused(format!(
+            "column `{name}` has fractions on one side, and on the other {}, which no float64 holds exactly",
+            whole.as_primitive::<Int64Type>().value(row)
+        ))),
+    }
 }

@@ -265,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_that_no_float_holds_are_not_joined_to_floats() {
+        let bench = Workbench::new();
+        bench.file("in/a.csv", "id\n9007199254740993\n");
+        let with = || json!({"path": "in/*.csv", "cursor": "name"});
+        let first = read(&bench, "ingest.csv", with(), None).unwrap();
+        bench.file("in/b.csv", "id\n0.5\n");
+        let error = read(&bench, "ingest.csv", with(), Some(&first)).err().unwrap();
+        assert_eq!(error.code(), "append_columns", "{error}");
+        assert!(error.to_string().contains("9007199254740993"), "{error}");
+    }
+
+    #[test]
     fn a_file_that_was_read_and_has_changed_is_an_error() {
         let bench = Workbench::new();
         bench.file("in/a.jsonl", "{\"id\": 1}\n");

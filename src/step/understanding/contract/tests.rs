@@ -116,6 +116,19 @@ fn rows_that_break_a_rule_can_be_put_aside_with_those_that_cannot_be_read() {
 }
 
 #[test]
+fn a_check_of_a_column_that_is_not_there_is_told() {
+    let contract = format!("{CUSTOMERS}checks:\n  - {{check: not_null, column: chrge}}\n");
+    let text = "id,tenure,charge,plan\n1,5,2.5,pro\n";
+    for on_violation in ["error", "quarantine"] {
+        let told = check(text, &contract, json!({"on_violation": on_violation}));
+        assert!(told.contains("column `chrge`: not_null: could not be checked: "), "{told}");
+    }
+    // A column that is missing is told once.
+    let missing = check("id,charge,plan\n1,2.5,pro\n", CUSTOMERS, json!({}));
+    assert_eq!(missing.matches("tenure").count(), 1, "{missing}");
+}
+
+#[test]
 fn as_a_warning_the_table_stays_as_it_came() {
     let ran = ingest("id,tenure,extra\na,x,1\n", CUSTOMERS, json!({"on_violation": "warn"})).unwrap();
     insta::assert_snapshot!(show(&ran.table("table")), @"

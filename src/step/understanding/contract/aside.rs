@@ -11,7 +11,10 @@ use crate::table::{TableReader, canonical, json_value};
 /// The output `quarantine` while it is written.
 pub(super) struct Aside {
     table: StagedTable,
-    pub(super) rows: u64,
+    /// For each row that was taken on this pass, how many stay before it.
+    taken: Vec<u64>,
+    /// The same for the rows that an earlier pass took, which the table of this one lacks.
+    gone: Vec<u64>,
 }
 
 impl Aside {
@@ -23,7 +26,12 @@ impl Aside {
                 table.write(&batch?)?;
             }
         }
-        Ok(Aside { table, rows: 0 })
+        Ok(Aside { table, taken: Vec::new(), gone: Vec::new() })
+    }
+
+    /// The next pass is over the table without the rows that were taken.
+    pub(super) fn next_pass(&mut self) {
+        self.gone.append(&mut self.taken);
     }
 
     /// Takes rows of a batch whose first row is row `first` of the table; `reasons` has the text for each row that goes.
@@ -33,22 +41,21 @@ impl Aside {
         first: u64,
         reasons: &[Option<String>],
     ) -> Result<(), StepError> {
-        let rows: Vec<BadRow> = reasons
-            .iter()
-            .enumerate()
-            .filter_map(|(row, reason)| {
-                let message = reason.clone()?;
-                let line = first + row as u64 + 1;
-                Some(BadRow { line, code: "contract_violated", message, text: as_json(batch, row) })
-            })
-            .collect();
-        self.rows += rows.len() as u64;
+        let mut rows = Vec::new();
+        for (row, message) in reasons.iter().enumerate().filter_map(|(row, reason)| Some((row, reason.clone()?))) {
+            let place = first + row as u64;
+            self.taken.push(place - self.taken.len() as u64);
+            let gone = self.gone.partition_point(|staying| *staying <= place) as u64;
+            let line = place + gone + 1;
+            rows.push(BadRow { line, code: "contract_violated", message, text: as_json(batch, row) });
+        }
         if rows.is_empty() { Ok(()) } else { self.table.write(&quarantine::batch("", &rows)?) }
     }
 
+    /// Publishes the output; gives the number of rows that were taken.
     pub(super) fn finish(self, context: &mut StepContext) -> Result<u64, StepError> {
         context.finish_table("quarantine", self.table)?;
-        Ok(self.rows)
+        Ok((self.gone.len() + self.taken.len()) as u64)
     }
 }
 

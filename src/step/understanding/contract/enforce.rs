@@ -126,6 +126,7 @@ fn enforce(
                 (staged, reader.rows())
             } else {
                 screen.rewind(&reader);
+                aside.next_pass();
                 sift(context, &reader, &mut screen, &of_rows, &mut aside)?
             };
             let count = aside.finish(context)?;

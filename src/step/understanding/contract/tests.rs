@@ -1,5 +1,7 @@
 //! What a contract promises of an ingest step, on small files.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use serde_json::{Value, json};
 
 use super::Contract;
@@ -108,6 +110,9 @@ fn rows_that_break_a_rule_can_be_put_aside_with_those_that_cannot_be_read() {
     assert!(shown.contains("line 4 has 3 fields where 4 are expected"), "{shown}");
     assert!(shown.contains("column `tenure` holds `x`, which is no int64"), "{shown}");
     assert!(shown.contains("tenure: between {min: 0, max: 120}; plan: in_set {values: [basic, pro]}"), "{shown}");
+    // The lines are rows of the table as it was read, whichever pass found them.
+    let lines: Vec<i64> = aside.column(1).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!(lines, [4, 3, 1, 2, 4], "{shown}");
     assert_eq!(ran.metric("contract_quarantined"), Some(4.0));
     assert_eq!((ran.metric("rows"), ran.metric("contract_violations")), (Some(1.0), Some(0.0)));
     // What is no matter of single rows still fails the step.

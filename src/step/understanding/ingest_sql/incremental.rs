@@ -125,6 +125,17 @@ fn moments_days_and_texts_are_cursors_too() {
 }
 
 #[test]
+fn a_number_among_texts_is_compared_as_the_text_that_it_is_read_as() {
+    let mut source = Source::new("CREATE TABLE t (id TEXT, at); INSERT INTO t VALUES ('a', '0x'), ('b', 0)");
+    let delta = || json!({"cursor": "at", "mode": "delta"});
+    assert_eq!(source.read(delta()), "a 0x, b 0");
+    source.execute("INSERT INTO t VALUES ('c', 100), ('d', '0y'), ('e', 1e20)");
+    assert_eq!(source.read(delta()), "c 100, d 0y, e 100000000000000000000");
+    source.execute("INSERT INTO t VALUES ('f', 2e20)");
+    assert_eq!(source.read(delta()), "f 200000000000000000000");
+}
+
+#[test]
 fn what_cannot_be_ordered_is_an_error_with_a_remedy() {
     let refused = |set_up: &str, with: Value| {
         let error = Source::new(set_up).try_read(with).err().unwrap();

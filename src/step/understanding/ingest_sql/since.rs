@@ -22,9 +22,12 @@ pub(super) fn since(query: &str, scheme: Scheme, cursor: &str, column_type: Colu
         (Mark::Whole(_), ..) => format!("{column} >= {}", text(&written)),
         (Mark::Text(value), _, Scheme::Postgres) => format!("{column}::text COLLATE \"C\" >= {}", text(value)),
         (Mark::Text(value), _, Scheme::MySql) => {
-            format!("CAST({column} AS BINARY) >= CAST({} AS BINARY)", text(value))
+            format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY) >= CAST({} AS BINARY)", text(value))
         }
-        (Mark::Text(value), _, Scheme::Sqlite) => format!("{column} COLLATE BINARY >= {}", text(value)),
+        // SQLite puts numbers among texts before all of them, and writes them in another way than they are read here.
+        (Mark::Text(value), _, Scheme::Sqlite) => {
+            format!("{column} COLLATE BINARY >= {} OR typeof({column}) <> 'text'", text(value))
+        }
     };
     // The line break ends a comment at the end of the query.
     format!("SELECT * FROM ({query}\n) AS source WHERE {condition} OR {column} IS NULL")
@@ -51,12 +54,17 @@ mod tests {
         check(Scheme::MySql, ColumnType::Timestamp, moment(), "`at` >= '2026-02-28 10:30:00.250' OR `at` IS NULL");
         check(Scheme::MySql, ColumnType::Date, Mark::Whole(20_512), "`at` >= '2026-02-28' OR `at` IS NULL");
         let odd = || Mark::Text("o'b\\".to_owned());
-        check(Scheme::Sqlite, ColumnType::Text, odd(), "\"at\" COLLATE BINARY >= 'o''b\\' OR \"at\" IS NULL");
+        check(
+            Scheme::Sqlite,
+            ColumnType::Text,
+            odd(),
+            "\"at\" COLLATE BINARY >= 'o''b\\' OR typeof(\"at\") <> 'text' OR \"at\" IS NULL",
+        );
         check(
             Scheme::MySql,
             ColumnType::Text,
             odd(),
-            "CAST(`at` AS BINARY) >= CAST('o''b\\\\' AS BINARY) OR `at` IS NULL",
+            "CAST(CONVERT(`at` USING utf8mb4) AS BINARY) >= CAST('o''b\\\\' AS BINARY) OR `at` IS NULL",
         );
         assert_eq!(since("SELECT 1", Scheme::Sqlite, "at", ColumnType::Date, &moment()), "SELECT 1");
     }

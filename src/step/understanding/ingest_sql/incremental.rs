@@ -43,13 +43,7 @@ impl Source {
     /// The rows of the table of a run that goes on from the last one.
     fn read(&mut self, with: Value) -> String {
         let ran = self.try_read(with).unwrap();
-        self.former = ["table", "position"]
-            .map(|output| {
-                let artifact = ran.artifact(output).clone();
-                let input = InputArtifact { source: "last".to_owned(), artifact, metrics: Vec::new() };
-                (format!("former_{output}"), input)
-            })
-            .into();
+        self.former = ["table", "position"].map(|output| (format!("former_{output}"), ran.input(output))).into();
         let shown = show(&ran.table("table"));
         shown.split_once('\n').map(|(_, rows)| rows.trim_end().replace('\n', ", ")).unwrap_or_default()
     }
@@ -131,8 +125,8 @@ fn a_number_among_texts_is_compared_as_the_text_that_it_is_read_as() {
     assert_eq!(source.read(delta()), "a 0x, b 0");
     source.execute("INSERT INTO t VALUES ('c', 100), ('d', '0y'), ('e', 1e20)");
     assert_eq!(source.read(delta()), "c 100, d 0y, e 100000000000000000000");
-    source.execute("INSERT INTO t VALUES ('f', 2e20)");
-    assert_eq!(source.read(delta()), "f 200000000000000000000");
+    source.execute("INSERT INTO t VALUES ('f', 2e20), ('g', '3')");
+    assert_eq!(source.read(delta()), "f 200000000000000000000, g 3");
 }
 
 #[test]

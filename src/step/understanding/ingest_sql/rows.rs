@@ -41,7 +41,9 @@ pub(super) async fn write<R>(
                 .map_err(|value| bad_value(name, &format!("`{}` is no {column_type}", value.shown())))?;
         }
         waiting.end_row();
-        prints.end_row();
+        if increment.is_some() {
+            prints.end_row();
+        }
         if waiting.rows() == BATCH_ROWS {
             context.check_cancelled()?;
             done += BATCH_ROWS as u64;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::Store;
 use super::append::AppendError;
 use super::connection::{Access, Many, Row};
+use super::queries::reference;
 use super::run_log::retried;
 use crate::artifact::ArtifactRef;
 use crate::engine::{CacheIndex, CacheKey, CachedResult, EngineError, KeyParts};
@@ -88,14 +89,8 @@ impl Store {
 }
 
 fn made(row: &Row) -> Option<(OutputName, ArtifactRef)> {
-    let text = |column| row.get::<String>(column).ok();
-    let artifact = ArtifactRef {
-        digest: text("digest")?.parse().ok()?,
-        kind: text("kind")?.parse().ok()?,
-        bytes: row.get::<i64>("bytes").ok().and_then(|bytes| u64::try_from(bytes).ok())?,
-        rows: row.get::<Option<i64>>("rows").ok().flatten().and_then(|rows| u64::try_from(rows).ok()),
-    };
-    Some((text("output")?.parse().ok()?, artifact))
+    let artifact = reference(row, "digest", "kind", "bytes", "rows").ok()?;
+    Some((row.get::<String>("output").ok()?.parse().ok()?, artifact))
 }
 
 fn entry(row: &Row) -> Option<(CacheKey, CachedResult)> {

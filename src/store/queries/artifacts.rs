@@ -140,7 +140,7 @@ fn detail(row: &Row) -> Result<ArtifactDetail, StoreError> {
 }
 
 /// An artifact from the columns of those names.
-pub(super) fn reference(
+pub(in crate::store) fn reference(
     row: &Row,
     digest: &str,
     kind: &str,

@@ -21,6 +21,7 @@ mod show;
 mod sql;
 mod waits;
 
+pub(super) use artifacts::reference;
 pub use artifacts::{ArtifactDetail, ArtifactSummary};
 pub use counts::Counts;
 pub use decisions::AskedDecision;

@@ -1,12 +1,16 @@
 //! Current rows against the schema contract of the source.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use serde_json::{Value, json};
 
 use super::rows::Rows;
 use crate::step::StepError;
-use crate::step::understanding::contract::{Contract, row_rules, type_of};
+use crate::step::understanding::contract::{Contract, row_rules, type_name, type_of};
+use crate::step::understanding::csv::ColumnType;
+use crate::step::understanding::validate::RowScreen;
 
 /// How current rows keep a contract.
 pub(super) struct Kept {
@@ -31,21 +35,24 @@ pub(super) fn hold(rows: &Rows, contract: &Contract) -> Result<Kept, StepError> 
     let mut breaches: BTreeMap<(String, String), Breach> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut broken_rows = 0;
+    let mut screen: Option<(SchemaRef, RowScreen)> = None;
     rows.each(&mut |batch| {
         let schema = batch.schema();
         for field in schema.fields() {
             seen.insert(field.name().clone());
             let Some(wanted) = contract.column(field.name()) else { continue };
-            let found = type_of(field.data_type()).map_or_else(|| field.data_type().to_string(), |it| it.to_string());
-            if found != wanted.column_type.to_string() && !is_close(&found, &wanted.column_type.to_string()) {
+            if !type_of(field.data_type()).is_some_and(|found| is_close(found, wanted.column_type)) {
                 let rule = format!("type {}", wanted.column_type);
                 let breach = breaches.entry((field.name().clone(), rule)).or_default();
                 breach.rows += batch.num_rows() as u64;
-                breach.example = Value::from(found);
+                breach.example = Value::from(type_name(field.data_type()));
             }
         }
         let mut touched = vec![false; batch.num_rows()];
-        for broken in row_rules(contract, &schema).broken(&batch) {
+        if screen.as_ref().is_none_or(|(known, _)| *known != schema) {
+            screen = Some((Arc::clone(&schema), row_rules(contract, &schema)));
+        }
+        for broken in screen.iter().flat_map(|(_, rules)| rules.broken(&batch)) {
             touched[broken.row] = true;
             let breach = breaches.entry((broken.column, broken.rule)).or_default();
             if breach.rows == 0 {
@@ -81,7 +88,9 @@ pub(super) fn hold(rows: &Rows, contract: &Contract) -> Result<Kept, StepError> 
 }
 
 /// Numbers may be logged as wider ones, and moments without their zone.
-fn is_close(found: &str, wanted: &str) -> bool {
-    matches!((found, wanted), ("float64", "int64") | ("int64", "float64" | "bool"))
-        || [found, wanted].iter().all(|name| matches!(*name, "timestamp" | "instant" | "date"))
+fn is_close(found: ColumnType, wanted: ColumnType) -> bool {
+    use ColumnType::{Bool, Date, Float64, Instant, Int64, Timestamp};
+    found == wanted
+        || matches!((found, wanted), (Float64, Int64) | (Int64, Float64 | Bool))
+        || [found, wanted].iter().all(|it| matches!(it, Timestamp | Instant | Date))
 }

@@ -5,8 +5,9 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value};
 
 use crate::step::understanding::source::{BadRow, aside as quarantine};
+use crate::step::understanding::validate::cell;
 use crate::step::{StagedTable, StepContext, StepError};
-use crate::table::{TableReader, canonical, json_value};
+use crate::table::TableReader;
 
 /// The output `quarantine` while it is written.
 pub(super) struct Aside {
@@ -78,14 +79,10 @@ pub(super) fn blame(reasons: &mut [Option<String>], rows: &BooleanArray, why: im
 
 /// A value for messages.
 pub(super) fn shown_value(array: &ArrayRef, row: usize) -> String {
-    match value(array, row) {
+    match cell(array, row) {
         Value::String(text) => text.chars().take(60).collect(),
         other => other.to_string(),
     }
-}
-
-fn value(array: &ArrayRef, row: usize) -> Value {
-    canonical(&array.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0))
 }
 
 /// A row as JSON.
@@ -95,7 +92,7 @@ fn as_json(batch: &RecordBatch, row: usize) -> String {
         .fields()
         .iter()
         .zip(batch.columns())
-        .map(|(field, column)| (field.name().clone(), value(column, row)))
+        .map(|(field, column)| (field.name().clone(), cell(column, row)))
         .collect();
     Value::Object(cells).to_string()
 }

@@ -208,17 +208,6 @@ impl ContractColumn {
         if self.allowed.as_ref().is_some_and(Vec::is_empty) {
             wrong("`allowed` lists no value");
         }
-        if let (Some(min), Some(max)) = (self.min_length, self.max_length)
-            && min > max
-        {
-            wrong("`min_length` is above `max_length`");
-        }
-        if let (Some(min), Some(max)) =
-            (self.min.as_ref().and_then(Value::as_f64), self.max.as_ref().and_then(Value::as_f64))
-            && min > max
-        {
-            wrong("`min` is above `max`");
-        }
         problems
     }
 }

@@ -6,15 +6,15 @@ use super::aside::{Aside, blame, shown_value, staying};
 use super::document::Contract;
 use super::param::{ContractFile, OnViolation};
 use super::rules;
-use super::shape::{Difference, DifferenceKind, Shape};
+use super::shape::{Difference, DifferenceKind, Placed, Shape, brought};
 use super::types::Typing;
-use crate::artifact::{ArtifactKind, Staged};
+use crate::artifact::Staged;
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::NewFiles;
 use crate::step::understanding::source::{Aside as BadAside, BadRows};
 use crate::step::understanding::validate::{Broken, Expectation, Screen, Severity};
 use crate::step::{StagedTable, StepContext, StepError};
-use crate::table::{TableReader, TableWriter};
+use crate::table::TableReader;
 
 /// How many differences a message lists.
 const MOST_LISTED: usize = 40;
@@ -95,7 +95,7 @@ fn enforce(
     let mut shape = Shape::of(reader.schema(), contract, typing);
     let puts_aside = on_violation == OnViolation::Quarantine;
     let mut aside = if puts_aside { Some(Aside::begin(context)?) } else { None };
-    check_values(context, &reader, contract, &mut shape, puts_aside)?;
+    check_values(context, &reader, &mut shape, puts_aside)?;
     let (staged, reader) = if shape.is_as_stored() {
         (staged, reader)
     } else {
@@ -154,7 +154,7 @@ pub fn differences(
     typing: Typing,
 ) -> Result<Vec<Difference>, StepError> {
     let mut shape = Shape::of(reader.schema(), contract, typing);
-    check_values(context, reader, contract, &mut shape, false)?;
+    check_values(context, reader, &mut shape, false)?;
     let conformed = if shape.is_as_stored() { None } else { Some(conform(context, reader, &shape, None)?) };
     let conformed_reader = conformed.as_ref().map(|staged| TableReader::open(staged.path())).transpose()?;
     let reader = conformed_reader.as_ref().unwrap_or(reader);
@@ -166,51 +166,47 @@ pub fn differences(
 }
 
 /// Looks at the values of columns that are to be converted. Where some do not fit, the column stays as it is: that differs,
-/// unless the contract lets it widen. Where rows are put aside, it is converted, and those rows go.
+/// unless the contract lets it widen. Where rows are put aside instead, only columns that may widen are looked at.
 fn check_values(
     context: &mut StepContext,
     reader: &TableReader,
-    contract: &Contract,
     shape: &mut Shape,
     puts_aside: bool,
 ) -> Result<(), StepError> {
-    let converting: Vec<(String, ColumnType, bool)> = shape
-        .columns
-        .iter()
-        .filter_map(|column| Some((column.name.clone(), column.converts?, column.may_stay)))
-        .collect();
-    if converting.is_empty() {
+    let decides = |column: &&mut Placed| column.may_stay || !puts_aside;
+    let columns: Vec<(&mut Placed, ColumnType)> =
+        shape.columns.iter_mut().filter(decides).filter_map(|column| column.converts.map(|to| (column, to))).collect();
+    if columns.is_empty() {
         return Ok(());
     }
-    let mut counts = vec![(0u64, String::new()); shape.columns.len()];
+    let names: Vec<String> = columns.iter().map(|(column, _)| column.name.clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut counts = vec![(0u64, String::new()); columns.len()];
     let mut done = 0;
-    for batch in reader.batches()? {
+    for batch in reader.select(&names)? {
         context.check_cancelled()?;
         let batch = batch?;
-        for unfit in shape.conform(&batch)?.unfit {
-            let (count, example) = &mut counts[unfit.place];
-            let rows = unfit.rows.true_count() as u64;
+        for (((_, wanted), stored), (count, example)) in columns.iter().zip(batch.columns()).zip(&mut counts) {
+            let (_, unfit) = brought(stored, *wanted);
+            let rows = unfit.true_count() as u64;
             if rows > 0 && *count == 0 {
-                let row = unfit.rows.values().set_indices().next().unwrap_or_default();
-                let from = shape.columns[unfit.place].from.unwrap_or_default();
-                *example = format!("`{}` in row {}", shown_value(batch.column(from), row), done + row as u64 + 1);
+                let row = unfit.values().set_indices().next().unwrap_or_default();
+                *example = format!("`{}` in row {}", shown_value(stored, row), done + row as u64 + 1);
             }
             *count += rows;
         }
         done += batch.num_rows() as u64;
     }
-    for (place, (count, example)) in counts.into_iter().enumerate().filter(|(_, (count, _))| *count > 0) {
-        let column = shape.columns[place].clone();
-        if column.may_stay {
-            shape.keep(&column.name);
-        } else if !puts_aside {
-            shape.keep(&column.name);
-            let wanted = contract.column(&column.name).map_or(ColumnType::Text, |column| column.column_type);
+    let mut differences = Vec::new();
+    for ((column, wanted), (count, example)) in columns.into_iter().zip(counts).filter(|(_, (count, _))| *count > 0) {
+        column.converts = None;
+        if !column.may_stay {
             let values = if count == 1 { "value is" } else { "values are" };
             let message = format!("column `{}`: {count} {values} no {wanted}, such as {example}", column.name);
-            shape.differences.push(Difference::new(DifferenceKind::Type, &column.name, message));
+            differences.push(Difference::new(DifferenceKind::Type, &column.name, message));
         }
     }
+    shape.differences.extend(differences);
     Ok(())
 }
 
@@ -221,8 +217,7 @@ fn conform(
     shape: &Shape,
     mut aside: Option<&mut Aside>,
 ) -> Result<Staged, StepError> {
-    let staged = context.stage(ArtifactKind::Table)?;
-    let mut writer = TableWriter::create(staged.path(), &shape.schema())?;
+    let mut table = context.create_table(&shape.schema())?;
     let mut first = 0;
     for batch in reader.batches()? {
         context.check_cancelled()?;
@@ -230,24 +225,21 @@ fn conform(
         let conformed = shape.conform(&batch)?;
         let mut reasons = vec![None; batch.num_rows()];
         for unfit in &conformed.unfit {
-            let column = &shape.columns[unfit.place];
-            let wanted = column.converts.unwrap_or(ColumnType::Text);
-            let stored = batch.column(column.from.unwrap_or_default());
             blame(&mut reasons, &unfit.rows, |row| {
-                format!("column `{}` holds `{}`, which is no {wanted}", column.name, shown_value(stored, row))
+                let value = shown_value(batch.column(unfit.from), row);
+                format!("column `{}` holds `{value}`, which is no {}", unfit.column, unfit.wanted)
             });
         }
         match &mut aside {
             Some(aside) => {
                 aside.take(&batch, first, &reasons)?;
-                writer.write(&filter_record_batch(&conformed.batch, &staying(&reasons))?)?;
+                table.write(&filter_record_batch(&conformed.batch, &staying(&reasons))?)?;
             }
-            None => writer.write(&conformed.batch)?,
+            None => table.write(&conformed.batch)?,
         }
         first += batch.num_rows() as u64;
     }
-    writer.close()?;
-    Ok(staged)
+    Ok(table.close()?.0)
 }
 
 /// The table without the rows that break a rule, which are put aside.
@@ -258,8 +250,7 @@ fn sift(
     broken: &[Broken],
     aside: &mut Aside,
 ) -> Result<(Staged, u64), StepError> {
-    let staged = context.stage(ArtifactKind::Table)?;
-    let mut writer = TableWriter::create(staged.path(), reader.schema())?;
+    let mut table = context.create_table(reader.schema())?;
     let mut first = 0;
     for batch in reader.batches()? {
         context.check_cancelled()?;
@@ -272,11 +263,10 @@ fn sift(
             }
         }
         aside.take(&batch, first, &reasons)?;
-        writer.write(&filter_record_batch(&batch, &staying(&reasons))?)?;
+        table.write(&filter_record_batch(&batch, &staying(&reasons))?)?;
         first += batch.num_rows() as u64;
     }
-    let rows = writer.close()?;
-    Ok((staged, rows))
+    table.close()
 }
 
 /// The rules about columns of which nothing was said yet. One that names a column that is not there is told when it is measured.

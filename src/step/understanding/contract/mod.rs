@@ -25,4 +25,4 @@ pub use infer::{Inferring, infer, write};
 pub use param::{ContractFile, OnViolation};
 pub use requests::{mismatches, row_rules};
 pub use shape::{Difference, DifferenceKind};
-pub use types::{Typing, convert, type_of};
+pub use types::{Typing, convert, type_name, type_of};

@@ -4,7 +4,8 @@ use arrow::datatypes::Schema;
 
 use super::document::Contract;
 use super::rules;
-use super::types::{Fit, Typing, fit, is_wider, type_of};
+use super::types::{Fit, Typing, fit, is_wider, type_name, type_of};
+use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::validate::RowScreen;
 
 /// The rules of a contract that a row by itself keeps or breaks, for rows with the columns of `schema`.
@@ -22,19 +23,14 @@ pub fn mismatches(contract: &Contract, schema: &Schema) -> Vec<String> {
         };
         // Values may have become wider on the way from the source to the model, and not another thing.
         let agrees = type_of(field.data_type()).is_some_and(|taken| {
-            fit(wanted.column_type, taken, Typing::Known) != Fit::Other || is_wider(taken, wanted.column_type)
+            let is_moment = |it| matches!(it, ColumnType::Timestamp | ColumnType::Instant);
+            fit(wanted.column_type, taken, Typing::Known) != Fit::Other
+                || is_wider(taken, wanted.column_type)
+                || (is_moment(taken) && is_moment(wanted.column_type))
         });
-        let is_moment = |name: &str| matches!(name, "timestamp" | "instant");
-        let both_moments = type_of(field.data_type()).is_some_and(|taken| is_moment(&taken.to_string()))
-            && is_moment(&wanted.column_type.to_string());
-        if !agrees && !both_moments {
-            let taken = type_of(field.data_type()).map_or_else(|| field.data_type().to_string(), |it| it.to_string());
-            let message = format!(
-                "the model takes column `{}` as {taken}; the contract says {}",
-                field.name(),
-                wanted.column_type
-            );
-            found.push(message);
+        if !agrees {
+            let (name, taken) = (field.name(), type_name(field.data_type()));
+            found.push(format!("the model takes column `{name}` as {taken}; the contract says {}", wanted.column_type));
         }
     }
     found

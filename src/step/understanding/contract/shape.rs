@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 use super::document::{Contract, ContractColumn};
-use super::types::{Fit, Typing, convert, fit, is_wider, type_of};
+use super::types::{Fit, Typing, convert, fit, is_wider, type_name, type_of};
 use crate::step::StepError;
 use crate::step::understanding::csv::ColumnType;
 
@@ -80,7 +80,7 @@ impl Shape {
                 continue;
             }
             if !contract.evolution.adds() {
-                let found = shown(field.data_type());
+                let found = type_name(field.data_type());
                 let message = format!("column `{}` ({found}) is new", field.name());
                 shape.differences.push(Difference::new(DifferenceKind::New, field.name(), message));
             }
@@ -108,7 +108,7 @@ impl Shape {
                 let message = format!(
                     "column `{}` is {}{hint}; the contract says {}",
                     wanted.name,
-                    shown(field.data_type()),
+                    type_name(field.data_type()),
                     wanted.column_type
                 );
                 self.differences.push(Difference::new(DifferenceKind::Type, &wanted.name, message));
@@ -156,13 +156,6 @@ impl Shape {
         }
     }
 
-    /// Leaves a column as it is stored.
-    pub(super) fn keep(&mut self, name: &str) {
-        for column in self.columns.iter_mut().filter(|column| column.name == name) {
-            column.converts = None;
-        }
-    }
-
     /// Whether the stored table already has the contract's form.
     pub(super) fn is_as_stored(&self) -> bool {
         let in_place = |(place, column): (usize, &Placed)| column.from == Some(place) && column.converts.is_none();
@@ -179,23 +172,21 @@ impl Shape {
     }
 
     /// A stored batch in the contract's form, and for each column that is converted which rows do not fit.
-    pub(super) fn conform(&self, batch: &RecordBatch) -> Result<Conformed, StepError> {
+    pub(super) fn conform(&self, batch: &RecordBatch) -> Result<Conformed<'_>, StepError> {
         let mut arrays = Vec::with_capacity(self.columns.len());
         let mut unfit = Vec::new();
-        for (place, column) in self.columns.iter().enumerate() {
+        for column in &self.columns {
             let Some(from) = column.from else {
                 arrays.push(new_null_array(&column.stored, batch.num_rows()));
                 continue;
             };
-            let stored = batch.column(from);
-            match column.converts {
-                None => arrays.push(Arc::clone(stored)),
-                Some(to) => {
-                    let converted = convert(stored, to);
-                    unfit.push(Unfit { place, rows: lost(stored, &converted) });
-                    arrays.push(converted);
-                }
-            }
+            let Some(wanted) = column.converts else {
+                arrays.push(Arc::clone(batch.column(from)));
+                continue;
+            };
+            let (converted, rows) = brought(batch.column(from), wanted);
+            arrays.push(converted);
+            unfit.push(Unfit { column: &column.name, from, wanted, rows });
         }
         let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(Conformed { batch: RecordBatch::try_new_with_options(self.schema(), arrays, &options)?, unfit })
@@ -203,15 +194,17 @@ impl Shape {
 }
 
 /// A batch in the contract's form.
-pub(super) struct Conformed {
+pub(super) struct Conformed<'a> {
     pub(super) batch: RecordBatch,
-    pub(super) unfit: Vec<Unfit>,
+    pub(super) unfit: Vec<Unfit<'a>>,
 }
 
 /// The rows of a batch whose value in a column does not fit its type.
-pub(super) struct Unfit {
-    /// The place of the column in the contract's form.
-    pub(super) place: usize,
+pub(super) struct Unfit<'a> {
+    pub(super) column: &'a str,
+    /// Where the stored batch has it.
+    pub(super) from: usize,
+    pub(super) wanted: ColumnType,
     pub(super) rows: BooleanArray,
 }
 
@@ -227,12 +220,9 @@ impl Placed {
     }
 }
 
-/// Where a value was and is no more.
-fn lost(before: &ArrayRef, after: &ArrayRef) -> BooleanArray {
-    (0..before.len()).map(|row| Some(before.is_valid(row) && after.is_null(row))).collect()
-}
-
-/// A stored type in the words of contracts, or as it is.
-fn shown(stored: &DataType) -> String {
-    type_of(stored).map_or_else(|| stored.to_string(), |known| known.to_string())
+/// Stored values in the type that is wanted, and which of them do not fit it.
+pub(super) fn brought(stored: &ArrayRef, wanted: ColumnType) -> (ArrayRef, BooleanArray) {
+    let converted = convert(stored, wanted);
+    let unfit = (0..stored.len()).map(|row| Some(stored.is_valid(row) && converted.is_null(row))).collect();
+    (converted, unfit)
 }

@@ -191,11 +191,7 @@ fn a_table_is_validated_by_the_same_contract() {
     let bench = Workbench::new();
     bench.file("t.csv", "id,tenure,charge,plan\na,121,2.5,pro\nb,1,2.5,basic\n");
     let table = bench.run("ingest.csv", json!({"path": "t.csv"}), &[]).unwrap();
-    let table = crate::step::InputArtifact {
-        source: "t".to_owned(),
-        artifact: table.artifact("table").clone(),
-        metrics: Vec::new(),
-    };
+    let table = table.input("table");
     let ran = bench.run("validate.table", json!({"contract": CUSTOMERS}), &[("table", &table)]).unwrap();
     assert_eq!(ran.metric("failed"), Some(1.0), "{:?}", ran.log);
     assert!(ran.log[0].contains("between_tenure failed"), "{:?}", ran.log);

@@ -41,6 +41,11 @@ pub fn type_of(stored: &DataType) -> Option<ColumnType> {
     [Int64, Float64, Text, Bool, Date, Timestamp, Instant].into_iter().find(|known| known.data_type() == plain)
 }
 
+/// The type of a stored column in the words of contracts, or as it is where there is none.
+pub fn type_name(stored: &DataType) -> String {
+    type_of(stored).map_or_else(|| stored.to_string(), |known| known.to_string())
+}
+
 /// How `found` stands to `wanted`.
 pub(super) fn fit(found: ColumnType, wanted: ColumnType, typing: Typing) -> Fit {
     use ColumnType::{Bool, Date, Float64, Instant, Int64, Text, Timestamp};

@@ -55,5 +55,6 @@ pub use expectation::{
     Partition, Severity, SkewMetric, TextKind,
 };
 pub use reference::checks_reference;
+pub use row_test::cell;
 pub use screen::{Broken, BrokenRow, RowScreen, Screen};
 pub use step::{OnFail, Params, ValidateTable};

@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Value, json};
 
 use super::column::Column;
-use crate::table::{encoded, json_value};
+use crate::table::{canonical, encoded, json_value};
 
 /// Says for each row whether it passes. It may remember what it saw in earlier batches.
 pub(super) type Test = Box<dyn FnMut(&RecordBatch, &[ArrayRef]) -> Result<BooleanArray, String> + Send>;
@@ -95,13 +95,20 @@ pub(super) fn shown(columns: &[Column], how: Shown, values: &[ArrayRef], row: us
 }
 
 /// A value as JSON. JSON has no number for what is not finite, so that is written as text.
-pub(super) fn cell(values: &ArrayRef, row: usize) -> Value {
-    use arrow::datatypes::{DataType, Float64Type};
-    if *values.data_type() == DataType::Float64 && values.is_valid(row) {
-        let number = values.as_primitive::<Float64Type>().value(row);
-        return if number.is_finite() { json!(number) } else { json!(not_finite(number)) };
+pub fn cell(values: &ArrayRef, row: usize) -> Value {
+    use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+    match values.data_type() {
+        DataType::Float64 if values.is_valid(row) => {
+            let number = values.as_primitive::<Float64Type>().value(row);
+            if number.is_finite() { json!(number) } else { json!(not_finite(number)) }
+        }
+        DataType::Boolean
+        | DataType::Int64
+        | DataType::Utf8
+        | DataType::Date32
+        | DataType::Timestamp(TimeUnit::Microsecond, _) => json_value(values.as_ref(), row),
+        _ => canonical(&values.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0)),
     }
-    super::column::values(&values.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0))
 }
 
 /// The usual name of a number that is not finite.

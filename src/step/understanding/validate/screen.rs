@@ -155,12 +155,11 @@ impl RowScreen {
     /// The rules among `expectations` that a row by itself keeps or breaks, whose columns `schema` has.
     pub fn new(schema: &Schema, expectations: &[Expectation]) -> RowScreen {
         let setting = setting(schema, 0, None);
-        let is_alone = |it: &&Expectation| {
-            let looks_back = matches!(it.check.as_str(), "increasing" | "decreasing");
-            !looks_back && it.mostly.is_none_or(|mostly| mostly >= 1.0) && it.severity == Severity::Critical
-        };
-        let checks = expectations.iter().filter(is_alone).map(|it| setting.check(it.check.as_str().to_owned(), it));
-        RowScreen { checks: Mutex::new(checks.filter(|check| matches!(check.state, State::Rows(_))).collect()) }
+        let is_strict =
+            |it: &&Expectation| it.mostly.is_none_or(|mostly| mostly >= 1.0) && it.severity == Severity::Critical;
+        let is_alone = |check: &Check| matches!(&check.state, State::Rows(rows) if !rows.remembers());
+        let checks = expectations.iter().filter(is_strict).map(|it| setting.check(it.check.as_str().to_owned(), it));
+        RowScreen { checks: Mutex::new(checks.filter(is_alone).collect()) }
     }
 
     /// The rows of a batch that break a rule, rule by rule.

@@ -81,7 +81,7 @@ impl Run {
                 | StepState::Asking(_) => true,
                 StepState::Done(StepEnd::Approved(decision)) => !decision.counts(now),
                 StepState::Done(StepEnd::Skipped(because)) => {
-                    matches!(because, SkipReason::Upstream(_) | SkipReason::Gate(_))
+                    matches!(because, SkipReason::Upstream(_) | SkipReason::EarlierPhase(_) | SkipReason::Gate(_))
                 }
                 _ => false,
             };
@@ -342,11 +342,15 @@ impl Run {
         let is_justified = match because {
             SkipReason::WhenFalse => self.board.unwanted.contains(&index),
             SkipReason::NotSelected => !self.selection.steps[index],
-            SkipReason::Upstream(name) => self.plan.steps.get_index_of(name).is_some_and(|upstream| {
-                self.is_doomed_by(index, upstream)
-                    || self.board.broken[..phase as usize].iter().any(|steps| steps.contains(&upstream))
-                    || self.board.refused[..phase as usize].iter().any(|steps| steps.contains(&upstream))
-            }),
+            // Older logs name what stops a whole phase in the same way.
+            SkipReason::Upstream(name) => self
+                .plan
+                .steps
+                .get_index_of(name)
+                .is_some_and(|upstream| self.is_doomed_by(index, upstream) || self.board.stops(upstream, phase)),
+            SkipReason::EarlierPhase(name) => {
+                self.plan.steps.get_index_of(name).is_some_and(|earlier| self.board.stops(earlier, phase))
+            }
             SkipReason::Gate(name) => self.plan.gates.get_full(name).is_some_and(|(place, _, gate)| {
                 // Logs of versions without approvals skip behind a gate about which nobody was asked.
                 gate.phase < phase && (self.stops(place) || self.needs_asking(place))

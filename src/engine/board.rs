@@ -100,6 +100,12 @@ impl Board {
         broken.flatten().min().copied()
     }
 
+    /// Whether a step failed, was cancelled or was refused before `phase`.
+    pub(crate) fn stops(&self, index: usize, phase: Phase) -> bool {
+        let broken = self.broken[..phase as usize].iter().chain(&self.refused[..phase as usize]);
+        broken.into_iter().any(|steps| steps.contains(&index))
+    }
+
     /// Whether no blocking gate stands before `phase`.
     pub(crate) fn is_reached(&self, phase: Phase) -> bool {
         self.closed_gates[..phase as usize].iter().all(|count| *count == 0)

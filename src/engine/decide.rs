@@ -196,7 +196,7 @@ fn skips(run: &Run) -> BTreeMap<usize, SkipReason> {
         let mut gates = run.plan.gates.values().enumerate();
         let rejected = gates.find(|(index, gate)| gate.phase < phase && run.stops(*index));
         let because = match (failed, rejected) {
-            (Some(failed), _) => SkipReason::Upstream(name(failed)),
+            (Some(failed), _) => SkipReason::EarlierPhase(name(failed)),
             (None, Some((_, gate))) => SkipReason::Gate(gate.name.clone()),
             (None, None) => continue,
         };

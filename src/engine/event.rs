@@ -339,12 +339,27 @@ impl fmt::Display for Subject {
 pub enum SkipReason {
     /// Its `when` is false.
     WhenFalse,
-    /// A step it needs failed, was skipped or cancelled.
+    /// A step it follows failed, was skipped or cancelled.
     Upstream(StepName),
+    /// A step of an earlier phase, which it need not follow, failed, was cancelled or refused, so that its phase does not begin.
+    EarlierPhase(StepName),
     /// A blocking gate did not pass.
     Gate(GateName),
     /// `--only` or `--from` left it out.
     NotSelected,
+}
+
+impl SkipReason {
+    /// In a few words, for a column beside the name of the step.
+    pub fn briefly(&self) -> String {
+        match self {
+            SkipReason::WhenFalse => "its `when` is false".to_owned(),
+            SkipReason::Upstream(step) => format!("needs `{step}`"),
+            SkipReason::EarlierPhase(step) => format!("its phase waits for `{step}`"),
+            SkipReason::Gate(gate) => format!("behind gate `{gate}`"),
+            SkipReason::NotSelected => "not selected".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for SkipReason {
@@ -352,6 +367,9 @@ impl fmt::Display for SkipReason {
         match self {
             SkipReason::WhenFalse => formatter.write_str("its `when` is false"),
             SkipReason::Upstream(step) => write!(formatter, "step `{step}` gave no result"),
+            SkipReason::EarlierPhase(step) => {
+                write!(formatter, "step `{step}` of an earlier phase gave no result, so its phase does not begin")
+            }
             SkipReason::Gate(gate) => write!(formatter, "gate `{gate}` did not pass"),
             SkipReason::NotSelected => formatter.write_str("it was not selected"),
         }

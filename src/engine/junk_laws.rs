@@ -64,6 +64,7 @@ fn junk() -> impl Strategy<Value = Value> {
         Just(json!({"gate": "g0"})),
         Just(json!({"step": "s0"})),
         Just(json!({"upstream": "gone"})),
+        Just(json!({"earlier_phase": "gone"})),
     ]
 }
 

@@ -305,7 +305,9 @@ impl Run {
             | StepState::Asking(_)
             | StepState::Done(StepEnd::Approved(_) | StepEnd::Skipped(SkipReason::NotSelected)) => false,
             // What was skipped only because the phase had failed may run as well.
-            StepState::Done(StepEnd::Skipped(SkipReason::Upstream(_))) => self.planned(index).phase >= phase,
+            StepState::Done(StepEnd::Skipped(SkipReason::Upstream(_) | SkipReason::EarlierPhase(_))) => {
+                self.planned(index).phase >= phase
+            }
             _ => follows.contains(&index),
         };
         let again = (0..self.steps.len()).filter(|index| begins_again(*index));

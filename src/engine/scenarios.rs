@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::testing::{Act, Bench, at, diamond, name, new_run, plan, states, step};
-use crate::engine::{Happening, Outcome, RunEvent, RunLog, RunOptions};
+use crate::engine::{Happening, Outcome, Run, RunEvent, RunLog, RunOptions, SkipReason};
 use crate::phase::Phase;
 use crate::plan::CachePolicy;
 use crate::step::Fault;
@@ -53,6 +53,35 @@ async fn a_failure_of_the_environment_is_tried_again_and_one_of_the_input_is_not
     assert_eq!(states(&run), ["load succeeded", "left succeeded", "right failed", "join skipped"]);
     assert_eq!(run.step(&name("left")).unwrap().attempts(), 2);
     assert_eq!(run.step(&name("right")).unwrap().attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_step_that_only_waits_for_an_earlier_phase_is_not_said_to_need_what_failed_there() {
+    let bench = Bench::new(|order| match order.step.as_str() {
+        "extra" => Act::Fail(Fault::Input, "column_missing"),
+        _ => Act::Make("table", 1.0),
+    });
+    let steps = vec![
+        step("load", Phase::Understanding, &[]),
+        step("extra", Phase::Understanding, &[]),
+        step("clean", Phase::Understanding, &["extra"]),
+        step("train", Phase::ModelEngineering, &["load"]),
+        step("compare", Phase::ModelEngineering, &["train", "clean"]),
+    ];
+    let run = bench.engine.start(new_run(plan(steps, vec![]), 1, &RunOptions::default()), never()).await.unwrap();
+    let because = |step: &str| run.step(&name(step)).unwrap().skipped_because().unwrap().to_string();
+    assert_eq!(because("clean"), "step `extra` gave no result");
+    assert_eq!(because("train"), "step `extra` of an earlier phase gave no result, so its phase does not begin");
+    assert_eq!(because("compare"), "step `extra` gave no result");
+    // The log of an older version names both in the same way.
+    let mut events = bench.log.events(run.id()).await.unwrap();
+    for event in &mut events {
+        if let Happening::StepSkipped { because, .. } = &mut event.what {
+            *because = SkipReason::Upstream(name("extra"));
+        }
+    }
+    let stored = bench.log.run(run.id()).await.unwrap();
+    assert_eq!(states(&Run::load(stored, &events).unwrap()), states(&run));
 }
 
 #[tokio::test]

@@ -278,6 +278,7 @@ fn reason(because: &SkipReason) -> String {
     match because {
         SkipReason::WhenFalse => LEFT_OUT[1].to_owned(),
         SkipReason::Upstream(step) => format!("step {step} did not end well"),
+        SkipReason::EarlierPhase(step) => format!("its phase waits for step {step}, which did not end well"),
         SkipReason::Gate(gate) => format!("gate {gate} did not pass"),
         SkipReason::NotSelected => LEFT_OUT[0].to_owned(),
     }

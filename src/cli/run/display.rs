@@ -64,15 +64,7 @@ impl Display {
                 }
             }
             Happening::StepSkipped { because: SkipReason::NotSelected, .. } => self.total.inc(1),
-            Happening::StepSkipped { step, because } => {
-                let because = match because {
-                    SkipReason::WhenFalse => "its `when` is false".to_owned(),
-                    SkipReason::Upstream(upstream) => format!("needs `{upstream}`"),
-                    SkipReason::Gate(gate) => format!("behind gate `{gate}`"),
-                    SkipReason::NotSelected => String::new(),
-                };
-                self.end(step, "skipped", &because);
-            }
+            Happening::StepSkipped { step, because } => self.end(step, "skipped", &because.briefly()),
             Happening::AttemptFailed { step, failure, .. } => {
                 self.remove(step);
                 self.print(&format!("{:>8}  {:width$}  {}", "failed", step, failure.message, width = self.width));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::cli::output;
-use crate::engine::{GateState, Outcome, Ruling, Run, SkipReason, StepRecord, Verdict};
+use crate::engine::{GateState, Outcome, Ruling, Run, StepRecord, Verdict};
 use crate::id::EndpointName;
 use crate::phase::Phase;
 use crate::plan::PlannedStep;
@@ -69,12 +69,7 @@ fn step_row(planned: &PlannedStep, record: &StepRecord) -> Vec<String> {
 /// The most telling fact about how a step ended.
 fn result(planned: &PlannedStep, record: &StepRecord) -> String {
     if let Some(reason) = record.skipped_because() {
-        return match reason {
-            SkipReason::WhenFalse => "its `when` is false".to_owned(),
-            SkipReason::Upstream(step) => format!("needs `{step}`"),
-            SkipReason::Gate(gate) => format!("behind gate `{gate}`"),
-            SkipReason::NotSelected => "not selected".to_owned(),
-        };
+        return reason.briefly();
     }
     if let Some(said) = record.approval() {
         return said;
@@ -110,11 +105,11 @@ fn result(planned: &PlannedStep, record: &StepRecord) -> String {
 
 /// What steps warned of, a few lines of each.
 fn warnings(run: &Run, text: &mut String) {
-    let warned = |(planned, record): (&PlannedStep, &StepRecord)| {
-        let warnings = record.outcome().map(|outcome| outcome.warnings.clone()).unwrap_or_default();
-        (!warnings.is_empty()).then(|| (planned.name.clone(), warnings))
-    };
-    let all: Vec<_> = run.steps().filter_map(warned).collect();
+    let warned = run.steps().filter_map(|(planned, record)| {
+        let warnings = record.outcome().map(|outcome| outcome.warnings.as_slice()).unwrap_or_default();
+        (!warnings.is_empty()).then_some((&planned.name, warnings))
+    });
+    let all: Vec<_> = warned.collect();
     for (step, warnings) in &all {
         for warning in warnings.iter().take(MOST_WARNINGS) {
             push(text, format!("warning: {step}: {warning}"));

@@ -1,7 +1,6 @@
 //! Waits for attempts, ends those that take too long or are not wanted any more, and says what their end means.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::Happening;
 use crate::executor::{Ended, Executor, ExecutorError};
 use crate::id::{AttemptId, OutputName, RunId, StepName};
 use crate::plan::PlannedStep;
-use crate::step::{Fault, StepOutcome, StepRegistry};
+use crate::step::{Fault, StepOutcome, StepRegistry, is_disk_full};
 use crate::worker::{Failure, Report, ReportedEnd, with_causes};
 
 /// How often and after which waits an executor that cannot be asked is asked again.
@@ -201,11 +200,10 @@ pub(super) fn no_gpu() -> Failure {
 /// An attempt that the executor could not start.
 pub(super) fn not_started(error: &ExecutorError) -> Failure {
     let ExecutorError::Io { source, .. } = error;
-    let (code, help) = match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            ("disk_full", Some("make room in the state folder".to_owned()))
-        }
-        _ => ("not_started", None),
+    let (code, help) = if is_disk_full(source) {
+        ("disk_full", Some("make room in the state folder".to_owned()))
+    } else {
+        ("not_started", None)
     };
     Failure { fault: Fault::Environment, code: code.to_owned(), message: with_causes(error), help }
 }

@@ -139,7 +139,7 @@ impl From<io::Error> for StepError {
 }
 
 /// Whether somewhere among the causes the system had no room left.
-fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|cause| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         // Parquet's writer hands on the text of its cause and not the cause.

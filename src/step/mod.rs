@@ -27,7 +27,7 @@ pub use approval::{Approval, ApprovalParams};
 pub use context::{InputArtifact, Progress, Reporter, StagedTable, StepContext, Surroundings};
 pub use contract::{Dependency, Effect, ParamError, ParamErrors, Step, StepKind};
 pub use docs::{reference, transform_reference};
-pub use error::{Fault, StepError};
+pub use error::{Fault, StepError, is_disk_full};
 pub use outcome::{ColumnEdge, Metric, Registration, StepOutcome};
 pub use ports::{Arity, InputPort, Mark, OutputPort, Ports, former_input};
 pub use registry::{KindInfo, StepRegistry, UnknownKind};

@@ -82,10 +82,9 @@ impl Keys {
     pub fn joined<'keys>(rows: usize, columns: impl Iterator<Item = (&'keys ArrayRef, &'keys Keys)>) -> Keys {
         let mut combined = vec![0u128; rows];
         for (column, keys) in columns {
-            let nulls = column.logical_nulls();
+            let is_there = presence(column);
             for (row, combined) in combined.iter_mut().enumerate() {
-                let is_there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-                let key = if is_there { keys.at(row) } else { u128::MAX };
+                let key = if is_there(row) { keys.at(row) } else { u128::MAX };
                 *combined = mix128(combined.rotate_left(41) ^ key);
             }
         }
@@ -99,6 +98,12 @@ impl Keys {
             Keys::Wide(keys) => keys[row],
         }
     }
+}
+
+/// Says of each row of a column whether it has a value.
+pub fn presence(column: &ArrayRef) -> impl Fn(usize) -> bool + use<> {
+    let nulls = column.logical_nulls();
+    move |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
 }
 
 /// A hash of 128 bits, the same on every machine and in every run.

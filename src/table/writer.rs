@@ -15,7 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::encoders::Encoders;
-use super::keys::{KeySet, Keys};
+use super::keys::{KeySet, Keys, presence};
 use super::reader::broken;
 use super::stored::Stored;
 use super::{TableError, canonical};
@@ -235,8 +235,8 @@ fn has_many_values<'batch>(columns: impl Iterator<Item = &'batch ArrayRef>) -> b
         let Some(array) = canonical(&column.slice(0, column.len().min(SAMPLE_ROWS - rows))) else { return false };
         rows += array.len();
         let keys = Keys::of(&array);
-        let nulls = array.logical_nulls();
-        for row in (0..array.len()).filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))) {
+        let is_there = presence(&array);
+        for row in (0..array.len()).filter(|row| is_there(*row)) {
             values += 1;
             seen.insert(keys.at(row));
         }

@@ -58,13 +58,13 @@ impl<V: Clone + PartialOrd> Frequent<V> {
     }
 
     fn sorted(&self, most: usize) -> Vec<(u128, (V, u64))> {
-        let mut all: Vec<(u128, (V, u64))> = self.counts.iter().map(|(key, entry)| (*key, entry.clone())).collect();
+        let mut all: Vec<(&u128, &(V, u64))> = self.counts.iter().collect();
         all.sort_unstable_by(|(left_key, left), (right_key, right)| {
             let by_value = left.0.partial_cmp(&right.0).unwrap_or(std::cmp::Ordering::Equal);
             right.1.cmp(&left.1).then(by_value).then(left_key.cmp(right_key))
         });
         all.truncate(most);
-        all
+        all.into_iter().map(|(key, entry)| (*key, entry.clone())).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 
-use super::super::keys::{KeyHasher, Keys};
+use super::super::keys::{KeyHasher, Keys, presence};
 use super::super::sketch::{CoMoments, Distinct, cramers_v};
 use super::super::{TableError, TableReader, canonical, cast, encoded};
 use super::{ColumnStatistics, Kind};
@@ -273,10 +273,9 @@ fn matrix(known: &[ColumnStatistics], places: &[usize], value: impl Fn(usize) ->
 
 /// A fingerprint of all values so far, in their order.
 fn followed_by(fingerprint: u128, values: &ArrayRef, keys: &Keys) -> u128 {
-    let nulls = values.logical_nulls();
+    let is_there = presence(values);
     (0..values.len()).fold(fingerprint, |fingerprint, row| {
-        let is_there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        let key = if is_there { keys.at(row).wrapping_add(1) } else { u128::MAX };
+        let key = if is_there(row) { keys.at(row).wrapping_add(1) } else { u128::MAX };
         (fingerprint ^ key).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B).rotate_left(23)
     })
 }

@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 
-use super::super::keys::{KeyHasher, Keys, spread};
+use super::super::keys::{KeyHasher, Keys, presence, spread};
 use super::super::sketch::{Quantiles, auc};
 use super::super::{MICROSECONDS, cast};
 use super::Kind;
@@ -124,8 +124,7 @@ impl Leakage {
 impl Against {
     /// Takes a batch in whose first row is row `first` of the table.
     fn take(&mut self, values: &ArrayRef, classes: &[Option<usize>], first: u64) {
-        let nulls = values.logical_nulls();
-        let is_there = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let is_there = presence(values);
         for (row, class) in classes.iter().enumerate() {
             if let Some(class @ (0 | 1)) = class {
                 let counts = if is_there(row) { &mut self.present } else { &mut self.missing };

@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 
-use super::super::keys::{KeyHasher, Keys};
+use super::super::keys::{KeyHasher, Keys, presence};
 use super::super::{MICROSECONDS, TableError, TableReader, canonical, cast};
 use super::column::shown;
 use super::{ColumnStatistics, Kind, Leakage};
@@ -211,9 +211,8 @@ impl Binned {
             }
             Bins::Labels(known) => {
                 let keys = Keys::of(values);
-                let nulls = values.logical_nulls();
+                let is_there = presence(values);
                 for (row, goal) in goals.iter().enumerate() {
-                    let is_there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
                     let labels = &self.labels;
                     let mut place = || {
                         *known.entry(keys.at(row)).or_insert_with(|| {
@@ -221,7 +220,7 @@ impl Binned {
                             labels[..missing].iter().position(|label| *label == text)
                         })
                     };
-                    let bin = if is_there { place().unwrap_or(missing.saturating_sub(1)) } else { missing };
+                    let bin = if is_there(row) { place().unwrap_or(missing.saturating_sub(1)) } else { missing };
                     count(&mut self.rows, &mut self.sums, bin, *goal);
                 }
             }

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::card::{card, is_number};
-use super::described::Profile;
+use super::described::{Profile, Remark};
 use super::matrix::heatmap;
 use super::plot::shares;
 use crate::table::statistics::TargetKind;
@@ -39,8 +39,7 @@ section { margin-bottom: 2rem; } section > h2 { font-size: 1.2rem; margin: 0 0 .
 ";
 
 /// The page about a profile.
-pub(super) fn page(profile: &Profile) -> String {
-    let remarks = profile.remarks();
+pub(super) fn page(profile: &Profile, remarks: &[Remark]) -> String {
     let numbers = profile.columns.iter().filter(|column| is_number(column)).count();
     let across = &profile.across;
     let about = if across.duplicates_are_exact { "" } else { "≈ " };
@@ -66,7 +65,7 @@ pub(super) fn page(profile: &Profile) -> String {
                     @if !remarks.is_empty() {
                         section {
                             h2 { "What to look at" }
-                            ul class="wide remarks" { @for remark in &remarks { li { b { (remark.about) } " " (remark.text) } } }
+                            ul class="wide remarks" { @for remark in remarks { li { b { (remark.about) } " " (remark.text) } } }
                         }
                     }
                     (target(profile))

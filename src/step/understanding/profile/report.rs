@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::described::Profile;
+use super::described::{Profile, Remark};
 use super::findings::findings;
 use crate::table::statistics::{ColumnStatistics, Kind, Matrix, Spread, TargetBin, TargetKind, TargetStatistics};
 
@@ -10,10 +10,10 @@ use crate::table::statistics::{ColumnStatistics, Kind, Matrix, Spread, TargetBin
 const LISTED_VALUES: usize = 50;
 
 /// The profile with the `most` frequent values of each column.
-pub(super) fn report(profile: &Profile, most: usize) -> Value {
+pub(super) fn report(profile: &Profile, remarks: &[Remark], most: usize) -> Value {
     let described: Vec<Value> = profile.columns.iter().map(|column| describe(profile, column, most)).collect();
     let remarks: Vec<Value> =
-        profile.remarks().iter().map(|remark| json!({"about": remark.about, "text": remark.text})).collect();
+        remarks.iter().map(|remark| json!({"about": remark.about, "text": remark.text})).collect();
     let across = &profile.across;
     let mut report = json!({
         "rows": profile.rows,

@@ -75,11 +75,12 @@ with: {target: Churn, top: 10}
         let columns = columns.ok_or_else(|| StepError::bug("the profile stopped although nobody asked it to"))?;
         let (across, target) = second_pass(context, &table, &columns, target)?;
         let profile = Profile { rows, columns, across, target };
-        context.commit_report("report", &report(&profile, self.params.top))?;
+        let remarks = profile.remarks();
+        context.commit_report("report", &report(&profile, &remarks, self.params.top))?;
         let staged = context.stage(ArtifactKind::File)?;
-        std::fs::write(staged.path(), page(&profile))?;
+        std::fs::write(staged.path(), page(&profile, &remarks))?;
         context.commit("html", staged, None)?;
-        for remark in profile.remarks() {
+        for remark in &remarks {
             context.log(format!("{}: {}", remark.about, remark.text));
         }
         context.metric("rows", rows as f64);

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::nullif;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::record_batch::RecordBatch;
 
 use crate::table::{MICROSECONDS, canonical, canonical_type, cast};
@@ -22,6 +22,8 @@ enum Reading {
     Values,
     /// As stored.
     Stored,
+    /// As the text of each value, to the last digit.
+    Digits,
 }
 
 impl Column {
@@ -33,6 +35,16 @@ impl Column {
     /// The column with every value as it is stored.
     pub(super) fn stored(name: &str, stored: &DataType) -> Column {
         Column { name: name.to_owned(), kind: stored.clone(), reading: Reading::Stored }
+    }
+
+    /// The same column, read as text where it is stored with more digits than a double keeps.
+    pub(super) fn to_the_last_digit(self, schema: &Schema) -> Column {
+        match schema.field_with_name(&self.name).map(Field::data_type) {
+            Ok(DataType::Decimal128(16.., _) | DataType::Decimal256(16.., _)) => {
+                Column { kind: DataType::Utf8, reading: Reading::Digits, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// The same column, read in another type.
@@ -75,6 +87,7 @@ impl Column {
         let array = batch.column_by_name(&self.name).ok_or_else(|| format!("there is no column `{}`", self.name))?;
         match self.reading {
             Reading::Stored => Ok(array.clone()),
+            Reading::Digits => Ok(cast(array, &self.kind)),
             Reading::Values => {
                 let values = values(array).ok_or_else(|| format!("column `{}` cannot be read", self.name))?;
                 Ok(cast(&values, &self.kind))

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef};
 use serde_json::Value;
 
 use super::row_test::cell;
-use crate::table::keys::{KeyHasher, Keys};
+use crate::table::keys::{KeyHasher, Keys, presence};
 
 /// More different values than this are refused: what is asked of counts makes no sense for so many.
 const MOST_VALUES: usize = 1_000_000;
@@ -23,8 +23,8 @@ impl Counts {
     /// Counts the values of a batch.
     pub(super) fn take(&mut self, values: &ArrayRef) -> Result<(), String> {
         let keys = Keys::of(values);
-        let nulls = values.logical_nulls();
-        for row in (0..values.len()).filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))) {
+        let is_there = presence(values);
+        for row in (0..values.len()).filter(|row| is_there(*row)) {
             let place = *self.places.entry(keys.at(row)).or_insert_with(|| {
                 self.counted.push((cell(values, row), 0));
                 self.counted.len() - 1

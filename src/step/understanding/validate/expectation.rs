@@ -53,6 +53,17 @@ pub enum IgnoreRowIf {
     Neither,
 }
 
+impl IgnoreRowIf {
+    /// Whether a row that lacks so many `of` its values is left out.
+    pub(super) fn leaves_out(self, missing: usize, of: usize) -> bool {
+        match self {
+            IgnoreRowIf::BothValuesAreMissing => missing == of,
+            IgnoreRowIf::EitherValueIsMissing => missing > 0,
+            IgnoreRowIf::Neither => false,
+        }
+    }
+}
+
 /// One text or a list of texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -96,7 +96,7 @@ pub(super) fn shown(columns: &[Column], how: Shown, values: &[ArrayRef], row: us
 
 /// A value as JSON. JSON has no number for what is not finite, so that is written as text.
 pub fn cell(values: &ArrayRef, row: usize) -> Value {
-    use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+    use arrow::datatypes::{DataType, Decimal128Type, Float64Type, TimeUnit};
     match values.data_type() {
         DataType::Float64 if values.is_valid(row) => {
             let number = values.as_primitive::<Float64Type>().value(row);
@@ -107,6 +107,10 @@ pub fn cell(values: &ArrayRef, row: usize) -> Value {
         | DataType::Utf8
         | DataType::Date32
         | DataType::Timestamp(TimeUnit::Microsecond, _) => json_value(values.as_ref(), row),
+        // More digits than a double keeps.
+        DataType::Decimal128(16.., _) if values.is_valid(row) => {
+            json!(values.as_primitive::<Decimal128Type>().value_as_string(row))
+        }
         _ => canonical(&values.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0)),
     }
 }

@@ -12,13 +12,6 @@ use super::setting::Setting;
 use crate::step::{Progress, StagedTable, StepContext, StepError};
 use crate::table::TableReader;
 
-/// What the second pass left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Second {
-    /// Rows that were put aside; the output `table` holds the others.
-    pub(super) quarantined: u64,
-}
-
 /// Whether rows have to pass a second time.
 pub(super) fn is_needed(checks: &[Check], max_failures: usize) -> bool {
     let has_failures = |check: &Check| check.tally().is_some_and(|tally| tally.unexpected > 0);
@@ -26,14 +19,14 @@ pub(super) fn is_needed(checks: &[Check], max_failures: usize) -> bool {
 }
 
 /// Looks at the rows again. Writes the failing ones as output `failures`, in the order of the checks and of the rows, and
-/// splits the table into the outputs `table` and `quarantine` where rows are put aside.
+/// splits the table into the outputs `table` and `quarantine` where rows are put aside. Gives the number of these.
 pub(super) fn run(
     context: &mut StepContext,
     table: &TableReader,
     setting: &Setting<'_>,
     checks: &mut [Check],
     max_failures: usize,
-) -> Result<Second, StepError> {
+) -> Result<u64, StepError> {
     rewind(setting, checks);
     let looks_again: Vec<bool> = checks.iter().map(Check::looks_again).collect();
     let puts_aside = checks.iter().any(|check| check.puts_aside() && check.looks_again());
@@ -59,11 +52,7 @@ pub(super) fn run(
         context.progress(&Progress { done: first, total: Some(table.rows()), unit: "rows", note });
     }
     failures.write(context)?;
-    let quarantined = match aside {
-        Some(aside) => aside.finish(context)?,
-        None => 0,
-    };
-    Ok(Second { quarantined })
+    aside.map_or(Ok(0), |aside| aside.finish(context))
 }
 
 /// Lets tests that remember rows begin anew where they are asked a second time.

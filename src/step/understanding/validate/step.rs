@@ -148,7 +148,7 @@ with:
         let mut quarantined = 0;
         if second_pass::is_needed(&checks, self.params.max_failures) {
             let max_failures = self.params.max_failures;
-            quarantined = second_pass::run(context, &table, &setting, &mut checks, max_failures)?.quarantined;
+            quarantined = second_pass::run(context, &table, &setting, &mut checks, max_failures)?;
         }
         let report = report(&checks, table.rows(), quarantined);
         report.remarks.iter().for_each(|remark| context.log(remark));

@@ -62,11 +62,7 @@ fn alike(columns: Vec<Column>) -> Result<Vec<Column>, String> {
 
 /// Whether a row is left out.
 fn is_ignored(values: &[ArrayRef], row: usize, ignore: IgnoreRowIf) -> bool {
-    match ignore {
-        IgnoreRowIf::BothValuesAreMissing => values.iter().all(|value| value.is_null(row)),
-        IgnoreRowIf::EitherValueIsMissing => values.iter().any(|value| value.is_null(row)),
-        IgnoreRowIf::Neither => false,
-    }
+    ignore.leaves_out(values.iter().filter(|value| value.is_null(row)).count(), values.len())
 }
 
 fn columns_equal(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {

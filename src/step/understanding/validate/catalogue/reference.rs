@@ -15,7 +15,7 @@ use super::super::setting::Setting;
 use super::super::summary::{Seen, Summary};
 use crate::ml::drift::{Method, Sample, compare};
 use crate::table::cast;
-use crate::table::keys::{KeySet, Keys};
+use crate::table::keys::{KeySet, Keys, presence};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -89,8 +89,7 @@ fn foreign_key(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
     }
     Ok(setting.of_rows(RowTest::of(vec![column], move |values| {
         let row_keys = Keys::of(&values[0]);
-        let nulls = values[0].logical_nulls();
-        let is_there = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let is_there = presence(&values[0]);
         (0..values[0].len())
             .map(|row| is_there(row).then(|| keys.contains(&row_keys.at(row))))
             .collect::<BooleanArray>()

@@ -9,14 +9,14 @@ use super::super::check::{Outcome, State};
 use super::super::column::Column;
 use super::super::counts::{Counts, in_order};
 use super::super::definition::{Definition, Target};
-use super::super::expectation::{Expectation, IgnoreRowIf};
+use super::super::expectation::Expectation;
 use super::super::row_check::SHOWN;
 use super::super::row_test::{RowTest, cell};
 use super::super::setting::Setting;
 use super::super::summary::{Seen, Summary};
 use super::super::value_set::{ValueSet, typed};
 use crate::table::cast;
-use crate::table::keys::{KeySet, Keys};
+use crate::table::keys::{KeySet, Keys, presence};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -95,8 +95,7 @@ fn membership(setting: &Setting<'_>, expectation: &Expectation, wanted: bool) ->
     let set = ValueSet::of(expectation.values.as_deref().unwrap_or_default(), &column)?;
     let test = RowTest::of(vec![column], move |values| {
         let (values, keys) = set.keys_of(&values[0]);
-        let nulls = values.logical_nulls();
-        let is_there = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let is_there = presence(&values);
         (0..values.len())
             .map(|row| is_there(row).then(|| set.keys.contains(&keys.at(row)) == wanted))
             .collect::<BooleanArray>()
@@ -117,8 +116,8 @@ struct DistinctAgainst {
 impl Summary for DistinctAgainst {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
         let (values, keys) = self.set.keys_of(&values[0]);
-        let nulls = values.logical_nulls();
-        for row in (0..values.len()).filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))) {
+        let is_there = presence(&values);
+        for row in (0..values.len()).filter(|row| is_there(*row)) {
             let key = keys.at(row);
             if self.set.keys.contains(&key) {
                 self.found.insert(key);
@@ -238,12 +237,9 @@ fn pair_in_set(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
         (0..values[0].len())
             .map(|row| {
                 let (left, right) = (key(0, row), key(1, row));
-                let is_ignored = match ignore {
-                    IgnoreRowIf::BothValuesAreMissing => left.is_none() && right.is_none(),
-                    IgnoreRowIf::EitherValueIsMissing => left.is_none() || right.is_none(),
-                    IgnoreRowIf::Neither => false,
-                };
-                (!is_ignored).then(|| allowed.get(&left).is_some_and(|rights| rights.contains(&right)))
+                let missing = usize::from(left.is_none()) + usize::from(right.is_none());
+                (!ignore.leaves_out(missing, 2))
+                    .then(|| allowed.get(&left).is_some_and(|rights| rights.contains(&right)))
             })
             .collect::<BooleanArray>()
     })))

@@ -15,7 +15,7 @@ use super::super::row_test::RowTest;
 use super::super::setting::Setting;
 use super::super::summary::{Observed, Seen, Summary};
 use super::super::unique::{Missing, UniqueCheck};
-use crate::table::keys::{KeyHasher, KeySet, Keys};
+use crate::table::keys::{KeyHasher, KeySet, Keys, presence};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -99,6 +99,7 @@ fn distinct_rows(
     columns: Vec<Column>,
     missing: Missing,
 ) -> Result<State, String> {
+    let columns: Vec<Column> = columns.into_iter().map(|column| column.to_the_last_digit(setting.schema)).collect();
     let is_narrow = columns.len() == 1 && !columns[0].is_text();
     setting.afford(expectation, setting.rows * if is_narrow { 8 } else { 16 })?;
     Ok(State::Unique(UniqueCheck::new(columns, missing, setting.limit, setting.rows)))
@@ -122,13 +123,8 @@ fn unique_in_row(setting: &Setting<'_>, expectation: &Expectation) -> Result<Sta
                 .map(|row| {
                     let row_keys: Vec<_> = (0..values.len()).map(|column| key(column, row)).collect();
                     let missing = row_keys.iter().filter(|key| key.is_none()).count();
-                    let is_ignored = match ignore {
-                        IgnoreRowIf::BothValuesAreMissing => missing == values.len(),
-                        IgnoreRowIf::EitherValueIsMissing => missing > 0,
-                        IgnoreRowIf::Neither => false,
-                    };
                     let differ = || (1..row_keys.len()).all(|later| !row_keys[..later].contains(&row_keys[later]));
-                    (!is_ignored).then(differ)
+                    (!ignore.leaves_out(missing, values.len())).then(differ)
                 })
                 .collect::<BooleanArray>()
         })
@@ -146,9 +142,8 @@ impl Summary for Distinct {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
         let values = &values[0];
         let keys = Keys::of(values);
-        let nulls = values.logical_nulls();
-        let is_there = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
-        self.seen.extend((0..values.len()).filter(is_there).map(|row| keys.at(row)));
+        let is_there = presence(values);
+        self.seen.extend((0..values.len()).filter(|row| is_there(*row)).map(|row| keys.at(row)));
         Ok(())
     }
 
@@ -182,8 +177,8 @@ impl Summary for Once {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
         let values = &values[0];
         let keys = Keys::of(values);
-        let nulls = values.logical_nulls();
-        for row in (0..values.len()).filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))) {
+        let is_there = presence(values);
+        for row in (0..values.len()).filter(|row| is_there(*row)) {
             self.repeated.entry(keys.at(row)).and_modify(|repeated| *repeated = true).or_insert(false);
         }
         Ok(())

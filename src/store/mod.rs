@@ -59,7 +59,6 @@ pub use pending::{Claims, QUARANTINED};
 pub use pipelines::{KeptManifest, ManifestChanges, ManifestProblem, PipelineEntry, ProblemKind};
 pub use requests::RequestDetail;
 pub use retention::{AliasedModel, History, HistoryAges, KeptRun, Needs, Pin, StoredArtifact, Use};
-pub use slots::PoolUse;
 pub use still::Looks;
 pub use ticks::{NewTick, Quiet, Tick, TickState, TickWants, Ticked};
 pub use tokens::{

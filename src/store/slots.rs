@@ -2,15 +2,15 @@
 //!
 //! Lock order: the row of the run, then the lock of all claims, so that no two claims judge the same rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use super::Store;
 use super::append::AppendError;
 use super::connection::{Access, Many, Row, Session, Value};
 use super::rows::insert;
 use super::run_log::retried;
-use super::{Store, StoreError};
 use crate::engine::{
     Answer, Asked, CacheKey, Claiming, Claims, EngineError, GpuShare, Lease, Limits, Short, Slot, Slots, Take, Wait,
     Waiting, Want,
@@ -79,42 +79,6 @@ impl Store {
         session.hint_room(&lease.owner).await?;
         session.commit().await?;
         Ok(())
-    }
-}
-
-/// A pool with those who use it and those who wait for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolUse {
-    /// Its name.
-    pub pool: String,
-    /// How many slots it has.
-    pub slots: u32,
-    /// The slots that count.
-    pub used: Vec<Slot>,
-    /// The steps that wait for it, in the order in which they are served, with why.
-    pub waiting: Vec<(Waiting, Wait)>,
-}
-
-impl Store {
-    /// All pools that were set, are used or are waited for, by name.
-    pub async fn pool_use(&self) -> Result<Vec<PoolUse>, StoreError> {
-        let mut session = self.read("read the pools").await?;
-        let work = async {
-            let now_ms = session.now_ms().await?;
-            let set = pools(&mut session).await?;
-            let (used, waits) = (taken(&mut session, now_ms).await?, waiting(&mut session, now_ms).await?);
-            let named = used.iter().map(|slot| &slot.take).chain(waits.iter().map(|(it, _)| &it.take));
-            let names: BTreeSet<String> =
-                named.filter_map(Take::pool_name).map(str::to_owned).chain(set.keys().cloned()).collect();
-            let of = |pool: String| PoolUse {
-                slots: set.get(&pool).copied().unwrap_or(1),
-                used: used.iter().filter(|slot| slot.take.pool_name() == Some(&pool)).cloned().collect(),
-                waiting: waits.iter().filter(|(it, _)| it.take.pool_name() == Some(&pool)).cloned().collect(),
-                pool,
-            };
-            Ok(names.into_iter().map(of).collect())
-        };
-        work.await.map_err(|error| self.error("read the pools", error))
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::Utc;
 use phaseline::engine::{Answer, Happening, Lease, Limits, Origin, Outcome, RunLog, Short, Slots, Take, Want};
 use phaseline::id::{AttemptId, RunId};
 use phaseline::step::Fault;
-use phaseline::store::queries::PageRequest;
+use phaseline::store::queries::{PageRequest, PoolSummary};
 use phaseline::store::{Store, StoreUrl};
 use phaseline::worker::Failure;
 use rand::{RngExt, SeedableRng};
@@ -64,8 +64,13 @@ async fn created(store: &Store, lease_for: Duration) -> Lease {
 }
 
 async fn used(store: &Store) -> u32 {
-    let pools = store.pool_use().await.unwrap();
-    pools.iter().flat_map(|pool| &pool.used).filter_map(|slot| slot.take.pool.as_ref()).map(|(_, slots)| slots).sum()
+    pools(store).await.iter().map(|pool| u32::try_from(pool.used).unwrap()).sum()
+}
+
+async fn pools(store: &Store) -> Vec<PoolSummary> {
+    let everything = PageRequest { after: None, limit: u32::MAX };
+    let page = store.pools_page(false, &everything).await.unwrap();
+    page.items.into_iter().map(|pool| pool.summary).collect()
 }
 
 fn ending(attempt: AttemptId, dice: u32) -> Happening {
@@ -136,7 +141,7 @@ async fn many_at_once_never_take_more_than_there_is_and_are_all_served(url: Stor
         assert_eq!(served.unwrap(), 6);
     }
     assert_eq!(used(&stores[0]).await, 0);
-    assert!(stores[1].pool_use().await.unwrap().iter().all(|pool| pool.waiting.is_empty()));
+    assert!(pools(&stores[1]).await.iter().all(|pool| pool.waiting == 0));
 }
 
 async fn a_slot_goes_with_the_end_of_its_attempt_and_of_its_run(url: StoreUrl) {

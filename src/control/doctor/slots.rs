@@ -2,20 +2,24 @@
 
 use super::report::{Check, Finding};
 use super::words;
-use crate::store::{PoolUse, Store, StoreError, StraySlot};
+use crate::store::queries::{PageRequest, PoolDetail};
+use crate::store::{Store, StoreError, StraySlot};
 
 pub(super) async fn check(store: &Store) -> Result<Check, StoreError> {
-    Ok(judge(&store.stray_slots().await?, &store.pool_use().await?))
+    let everything = PageRequest { after: None, limit: u32::MAX };
+    Ok(judge(&store.stray_slots().await?, &store.pools_page(false, &everything).await?.items))
 }
 
-fn judge(strays: &[StraySlot], pools: &[PoolUse]) -> Check {
+fn judge(strays: &[StraySlot], pools: &[PoolDetail]) -> Check {
     let mut findings: Vec<Finding> = strays.iter().map(stray).collect();
-    for pool in pools.iter().filter(|pool| pool.slots == 0 && !pool.waiting.is_empty()) {
-        let message = format!("it has no slots, and {} waits for one", words::count(pool.waiting.len() as u64, "step"));
-        let help = format!("`phaseline pools set {} N` gives it some", pool.pool);
-        findings.push(Finding::warning(format!("pool `{}`", pool.pool), message, help));
+    let waits = |pool: &PoolDetail| pool.summary.waiting.unsigned_abs();
+    for pool in pools.iter().filter(|pool| pool.summary.slots == 0 && waits(pool) > 0) {
+        let message = format!("it has no slots, and {} waits for one", words::count(waits(pool), "step"));
+        let name = &pool.summary.pool;
+        let help = format!("`phaseline pools set {name} N` gives it some");
+        findings.push(Finding::warning(format!("pool `{name}`"), message, help));
     }
-    let waiting = pools.iter().map(|pool| pool.waiting.len() as u64).sum();
+    let waiting = pools.iter().map(waits).sum();
     let message = match pools.len() as u64 {
         0 => "no pool is in use".to_owned(),
         count => format!("{} in use, {} waiting", words::count(count, "pool"), words::count(waiting, "step")),

@@ -124,7 +124,7 @@ async fn detail(session: &mut Session<'_>, summary: PoolSummary, now_ms: i64) ->
     Ok(PoolDetail { summary, holders: Some(holders), waiters: Some(waiters) })
 }
 
-/// The pools at `$1`, by what [`Store::pool_use`] counts.
+/// The pools that have a size, a holder or somebody who waits, at the time `$1`.
 fn pools() -> String {
     format!(
         "select n.pool, coalesce(p.slots, 1) as slots,

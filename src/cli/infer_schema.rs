@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Exit, Settings, UsageError, output, step_output};
 use crate::artifact::{ArtifactKind, ArtifactStore};
-use crate::step::understanding::contract::{Contract, Difference, Inferring, Typing, differences, infer, write};
+use crate::step::understanding::contract::{
+    Contract, Difference, Inferring, Typing, differences, infer, type_of, write,
+};
 use crate::step::understanding::csv::ColumnType;
 use crate::step::{Progress, Reporter, StepContext, StepError, StepRegistry, Surroundings};
 use crate::table::TableReader;
@@ -22,7 +24,7 @@ pub(super) struct Args {
     /// A step of the run whose table is looked at.
     #[arg(value_name = "STEP")]
     step: Option<String>,
-    /// The output of the step; its first table if left out.
+    /// The output of the step; `table`, or else its first one, if left out.
     #[arg(long, value_name = "NAME", requires = "step")]
     output: Option<String>,
     /// Compare the data with this contract instead; ends with exit code 1 if they differ.
@@ -174,15 +176,25 @@ impl Desk {
     fn ingest(&self, args: &Args, contract: Option<&Contract>) -> anyhow::Result<Source> {
         let (kind, typing) = kind_of(&args.source)?;
         let mut params = params(args)?;
+        if typing == Typing::Known
+            && !params.contains_key("columns")
+            && let Some(exact) = with_decimals(&args.source)
+        {
+            params.entry("contract").or_insert(exact);
+        }
         let mut path = self.ingested(kind, params.clone())?;
         if let (Some(contract), Typing::Guessed) = (contract, typing) {
-            // What the contract calls a text is none of numbers, whatever its values look like.
+            // What the contract calls a text is none of numbers, whatever its values look like, and a double loses digits.
             let schema = TableReader::open(&path)?.schema().clone();
             let is_another = |name: &&str| {
                 schema.field_with_name(name).is_ok_and(|found| *found.data_type() != ColumnType::Text.data_type())
             };
-            let texts: Map<String, Value> =
-                contract.texts().filter(is_another).map(|name| (name.to_owned(), json!("text"))).collect();
+            let texts: Map<String, Value> = contract
+                .texts()
+                .chain(contract.decimals())
+                .filter(is_another)
+                .map(|name| (name.to_owned(), json!("text")))
+                .collect();
             if !texts.is_empty() {
                 let types = params.entry("types").or_insert_with(|| json!({}));
                 if let Value::Object(types) = types {
@@ -207,6 +219,18 @@ impl Desk {
         let table = context.made("table").cloned().context("the step made no table")?;
         Ok(self.store.path(&table)?)
     }
+}
+
+/// A contract under which the decimals of a Parquet file stay decimals; none where there are none.
+fn with_decimals(source: &str) -> Option<Value> {
+    let table = TableReader::open(Path::new(source)).ok()?;
+    let fields = table.schema().fields().iter();
+    let columns: Vec<(&str, ColumnType)> =
+        fields.map(|field| Some((field.name().as_str(), type_of(field.data_type())?))).collect::<Option<_>>()?;
+    let column =
+        |(name, column_type): &(&str, ColumnType)| json!({"name": name, "type": column_type, "nullable": true});
+    let has_decimals = columns.iter().any(|(_, column_type)| matches!(column_type, ColumnType::Decimal { .. }));
+    has_decimals.then(|| json!({"contract": "decimals", "columns": columns.iter().map(column).collect::<Vec<_>>()}))
 }
 
 /// The kind of step that reads a file, by the end of its name.

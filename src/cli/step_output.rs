@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::database::ask;
 use super::{Settings, UsageError};
 use crate::artifact::{ArtifactKind, ArtifactStore};
+use crate::store::queries::OutputDetail;
 
-/// The path of an output of a step: the one named, or the first of the kind.
+/// The path of an output of a step: the one named, or the one called after the kind, or the first of the kind.
 pub(super) fn path(
     settings: &Settings,
     run: &str,
@@ -23,10 +24,13 @@ pub(super) fn path(
             .help(format!("`phaseline show {run}` lists its steps"))
             .into());
     };
-    let fits = |found: &&crate::store::queries::OutputDetail| {
-        output.map_or(found.kind == kind.as_str(), |output| found.output == output)
+    let of_kind = |found: &&OutputDetail| found.kind == kind.as_str();
+    let called = |name: &str| detail.outputs.iter().find(|found| found.output == name);
+    let found = match output {
+        Some(output) => called(output),
+        None => called(kind.as_str()).filter(of_kind).or_else(|| detail.outputs.iter().find(of_kind)),
     };
-    let Some(found) = detail.outputs.iter().find(fits) else {
+    let Some(found) = found else {
         let named: Vec<&str> = detail.outputs.iter().map(|output| output.output.as_str()).collect();
         let wanted = output.map_or_else(|| format!("{kind} among its outputs"), |output| format!("output `{output}`"));
         let has =

@@ -81,3 +81,44 @@ fn a_contract_is_inferred_from_a_file_or_a_run_and_compared_with_others() {
     assert!(missing.stderr().contains("has no step `rws`"), "{}", missing.stderr());
     project.run(&["infer-schema", "rows.docx"]).expect(2);
 }
+
+#[test]
+fn types_may_be_written_in_the_words_that_people_know() {
+    let project = project();
+    let with_types = |types: &str| {
+        let with = format!("path: rows.csv, types: {types}");
+        project.write("pipeline.yaml", &MANIFEST.replace("path: rows.csv", &with));
+    };
+    with_types("{id: int, plan: string, spent: \"decimal(9, 2)\"}");
+    project.run(&["check", "pipeline.yaml"]).expect(0);
+    let ran = project.run(&["run", "pipeline.yaml", "--json"]).expect(0).json();
+    assert_eq!(ran["steps"]["rows"]["state"], "succeeded");
+    let inferred = project.run(&["infer-schema", "latest", "rows"]).expect(0).stdout();
+    assert!(inferred.contains("{name: spent, type: float64}"), "the contract says so: {inferred}");
+    with_types("{id: flot64}");
+    let told = project.run(&["check", "pipeline.yaml"]).expect(2).stderr();
+    assert!(
+        told.contains("`types.id`: `flot64` is none of int64,") && told.contains("did you mean `float64`?"),
+        "{told}"
+    );
+}
+
+#[test]
+fn decimals_are_inferred_and_compared_to_the_last_digit() {
+    let project = Project::with_manifest(&MANIFEST.replace("rows.yaml\"}", "rows.yaml\", on_violation: quarantine}"));
+    project.write("rows.csv", "id,paid\n1,12345678901234567.10\n2,0.05\n");
+    let contract = "contract: rows\ncolumns:\n  - {name: id, type: int}\n  - {name: paid, type: \"decimal(19, 2)\"}\n";
+    project.write("contracts/rows.yaml", contract);
+    project.run(&["run", "pipeline.yaml"]).expect(0);
+    let inferred = project.run(&["infer-schema", "latest", "rows"]).expect(0).stdout();
+    assert!(inferred.contains("{name: paid, type: \"decimal(19,2)\"}"), "{inferred}");
+    let check =
+        |code| project.run(&["infer-schema", "rows.csv", "--check", "contracts/rows.yaml"]).expect(code).stdout();
+    check(0);
+    project.write("rows.csv", "id,paid\n1,12345678901234567.105\n");
+    let told = check(1);
+    assert!(
+        told.contains("column `paid`: 1 value is no decimal(19,2), such as `12345678901234567.105` in row 1"),
+        "{told}"
+    );
+}

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::contract::{Bound, ContractFile, OnViolation, Typing};
+use super::contract::{Bound, Contract, ContractFile, OnViolation, Typing};
 use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
 use super::source::{BadRows, Location, SourceFile, check_names, plain_batch, plain_type};
 use crate::phase::Phase;
@@ -117,12 +117,13 @@ pub(super) fn read_parquet(
         StepError::input("parquet_columns", wrong)
             .help("choose others with `columns`, or rename it where the file is written")
     })?;
-    let schema = plain_schema(&files[0], &readers[0], &names)?;
+    let contract = params.contract.as_ref().map(ContractFile::contract);
+    let schema = plain_schema(&files[0], &readers[0], &names, contract)?;
     for (file, reader) in files.iter().zip(&readers).skip(1) {
-        check_same(&files[0], &schema, file, reader, columns.is_empty())?;
+        check_same(&files[0], &schema, file, reader, columns.is_empty(), contract)?;
     }
     for name in &names {
-        tell_rounded(&readers[0], name, context);
+        tell_rounded(&readers[0], &schema, name, context);
     }
     let total = readers.iter().map(TableReader::rows).sum();
     let mut table = context.create_table(&schema)?;
@@ -157,13 +158,33 @@ fn open(file: &SourceFile) -> Result<TableReader, StepError> {
     })
 }
 
-fn plain_schema(file: &SourceFile, reader: &TableReader, names: &[String]) -> Result<SchemaRef, StepError> {
+/// The type that a column gets; decimals stay as they are only where a contract asks for such.
+fn taken_type(name: &str, found: &DataType, contract: Option<&Contract>) -> Option<DataType> {
+    let is_wanted = contract.is_some_and(|contract| contract.decimals().any(|decimal| decimal == name));
+    match found {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+            if is_wanted && *scale >= 0 =>
+        {
+            Some(DataType::Decimal128(*precision, *scale))
+        }
+        _ => plain_type(found),
+    }
+}
+
+fn plain_schema(
+    file: &SourceFile,
+    reader: &TableReader,
+    names: &[String],
+    contract: Option<&Contract>,
+) -> Result<SchemaRef, StepError> {
     let field = |name: &String| {
         let found = reader.schema().field_with_name(name).map_err(|_| {
             let available = reader.columns().map(str::to_owned).collect();
             StepError::from(TableError::NoColumn { column: name.clone(), available })
         })?;
-        let plain = plain_type(found.data_type()).ok_or_else(|| {
+        let plain = taken_type(name, found.data_type(), contract).ok_or_else(|| {
             let message =
                 format!("column `{name}` of `{}` has type {}, which no step works with", file.name, found.data_type());
             StepError::input("column_type", message)
@@ -175,7 +196,10 @@ fn plain_schema(file: &SourceFile, reader: &TableReader, names: &[String]) -> Re
 }
 
 /// Says that a decimal column has more digits than its double keeps.
-fn tell_rounded(reader: &TableReader, name: &str, context: &mut StepContext) {
+fn tell_rounded(reader: &TableReader, schema: &Schema, name: &str, context: &mut StepContext) {
+    if schema.field_with_name(name).is_ok_and(|taken| *taken.data_type() != DataType::Float64) {
+        return;
+    }
     let found = reader.schema().field_with_name(name).map(Field::data_type);
     if let Ok(DataType::Decimal128(precision @ 16.., scale) | DataType::Decimal256(precision, scale)) = found {
         context.log(format!(
@@ -190,6 +214,7 @@ fn check_same(
     file: &SourceFile,
     reader: &TableReader,
     is_all: bool,
+    contract: Option<&Contract>,
 ) -> Result<(), StepError> {
     let refuse = |message: String| {
         Err(StepError::input("parquet_columns", message).help("files that are read together have the same columns"))
@@ -200,7 +225,7 @@ fn check_same(
             Err(_) => {
                 return refuse(format!("the column `{name}` of `{}` is missing from `{}`", first.name, file.name));
             }
-            Ok(found) if plain_type(found.data_type()).as_ref() != Some(field.data_type()) => {
+            Ok(found) if taken_type(name, found.data_type(), contract).as_ref() != Some(field.data_type()) => {
                 return refuse(format!(
                     "column `{name}` is {} in `{}` and {} in `{}`",
                     field.data_type(),

@@ -89,8 +89,10 @@ pub(super) fn hold(rows: &Rows, contract: &Contract) -> Result<Kept, StepError> 
 
 /// Numbers may be logged as wider ones, and moments without their zone.
 fn is_close(found: ColumnType, wanted: ColumnType) -> bool {
-    use ColumnType::{Bool, Date, Float64, Instant, Int64, Timestamp};
+    use ColumnType::{Bool, Date, Decimal, Float64, Instant, Int64, Timestamp};
+    let is_number = |it| matches!(it, Int64 | Float64 | Decimal { .. });
     found == wanted
-        || matches!((found, wanted), (Float64, Int64) | (Int64, Float64 | Bool))
+        || (is_number(found) && is_number(wanted))
+        || (found, wanted) == (Int64, Bool)
         || [found, wanted].iter().all(|it| matches!(it, Timestamp | Instant | Date))
 }

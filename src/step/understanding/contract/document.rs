@@ -145,9 +145,15 @@ impl Contract {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// The columns of texts, which a reader that guesses must not take for numbers.
+    /// The columns of texts.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter(|column| column.column_type == ColumnType::Text).map(|column| column.name.as_str())
+    }
+
+    /// The columns of decimal numbers.
+    pub fn decimals(&self) -> impl Iterator<Item = &str> {
+        let is_decimal = |column: &&ContractColumn| matches!(column.column_type, ColumnType::Decimal { .. });
+        self.columns.iter().filter(is_decimal).map(|column| column.name.as_str())
     }
 
     fn problems(&self) -> Vec<String> {

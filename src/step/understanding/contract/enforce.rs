@@ -33,9 +33,10 @@ pub struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// The columns that a reader that guesses must not take for numbers: `007` may be a code.
+    /// The columns that a reader that guesses must not take for numbers: `007` may be a code, and a double loses digits.
     pub fn texts(self) -> Vec<String> {
-        let texts = self.contract.iter().flat_map(|file| file.contract().texts());
+        let contract = self.contract.map(ContractFile::contract);
+        let texts = contract.into_iter().flat_map(|contract| contract.texts().chain(contract.decimals()));
         texts.map(str::to_owned).collect()
     }
 

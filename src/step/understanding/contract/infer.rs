@@ -99,7 +99,7 @@ fn bound(column_type: ColumnType, value: f64) -> Option<Value> {
     let whole = || (value.abs() < 9_007_199_254_740_992.0 && value.fract() == 0.0).then_some(value as i64);
     match column_type {
         ColumnType::Int64 => whole().map(Value::from),
-        ColumnType::Float64 => Some(json!(value)),
+        ColumnType::Float64 | ColumnType::Decimal { .. } => Some(json!(value)),
         ColumnType::Date => whole()
             .and_then(|micros| i32::try_from(micros.div_euclid(86_400_000_000)).ok())
             .and_then(iso_date)

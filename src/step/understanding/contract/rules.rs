@@ -32,7 +32,7 @@ impl Contract {
             all.extend(wanted.iter().map(|column| {
                 let of_checks = match column.column_type {
                     ColumnType::Int64 => "int",
-                    ColumnType::Float64 => "float",
+                    ColumnType::Float64 | ColumnType::Decimal { .. } => "float",
                     ColumnType::Text => "text",
                     ColumnType::Bool => "bool",
                     ColumnType::Date => "date",

@@ -4,9 +4,10 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use serde_json::{Value, json};
 
-use super::Contract;
+use super::{Contract, Inferring, infer, write};
 use crate::step::testing::{Ran, Workbench, show};
 use crate::step::{StepError, StepRegistry};
+use crate::table::TableReader;
 
 const CUSTOMERS: &str = "\
 contract: customers
@@ -131,6 +132,73 @@ fn a_check_of_a_column_that_is_not_there_is_told() {
     // A column that is missing is told once.
     let missing = check("id,charge,plan\n1,2.5,pro\n", CUSTOMERS, json!({}));
     assert_eq!(missing.matches("tenure").count(), 1, "{missing}");
+}
+
+const PAYMENTS: &str = "\
+contract: payments
+primary_key: [id]
+columns:
+  - {name: id, type: \"decimal(20)\"}
+  - {name: price, type: \"decimal(18, 2)\", nullable: true, min: 0}
+";
+
+#[test]
+fn decimals_are_kept_to_the_last_digit() {
+    let payments = |text: &str, with: Value| check(text, PAYMENTS, with);
+    // As doubles the two keys would be one.
+    insta::assert_snapshot!(payments("id,price\n12345678901234567890,1.10\n12345678901234567891,\n", json!({})), @"
+    id:Decimal128(20, 0) price:Decimal128(18, 2)
+    12345678901234567890 1.10
+    12345678901234567891 ~
+    ");
+    insta::assert_snapshot!(payments("id,price\n1,1.005\n1,-2\n", json!({})), @"
+    contract_violated: the table breaks contract `payments` version 1:
+      - column `price`: 1 value is no decimal(18,2), such as `1.005` in row 1
+      - column `id`: primary_key: 2 of 2 rows
+    (correct the source, or change the contract and raise its `version`; `evolution: [add_columns, widen]` in it accepts new columns and wider types; `on_violation: quarantine` puts rows that break a rule aside)
+    ");
+    let ran = ingest("id,price\n1,1.005\n2,-1\n3,2\n", PAYMENTS, json!({"on_violation": "quarantine"})).unwrap();
+    assert!(show(&ran.table("table")).ends_with("\n3 2.00"), "{}", show(&ran.table("table")));
+    let aside = show(&ran.table("quarantine"));
+    assert!(aside.contains("column `price` holds `1.005`, which is no decimal(18,2)"), "{aside}");
+    assert!(aside.contains(r#"{"id":"2","price":"-1.00"}"#), "{aside}");
+}
+
+#[test]
+fn an_inferred_contract_has_the_decimals_of_its_table() {
+    let ran = ingest("id,price\n1,1.10\n2,\n", PAYMENTS, json!({})).unwrap();
+    let (mut context, _) = Workbench::new().context(&[]);
+    let table = TableReader::open(&ran.path("table")).unwrap();
+    let how = Inferring { name: "p".to_owned(), ranges: false };
+    let contract = infer(&mut context, &table, &how).unwrap();
+    let text = write(&contract, &[]).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    contract: p
+    version: 1
+    columns:
+      - {name: id, type: "decimal(20,0)"}
+      - {name: price, type: "decimal(18,2)", nullable: true}
+    "#);
+    assert_eq!(Contract::parse(&text), Ok(contract));
+}
+
+#[test]
+fn whatever_the_source_decimals_are_those_of_the_contract() {
+    let bench = Workbench::new();
+    bench.file("t.jsonl", "{\"id\": 1, \"price\": 0.1}\n{\"id\": \"12345678901234567890\", \"price\": \"2.5\"}\n");
+    let first = bench.run("ingest.json", json!({"path": "t.jsonl", "contract": PAYMENTS}), &[]).unwrap();
+    let expected = "id:Decimal128(20, 0) price:Decimal128(18, 2)\n1 0.10\n12345678901234567890 2.50";
+    assert_eq!(show(&first.table("table")), expected);
+    std::fs::copy(first.path("table"), bench.folder().join("t.parquet")).unwrap();
+    let again = bench.run("ingest.parquet", json!({"path": "t.parquet", "contract": PAYMENTS}), &[]).unwrap();
+    assert_eq!(show(&again.table("table")), expected);
+    assert_eq!(again.log, Vec::<String>::new());
+    // A contract of doubles has doubles, as long as they hold every digit.
+    let doubles = "contract: p\ncolumns:\n  - {name: price, type: float64}\n";
+    let types = json!({"price": "decimal(9,2)"});
+    bench.file("t.csv", "price\n0.10\n");
+    let ran = bench.run("ingest.csv", json!({"path": "t.csv", "types": types, "contract": doubles}), &[]).unwrap();
+    assert_eq!(show(&ran.table("table")), "price:Float64\n0.1");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+    TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 
 use crate::step::understanding::csv::{ColumnType, value};
 use crate::step::understanding::source::plain_type;
@@ -36,9 +37,14 @@ const EXACT: i64 = 1 << 53;
 
 /// The type of a stored column; none where there is no word for it.
 pub fn type_of(stored: &DataType) -> Option<ColumnType> {
-    use ColumnType::{Bool, Date, Float64, Instant, Int64, Text, Timestamp};
+    if let DataType::Decimal128(precision, scale) = *stored
+        && let Ok(scale) = u8::try_from(scale)
+        && scale <= precision
+    {
+        return Some(ColumnType::Decimal { precision, scale });
+    }
     let plain = plain_type(stored)?;
-    [Int64, Float64, Text, Bool, Date, Timestamp, Instant].into_iter().find(|known| known.data_type() == plain)
+    ColumnType::plain().find(|known| known.data_type() == plain)
 }
 
 /// The type of a stored column in the words of contracts, or as it is where there is none.
@@ -48,20 +54,35 @@ pub fn type_name(stored: &DataType) -> String {
 
 /// How `found` stands to `wanted`.
 pub(super) fn fit(found: ColumnType, wanted: ColumnType, typing: Typing) -> Fit {
-    use ColumnType::{Bool, Date, Float64, Instant, Int64, Text, Timestamp};
+    use ColumnType::{Bool, Date, Decimal, Float64, Instant, Int64, Text, Timestamp};
     match (found, wanted) {
         _ if found == wanted => Fit::Same,
-        // JSON and SQLite have no dates, and SQLite no truth values.
-        (Int64, Float64 | Bool) | (Date, Timestamp) | (Text, Date | Timestamp | Instant) => Fit::Converts,
-        (Float64, Int64) | (Text, Int64 | Float64 | Bool) if typing == Typing::Guessed => Fit::Converts,
+        // JSON and SQLite have no dates and no decimals, and SQLite no truth values.
+        (Int64, Float64 | Bool | Decimal { .. })
+        | (Decimal { .. }, Decimal { .. } | Float64)
+        | (Date, Timestamp)
+        | (Text, Date | Timestamp | Instant | Decimal { .. }) => Fit::Converts,
+        (Float64, Int64 | Decimal { .. }) | (Text, Int64 | Float64 | Bool) if typing == Typing::Guessed => {
+            Fit::Converts
+        }
         _ => Fit::Other,
     }
 }
 
 /// Whether `found` holds all values of `wanted` and more.
 pub(super) fn is_wider(found: ColumnType, wanted: ColumnType) -> bool {
-    use ColumnType::{Date, Float64, Int64, Text, Timestamp};
-    found != wanted && matches!((found, wanted), (Float64, Int64) | (Timestamp, Date) | (Text, _))
+    use ColumnType::{Date, Decimal, Float64, Int64, Text, Timestamp};
+    if found == wanted {
+        return false;
+    }
+    match (found, wanted) {
+        (Decimal { precision, scale }, Decimal { precision: least, scale: after }) => {
+            scale >= after && precision - scale >= least - after
+        }
+        // Whole numbers of 64 bits have up to 19 digits.
+        (Decimal { precision, scale }, Int64) => precision - scale >= 19,
+        _ => matches!((found, wanted), (Float64, Int64) | (Timestamp, Date) | (Text, _)),
+    }
 }
 
 /// `array` brought to another type. A value that does not fit is null in the result and not in `array`.
@@ -86,9 +107,45 @@ pub fn convert(array: &ArrayRef, to: ColumnType) -> ArrayRef {
             Arc::new(floats.iter().map(|value| value.and_then(whole)).collect::<Int64Array>())
         }
         (DataType::Utf8, _) => from_text(array, to),
+        (DataType::Int64, ColumnType::Decimal { precision, scale }) => {
+            let whole = array.as_primitive::<Int64Type>().iter();
+            decimals(to, whole.map(|value| rescaled(value?.into(), 0, scale, precision)))
+        }
+        // The shortest way to write a float, as people did.
+        (DataType::Float64, ColumnType::Decimal { precision, scale }) => {
+            let floats = array.as_primitive::<Float64Type>().iter();
+            decimals(to, floats.map(|float| value::decimal(float?.to_string().as_bytes(), b'.', precision, scale)))
+        }
+        (DataType::Decimal128(_, from), ColumnType::Decimal { precision, scale }) => {
+            let (found, from) = (array.as_primitive::<Decimal128Type>().iter(), from.unsigned_abs());
+            decimals(to, found.map(|value| rescaled(value?, from, scale, precision)))
+        }
+        (DataType::Decimal128(_, scale), ColumnType::Float64) => {
+            let (found, scale) = (array.as_primitive::<Decimal128Type>(), usize::from(scale.unsigned_abs()));
+            let float = |row| {
+                let text = found.value_as_string(row);
+                // Both must read the same, or digits would be lost.
+                text.parse().ok().filter(|float: &f64| format!("{float:.scale$}") == text)
+            };
+            let floats = (0..found.len()).map(|row| found.is_valid(row).then(|| float(row)).flatten());
+            Arc::new(floats.collect::<Float64Array>())
+        }
         // A conversion that arrow has, or nothing that fits.
         _ => cast(array, &to_type).unwrap_or_else(|_| arrow::array::new_null_array(&to_type, array.len())),
     }
+}
+
+/// Decimals of a type, given as whole numbers of its last digits.
+fn decimals(of: ColumnType, values: impl Iterator<Item = Option<i128>>) -> ArrayRef {
+    Arc::new(values.collect::<Decimal128Array>().with_data_type(of.data_type()))
+}
+
+/// A decimal with `from` digits after the point as one with `to`; none if it has no place among so many digits.
+fn rescaled(value: i128, from: u8, to: u8, precision: u8) -> Option<i128> {
+    let factor = 10_i128.pow(u32::from(from.abs_diff(to)));
+    let value =
+        if to >= from { value.checked_mul(factor)? } else { (value % factor == 0).then_some(value / factor)? };
+    (value.unsigned_abs() < 10_u128.pow(u32::from(precision))).then_some(value)
 }
 
 /// A float as the whole number that it is.
@@ -118,13 +175,16 @@ fn from_text(array: &ArrayRef, to: ColumnType) -> ArrayRef {
         ColumnType::Timestamp => Arc::new(moment(false).collect::<TimestampMicrosecondArray>()),
         ColumnType::Instant => Arc::new(moment(true).collect::<TimestampMicrosecondArray>().with_timezone("+00:00")),
         ColumnType::Text => Arc::clone(array),
+        ColumnType::Decimal { precision, scale } => {
+            decimals(to, read().map(|text| value::decimal(text?, b'.', precision, scale)))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::testing::{floats, ints, texts};
+    use crate::step::testing::{batch, floats, ints, show, texts};
 
     #[test]
     fn values_that_fit_are_converted_and_the_others_stand_out() {
@@ -146,6 +206,28 @@ mod tests {
         );
         check(texts(["2026-02-28T10:00:00Z", "2026-02-28T10:00:00"]), ColumnType::Instant, &[true, false]);
         check(texts(["yes", "no", "maybe"]), ColumnType::Bool, &[true, true, false]);
+    }
+
+    #[test]
+    fn decimals_keep_every_digit_or_stand_out() {
+        let to = |precision, scale| ColumnType::Decimal { precision, scale };
+        let check = |array: ArrayRef, wanted: ColumnType, expected: &str| {
+            let shown = show(&batch(&[("x", convert(&array, wanted))]));
+            assert_eq!(shown.split_once('\n').unwrap().1.replace('\n', " "), expected, "{wanted}");
+        };
+        check(texts(["1.50", " 2 ", "0.001", "x"]), to(5, 2), "1.50 2.00 ~ ~");
+        check(ints([7, 1000].map(Some)), to(5, 2), "7.00 ~");
+        check(floats([0.1, 0.1 + 0.2, f64::INFINITY]), to(5, 2), "0.10 ~ ~");
+        let money = || convert(&texts(["1.50", "-999.99", "0.01"]), to(5, 2));
+        check(money(), to(3, 1), "1.5 ~ ~");
+        check(money(), to(20, 4), "1.5000 -999.9900 0.0100");
+        check(money(), ColumnType::Float64, "1.5 -999.99 0.01");
+        check(convert(&texts(["12345678901234567.89", "0.5"]), to(20, 2)), ColumnType::Float64, "~ 0.5");
+        assert_eq!(type_of(money().data_type()), Some(to(5, 2)));
+        assert!(
+            is_wider(to(20, 2), to(18, 2)) && !is_wider(to(19, 4), to(18, 2)) && is_wider(to(19, 0), ColumnType::Int64)
+        );
+        assert_eq!(fit(ColumnType::Float64, to(5, 2), Typing::Known), Fit::Other);
     }
 
     #[test]

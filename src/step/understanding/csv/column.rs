@@ -1,76 +1,16 @@
 //! Records to typed Arrow arrays, and where a value refuses its type.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBufferBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringArray,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBufferBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
+    StringArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, TimeUnit};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::Dialect;
 use super::records::Records;
 use super::value::{self, Class};
-
-/// The type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnType {
-    /// Whole numbers of 64 bits.
-    #[serde(alias = "int", alias = "integer")]
-    Int64,
-    /// Numbers in double precision; `NaN` counts as missing.
-    #[serde(alias = "float", alias = "double", alias = "number")]
-    Float64,
-    /// Text as it stands.
-    #[serde(alias = "string", alias = "str", alias = "utf8", alias = "category")]
-    Text,
-    /// `true` or `false`; also `yes`/`no`, `t`/`f`, `y`/`n` and `1`/`0`.
-    #[serde(alias = "boolean")]
-    Bool,
-    /// A day: `2026-02-28`.
-    Date,
-    /// A moment without time zone: `2026-02-28 12:30:00.5`.
-    #[serde(alias = "datetime")]
-    Timestamp,
-    /// A moment with time zone, kept in UTC: `2026-02-28T12:30:00+01:00`.
-    #[serde(alias = "timestamptz")]
-    Instant,
-}
-
-impl ColumnType {
-    /// The Arrow type.
-    pub fn data_type(self) -> DataType {
-        match self {
-            Self::Int64 => DataType::Int64,
-            Self::Float64 => DataType::Float64,
-            Self::Text => DataType::Utf8,
-            Self::Bool => DataType::Boolean,
-            Self::Date => DataType::Date32,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-            // An offset and not a name: Arrow knows named zones only with a database of them.
-            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
-        }
-    }
-}
-
-impl fmt::Display for ColumnType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Int64 => "int64",
-            Self::Float64 => "float64",
-            Self::Text => "text",
-            Self::Bool => "bool",
-            Self::Date => "date",
-            Self::Timestamp => "timestamp",
-            Self::Instant => "instant",
-        })
-    }
-}
+use super::{ColumnType, Dialect};
 
 /// How a column is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +119,10 @@ pub(super) fn build(
                 true
             })?;
             Arc::new(builder.finish())
+        }
+        ColumnType::Decimal { precision, scale } => {
+            let builder = Decimal128Builder::with_capacity(rows).with_data_type(plan.column_type().data_type());
+            parsed!(builder, |text: &[u8]| value::decimal(text, decimal, precision, scale))
         }
         ColumnType::Bool => {
             parsed!(BooleanBuilder::with_capacity(rows), |text: &[u8]| { value::boolean(text).filter(|_| fits(text)) })

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use indexmap::IndexMap;
 
-use super::column::{ColumnType, Plan};
+use super::ColumnType;
+use super::column::Plan;
 use super::records::Records;
 use super::value::Class;
 use crate::step::StepError;

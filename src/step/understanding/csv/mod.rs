@@ -5,6 +5,7 @@
 
 mod bad_row;
 mod column;
+mod column_type;
 mod dialect;
 mod encoding;
 mod layout;
@@ -13,7 +14,7 @@ mod reader;
 mod records;
 pub mod value;
 
-pub use column::ColumnType;
+pub use column_type::ColumnType;
 pub use dialect::{Dialect, Nulls};
 pub use encoding::{Compression, Encoding, is_damage};
 pub use layout::{Layout, Shape};

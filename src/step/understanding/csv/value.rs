@@ -125,6 +125,26 @@ pub fn int(text: &[u8]) -> Option<i64> {
     if is_negative { Some(value) } else { value.checked_neg() }
 }
 
+/// A decimal number as a whole number of its last digits; none if it has more digits than there is room for.
+pub fn decimal(text: &[u8], point: u8, precision: u8, scale: u8) -> Option<i128> {
+    let (is_negative, digits) = unsigned(text);
+    let at = digits.iter().position(|byte| *byte == point).unwrap_or(digits.len());
+    let (whole, fraction) = (&digits[..at], digits.get(at + 1..).unwrap_or_default());
+    let zeros = fraction.iter().rev().take_while(|byte| **byte == b'0').count();
+    let fraction = &fraction[..fraction.len() - zeros];
+    if whole.len() + fraction.len() == 0 && zeros == 0 || fraction.len() > usize::from(scale) {
+        return None;
+    }
+    let padding = std::iter::repeat_n(&b'0', usize::from(scale) - fraction.len());
+    let mut value = 0_i128;
+    for byte in whole.iter().chain(fraction).chain(padding) {
+        let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+        value = value.checked_mul(10)?.checked_add(digit)?;
+    }
+    let value = if is_negative { -value } else { value };
+    (value.unsigned_abs() < 10_u128.pow(u32::from(precision))).then_some(value)
+}
+
 /// A number, `inf` and `nan` included, to the nearest double.
 pub fn float(text: &[u8], decimal: u8) -> Option<f64> {
     /// Powers of ten that are exact as doubles; a product or quotient with one of them rounds once, so it is right.
@@ -333,6 +353,22 @@ mod tests {
         assert_eq!(Class::of(b"1,5", b','), Class::Float);
     }
 
+    #[test]
+    fn decimals_keep_every_digit_or_are_none() {
+        let read = |text: &str| decimal(text.as_bytes(), b'.', 5, 2);
+        assert_eq!(read("123.45"), Some(12_345));
+        assert_eq!(read("-0.5"), Some(-50));
+        assert_eq!(read("7"), Some(700));
+        assert_eq!(read("1.2300"), Some(123));
+        for wrong in ["", ".", "1000", "0.001", "NaN", "1e3", "1.2.3", "--1"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(decimal(b"1,5", b',', 5, 2), Some(150));
+        let most = "9".repeat(38);
+        assert_eq!(decimal(most.as_bytes(), b'.', 38, 0), Some(10_i128.pow(38) - 1));
+        assert_eq!(decimal(format!("{most}9").as_bytes(), b'.', 38, 0), None);
+    }
+
     proptest! {
         #[test]
         fn floats_are_read_to_the_last_bit(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
@@ -360,7 +396,7 @@ mod tests {
             }
         }
 
-        #[test]
+    #[test]
         fn joining_is_a_matter_of_the_set_not_of_the_order(texts in prop::collection::vec(
             prop::sample::select(vec!["1", "1.5", "x", "2024-01-01", "2024-01-01 10:00", "true", "nan", "007"]), 0..5)
         ) {

@@ -25,7 +25,7 @@ pub enum Mark {
 impl Mark {
     /// Whether a column of this type can be a cursor.
     pub fn is_of(column_type: ColumnType) -> bool {
-        !matches!(column_type, ColumnType::Float64 | ColumnType::Bool)
+        !matches!(column_type, ColumnType::Float64 | ColumnType::Bool | ColumnType::Decimal { .. })
     }
 
     /// The value in a row; none where it is missing.

@@ -11,6 +11,7 @@ use super::{mysql, postgres, sqlite};
 use crate::artifact::{ArtifactKind, DigestWriter};
 use crate::phase::Phase;
 use crate::step::understanding::contract::{Bound, ContractFile, OnViolation, Typing};
+use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::{Increment, Mode};
 use crate::step::understanding::source::redacted;
 use crate::step::{Dependency, OutputPort, ParamErrors, Ports, StepContext, StepError, StepKind};
@@ -34,7 +35,7 @@ pub struct Params {
     /// `instant`, or `decimal(20,2)` for up to 38 digits of which none is lost. Without a type, decimals become doubles,
     /// which keep 15 digits; arrays and JSON are JSON text, bytes are text such as `\x0a`.
     #[serde(default)]
-    pub types: IndexMap<String, String>,
+    pub types: IndexMap<String, ColumnType>,
     /// A column that only grows, such as `updated_at`: the step reads what came since the last run of the pipeline that
     /// succeeded, and the output `position` says how far it got. Whole numbers, days, moments and texts will do; a row without a
     /// value is an error. Rows that share the greatest value are neither lost nor read twice. `--refresh` with the step's name
@@ -89,7 +90,8 @@ with:
             (Some(_), Some(_)) => return Err(ParamErrors::one(["url"], "give either `url` or `url_env`, not both")),
             (None, None) => return Err(ParamErrors::one(["url_env"], "give the database with `url_env` or `url`")),
         }
-        let targets = Targets::new(&params.types)?;
+        let decimals = params.contract.iter().flat_map(|file| file.contract().decimals());
+        let targets = Targets::new(params.types.clone(), decimals.map(str::to_owned).collect());
         Ok(IngestSql { params, targets })
     }
 

@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use crate::step::understanding::contract::Bound;
+use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::Increment;
-use crate::step::understanding::source::{self, Cell, CellType, Cells};
+use crate::step::understanding::source::{self, Cell, Cells};
 use crate::step::{Progress, StepContext, StepError};
 use crate::table::BATCH_ROWS;
 use crate::table::keys::hash128;
@@ -16,7 +17,7 @@ use crate::table::keys::hash128;
 /// Writes all rows to the output `table`. `cell` reads one value, or says why it cannot.
 pub(super) async fn write<R>(
     mut rows: BoxStream<'_, Result<R, sqlx::Error>>,
-    columns: &[(String, CellType)],
+    columns: &[(String, ColumnType)],
     cell: impl Fn(&R, usize) -> Result<Cell, String>,
     context: &mut StepContext,
     landing: Landing<'_>,
@@ -164,7 +165,7 @@ fn bad_value(column: &str, reason: &str) -> StepError {
 }
 
 /// Says which columns hold decimals that are too large for doubles.
-pub(super) fn tell_rounded(rounded: &BTreeSet<usize>, columns: &[(String, CellType)], context: &mut StepContext) {
+pub(super) fn tell_rounded(rounded: &BTreeSet<usize>, columns: &[(String, ColumnType)], context: &mut StepContext) {
     for (name, _) in rounded.iter().filter_map(|index| columns.get(*index)) {
         context.log(format!(
             "warning: column `{name}` holds decimals that lose digits as doubles; give it a type such as `decimal(38,2)` or `text` in `types`"

@@ -154,6 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn a_contract_of_decimals_sees_every_digit() {
+        let bench = Workbench::new();
+        check_in(
+            &bench,
+            "CREATE TABLE t (id INTEGER, price); INSERT INTO t VALUES (1, 0.1), (2, '12345678901234567890.25'), (3, 7)",
+        );
+        let run = |price: &str| {
+            let price = json!({"name": "price", "type": price});
+            let contract = json!({"contract": "c", "columns": [{"name": "id", "type": "int64"}, price]});
+            let with = json!({"url": "sqlite:t.db", "query": "SELECT * FROM t", "contract": contract});
+            let ran = bench.run("ingest.sql", with, &[]);
+            ran.map_or_else(|error| error.to_string(), |ran| show(&ran.table("table")))
+        };
+        assert_eq!(run("decimal(38,2)"), "id:Int64 price:Decimal128(38, 2)\n1 0.10\n2 12345678901234567890.25\n3 7.00");
+        assert!(run("decimal(9,2)").contains("1 value is no decimal(9,2), such as `12345678901234567890.25` in row 2"));
+    }
+
+    #[test]
     fn mistakes_are_the_users_and_say_so() {
         insta::assert_snapshot!(check(TABLE, "SELECT nix FROM t"), @"sql_query (input): the database refuses the query: no such column: nix");
         insta::assert_snapshot!(check(TABLE, "SELECT b FROM t"), @"sql_type (input): column `b` has type BLOB, which no step works with");

@@ -12,7 +12,7 @@ mod plain;
 mod tests;
 
 pub use aside::{Aside, BadRow, BadRows};
-pub use cells::{Cell, CellType, Cells};
+pub use cells::{Cell, Cells};
 pub use download::{Answer, Download, RAISE, Request, Secret, Session, download};
 pub use local::{Location, SourceFile};
 pub use names::{check_names, wrong_name};

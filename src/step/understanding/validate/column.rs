@@ -38,7 +38,7 @@ impl Column {
     }
 
     /// The same column, read as text where it is stored with more digits than a double keeps.
-    pub(super) fn to_the_last_digit(self, schema: &Schema) -> Column {
+    pub(super) fn into_digits(self, schema: &Schema) -> Column {
         match schema.field_with_name(&self.name).map(Field::data_type) {
             Ok(DataType::Decimal128(16.., _) | DataType::Decimal256(16.., _)) => {
                 Column { kind: DataType::Utf8, reading: Reading::Digits, ..self }

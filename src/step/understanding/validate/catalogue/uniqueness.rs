@@ -99,7 +99,7 @@ fn distinct_rows(
     columns: Vec<Column>,
     missing: Missing,
 ) -> Result<State, String> {
-    let columns: Vec<Column> = columns.into_iter().map(|column| column.to_the_last_digit(setting.schema)).collect();
+    let columns: Vec<Column> = columns.into_iter().map(|column| column.into_digits(setting.schema)).collect();
     let is_narrow = columns.len() == 1 && !columns[0].is_text();
     setting.afford(expectation, setting.rows * if is_narrow { 8 } else { 16 })?;
     Ok(State::Unique(UniqueCheck::new(columns, missing, setting.limit, setting.rows)))

@@ -193,8 +193,9 @@ async fn whoever_asks_first_or_is_more_urgent_is_served_first(url: StoreUrl) {
     let (of_late, of_urgent) = (want(of_pool(1)), want(of_pool(1)));
     assert!(!is_granted(&store, &late, &of_late).await);
     assert!(!is_granted(&store, &urgent, &of_urgent).await);
-    let order: Vec<RunId> = store.pool_use().await.unwrap()[0].waiting.iter().map(|(it, _)| it.run).collect();
-    assert_eq!(order, [urgent.run, late.run]);
+    let pool = store.pool_detail("narrow").await.unwrap();
+    let order: Vec<String> = pool.waiters.unwrap().into_iter().map(|waiter| waiter.run_id).collect();
+    assert_eq!(order, [urgent.run.to_string(), late.run.to_string()]);
     store.give_back(&holder, &[held.attempt]).await.unwrap();
     let Answer::Wait(wait) = ask(&store, &late, &of_late).await else { panic!("it is not its turn") };
     assert_eq!(wait.short, Short::Turn);

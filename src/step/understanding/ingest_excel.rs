@@ -177,9 +177,9 @@ impl IngestExcel {
                     }
                     aside.put(&file.name, &[bad])?;
                 }
-                if waiting.rows() == BATCH_ROWS {
+                if waiting.is_full() {
                     context.check_cancelled()?;
-                    done += BATCH_ROWS as u64;
+                    done += waiting.rows() as u64;
                     let batch = waiting.finish()?;
                     rows += batch.num_rows() as u64;
                     table.write(&batch)?;

@@ -166,21 +166,22 @@ pub(super) fn read_json(
             if let Err(bad) = push(&mut waiting, &types, &mut row) {
                 wrong.get_or_insert(bad);
             }
+            // A record can have many rows that each repeat a long text.
+            if waiting.is_full() {
+                context.check_cancelled()?;
+                done += waiting.rows() as u64;
+                let batch = waiting.finish()?;
+                rows += batch.num_rows() as u64;
+                table.write(&batch)?;
+                let note = aside.note(rows);
+                context.progress(&Progress { done, total: Some(learnt.rows), unit: "rows", note });
+            }
         }
         if let Some((code, message)) = wrong {
             if params.bad_rows == BadRows::Error {
                 return Err(refused(&file.name, raw, code, &message));
             }
             aside.put(&file.name, &[bad_row(raw, code, &message)])?;
-        }
-        if waiting.rows() >= BATCH_ROWS {
-            context.check_cancelled()?;
-            done += waiting.rows() as u64;
-            let batch = waiting.finish()?;
-            rows += batch.num_rows() as u64;
-            table.write(&batch)?;
-            let note = aside.note(rows);
-            context.progress(&Progress { done, total: Some(learnt.rows), unit: "rows", note });
         }
         Ok(())
     })?;

@@ -11,7 +11,6 @@ use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::Increment;
 use crate::step::understanding::source::{self, Cell, Cells};
 use crate::step::{Progress, StepContext, StepError};
-use crate::table::BATCH_ROWS;
 use crate::table::keys::hash128;
 
 /// Writes all rows to the output `table`. `cell` reads one value, or says why it cannot.
@@ -45,9 +44,9 @@ pub(super) async fn write<R>(
         if increment.is_some() {
             prints.end_row();
         }
-        if waiting.rows() == BATCH_ROWS {
+        if waiting.is_full() {
             context.check_cancelled()?;
-            done += BATCH_ROWS as u64;
+            done += waiting.rows() as u64;
             table.write(&unread(increment.as_mut(), waiting.finish()?, &mut prints)?)?;
             context.progress(&Progress { done, total: None, unit: "rows", note: String::new() });
         }

@@ -12,7 +12,14 @@ use arrow::record_batch::RecordBatch;
 
 use crate::step::StepError;
 use crate::step::understanding::csv::{ColumnType, value};
-use crate::table::{iso_date, iso_timestamp};
+use crate::table::{BATCH_ROWS, iso_date, iso_timestamp};
+
+/// A batch of so many bytes is written whatever its rows: the texts of a column end before 2 GiB.
+const BATCH_BYTES: usize = 16 << 20;
+/// What every cell takes.
+const CELL_BYTES: usize = 8;
+/// A longer text is none: two of them could not be in one batch.
+const MOST_TEXT_BYTES: usize = 1 << 30;
 
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +54,14 @@ impl Cell {
             Cell::Text(text) => text.chars().take(60).collect(),
         }
     }
+
+    /// About how many bytes it takes in a batch.
+    fn bytes(&self) -> usize {
+        match self {
+            Cell::Text(text) => CELL_BYTES + text.len(),
+            _ => CELL_BYTES,
+        }
+    }
 }
 
 enum Builder {
@@ -65,6 +80,7 @@ pub struct Cells {
     schema: SchemaRef,
     builders: Vec<Builder>,
     rows: usize,
+    bytes: usize,
     dropped: Vec<usize>,
 }
 
@@ -74,7 +90,7 @@ impl Cells {
         let field = |(name, kind): &(String, ColumnType)| Field::new(name, kind.data_type(), true);
         let fields: Vec<Field> = columns.iter().map(field).collect();
         let builders = columns.iter().map(|(_, kind)| Builder::new(*kind)).collect();
-        Cells { schema: Arc::new(Schema::new(fields)), builders, rows: 0, dropped: Vec::new() }
+        Cells { schema: Arc::new(Schema::new(fields)), builders, rows: 0, bytes: 0, dropped: Vec::new() }
     }
 
     /// The schema of the batches.
@@ -87,14 +103,28 @@ impl Cells {
         self.rows
     }
 
+    /// Whether the waiting rows are enough for a batch.
+    pub fn is_full(&self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
     /// Appends a value to a column; a value that does not fit comes back. Texts are parsed where another type is wanted.
     pub fn push(&mut self, column: usize, cell: Cell) -> Result<(), Cell> {
+        let bytes = cell.bytes();
+        self.append(column, cell)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn append(&mut self, column: usize, cell: Cell) -> Result<(), Cell> {
         match (&mut self.builders[column], cell) {
             (builder, Cell::Null) => builder.append_null(),
             (Builder::Int(builder), Cell::Int(value)) => builder.append_value(value),
             (Builder::Float(builder), Cell::Float(value)) => builder.append_option((!value.is_nan()).then_some(value)),
             (Builder::Float(builder), Cell::Int(value)) => builder.append_value(value as f64),
-            (Builder::Text(builder), Cell::Text(value)) => builder.append_value(value),
+            (Builder::Text(builder), Cell::Text(value)) if value.len() <= MOST_TEXT_BYTES => {
+                builder.append_value(value)
+            }
             (Builder::Text(builder), Cell::Bool(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Int(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Float(value)) => builder.append_value(value.to_string()),
@@ -131,6 +161,7 @@ impl Cells {
     /// Ends a row that only has values in its first `pushed` columns, and leaves it out.
     pub fn drop_row(&mut self, pushed: usize) {
         self.builders[pushed..].iter_mut().for_each(Builder::append_null);
+        self.bytes += (self.builders.len() - pushed) * CELL_BYTES;
         self.dropped.push(self.rows);
         self.rows += 1;
     }
@@ -138,6 +169,7 @@ impl Cells {
     /// The rows so far as a batch; the collector is empty afterwards.
     pub fn finish(&mut self) -> Result<RecordBatch, StepError> {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         let arrays = self.builders.iter_mut().map(Builder::finish).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         if self.dropped.is_empty() {
@@ -237,6 +269,25 @@ mod tests {
         cells.end_row();
         assert_eq!(cells.finish().unwrap().num_rows(), 1);
         assert_eq!(cells.push(0, Cell::Float(0.5)), Err(Cell::Float(0.5)));
+    }
+
+    #[test]
+    fn a_batch_is_full_by_its_bytes_too() {
+        let mut cells = Cells::new(&[("t".to_owned(), ColumnType::Text), ("n".to_owned(), ColumnType::Int64)]);
+        for row in 0..16 {
+            assert!(!cells.is_full(), "{row}");
+            cells.push(0, Cell::Text("x".repeat(1 << 20))).unwrap();
+            cells.drop_row(1);
+        }
+        assert!(cells.is_full());
+        cells.finish().unwrap();
+        assert!(!cells.is_full());
+        for _ in 0..BATCH_ROWS {
+            cells.push(0, Cell::Null).unwrap();
+            cells.push(1, Cell::Int(1)).unwrap();
+            cells.end_row();
+        }
+        assert!(cells.is_full());
     }
 
     #[test]

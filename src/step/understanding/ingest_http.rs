@@ -8,11 +8,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::csv::Compression;
 use super::http::{Pages, Paging, fetch};
-use super::json::JsonFormat;
 use super::source::{Download, Secret, SourceFile, download};
-use super::{ingest_csv, ingest_excel, ingest_json, ingest_parquet};
+use super::{IngestCsv, IngestExcel, IngestJson, IngestParquet};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind};
 
@@ -107,10 +105,10 @@ fn ten_gibibytes() -> u64 {
 }
 
 enum Reader {
-    Csv(Box<ingest_csv::IngestCsv>),
-    Json(ingest_json::Params),
-    Parquet(ingest_parquet::Params),
-    Excel(Box<ingest_excel::IngestExcel>),
+    Csv(Box<IngestCsv>),
+    Json(Box<IngestJson>),
+    Parquet(Box<IngestParquet>),
+    Excel(Box<IngestExcel>),
 }
 
 /// A step that downloads.
@@ -149,27 +147,23 @@ with:
         }
         let is_paged = params.paging.is_some() || params.records.is_some();
         let reader = match format(&params) {
-            Format::Json => Reader::Json(options(&params)?),
+            Format::Json => Reader::Json(reader(&params)?),
             Format::Csv | Format::Parquet | Format::Excel if is_paged => {
                 return Err(ParamErrors::one(["format"], "`paging` and `records` are for JSON"));
             }
-            Format::Parquet => Reader::Parquet(options(&params)?),
-            Format::Excel => {
-                Reader::Excel(Box::new(ingest_excel::IngestExcel::new(options(&params)?).map_err(below_options)?))
-            }
-            Format::Csv | Format::Auto => {
-                Reader::Csv(Box::new(ingest_csv::IngestCsv::new(options(&params)?).map_err(below_options)?))
-            }
+            Format::Parquet => Reader::Parquet(reader(&params)?),
+            Format::Excel => Reader::Excel(reader(&params)?),
+            Format::Csv | Format::Auto => Reader::Csv(reader(&params)?),
         };
         Ok(IngestHttp { params, reader })
     }
 
     fn ports(&self) -> Ports {
         match &self.reader {
-            Reader::Csv(csv) => csv.ports(),
-            Reader::Excel(excel) => excel.ports(),
-            Reader::Json(params) => params.bad_rows.ports(params.on_violation),
-            Reader::Parquet(params) => params.on_violation.ports(),
+            Reader::Csv(step) => step.ports(),
+            Reader::Json(step) => step.ports(),
+            Reader::Parquet(step) => step.ports(),
+            Reader::Excel(step) => step.ports(),
         }
     }
 
@@ -179,24 +173,18 @@ with:
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let what = self.what();
-        if let (Reader::Json(params), true) =
+        if let (Reader::Json(step), true) =
             (&self.reader, self.params.paging.is_some() || self.params.records.is_some())
         {
             let (paging, records) = (self.params.paging.as_ref(), self.params.records.as_deref());
             let file = fetch(&Pages { what: &what, paging, records, max_pages: self.params.max_pages }, context)?;
-            let params = ingest_json::Params {
-                format: JsonFormat::Lines,
-                compression: Compression::None,
-                path: file.name.clone(),
-                ..params.clone()
-            };
-            return ingest_json::read_json(context, &[file], &params, None);
+            return step.of_lines(&file.name).read_files(context, &[file], None);
         }
         let file: SourceFile = download(&what, context)?;
         match &self.reader {
             Reader::Csv(step) => step.read_files(context, vec![file], None),
-            Reader::Json(params) => ingest_json::read_json(context, &[file], params, None),
-            Reader::Parquet(params) => ingest_parquet::read_parquet(context, &[file], params, None),
+            Reader::Json(step) => step.read_files(context, &[file], None),
+            Reader::Parquet(step) => step.read_files(context, &[file], None),
             Reader::Excel(step) => step.read_files(context, &[file]),
         }
     }
@@ -257,12 +245,14 @@ fn options<P: DeserializeOwned>(params: &Params) -> Result<P, ParamErrors> {
     serde_json::from_value(Value::Object(options)).map_err(|error| ParamErrors::one(["options"], error.to_string()))
 }
 
-fn below_options(errors: ParamErrors) -> ParamErrors {
+/// The kind that reads the file, which checks the options as its params.
+fn reader<K: StepKind<Params: DeserializeOwned>>(params: &Params) -> Result<Box<K>, ParamErrors> {
     let below = |mut error: ParamError| {
         error.path.insert(0, "options".to_owned());
         error
     };
-    ParamErrors(errors.0.into_iter().map(below).collect())
+    let wrong = |errors: ParamErrors| ParamErrors(errors.0.into_iter().map(below).collect());
+    K::new(options(params)?).map(Box::new).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -447,6 +437,8 @@ mod tests {
         insta::assert_snapshot!(refused(json!({"options": {"delimiter": "::"}})), @"options.delimiter: `::` is not one ASCII character");
         assert!(refused(json!({"options": {"deli": ";"}})).contains("unknown field `deli`"));
         assert!(refused(json!({"options": {"cursor": "name"}})).contains("a download is read as a whole"));
+        insta::assert_snapshot!(refused(json!({"format": "json", "options": {"explode": ""}})), @"options.explode: the name of the list is empty");
+        insta::assert_snapshot!(refused(json!({"records": "a", "options": {"explode": ""}})), @"options.explode: the name of the list is empty");
         assert!(get("ftp://x", json!({})).is_err());
         insta::assert_snapshot!(refused(json!({"records": "a", "format": "csv"})), @"format: `paging` and `records` are for JSON");
         insta::assert_snapshot!(refused(json!({"paging": {"kind": "cursor"}})), @"paging: missing field `next`");

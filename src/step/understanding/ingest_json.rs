@@ -119,20 +119,38 @@ with:
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let files = Location::parse(&self.params.path).files(context)?;
         if self.params.cursor.is_none() {
-            return read_json(context, &files, &self.params, None);
+            return self.read_files(context, &files, None);
         }
         let (new_files, files) = NewFiles::among(context, &self.params.reading(), self.params.mode, files)?;
         if files.is_empty() {
             return self.params.bound().finish_without(context, &new_files, self.params.bad_rows);
         }
-        read_json(context, &files, &self.params, Some(&new_files))
+        self.read_files(context, &files, Some(&new_files))
+    }
+}
+
+impl IngestJson {
+    /// Reads `files` into the output `table`, and `quarantine` where there is one.
+    pub(super) fn read_files(
+        &self,
+        context: &mut StepContext,
+        files: &[SourceFile],
+        new_files: Option<&NewFiles>,
+    ) -> Result<(), StepError> {
+        read_json(context, files, &self.params, new_files)
+    }
+
+    /// The same for a file `name` that has a record on each line.
+    pub(super) fn of_lines(&self, name: &str) -> IngestJson {
+        let (format, compression) = (JsonFormat::Lines, Compression::None);
+        IngestJson { params: Params { format, compression, path: name.to_owned(), ..self.params.clone() } }
     }
 }
 
 const WRONG: &str = "look whether `format`, `compression` and `types` are right";
 
-/// Reads `files` into the output `table`: once to learn names and types from every value, once to write.
-pub(super) fn read_json(
+/// Reads `files`: once to learn names and types from every value, once to write.
+fn read_json(
     context: &mut StepContext,
     files: &[SourceFile],
     params: &Params,

@@ -92,18 +92,29 @@ with:
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let files = Location::parse(&self.params.path).files(context)?;
         if self.params.cursor.is_none() {
-            return read_parquet(context, &files, &self.params, None);
+            return self.read_files(context, &files, None);
         }
         let (new_files, files) = NewFiles::among(context, &self.params.reading(), self.params.mode, files)?;
         if files.is_empty() {
             return self.params.bound().finish_without(context, &new_files, BadRows::Error);
         }
-        read_parquet(context, &files, &self.params, Some(&new_files))
+        self.read_files(context, &files, Some(&new_files))
     }
 }
 
-/// Reads `files` into the output `table`.
-pub(super) fn read_parquet(
+impl IngestParquet {
+    /// Reads `files` into the output `table`.
+    pub(super) fn read_files(
+        &self,
+        context: &mut StepContext,
+        files: &[SourceFile],
+        new_files: Option<&NewFiles>,
+    ) -> Result<(), StepError> {
+        read_parquet(context, files, &self.params, new_files)
+    }
+}
+
+fn read_parquet(
     context: &mut StepContext,
     files: &[SourceFile],
     params: &Params,

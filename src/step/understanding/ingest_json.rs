@@ -440,6 +440,8 @@ mod tests {
         insta::assert_snapshot!(check("{\"a\": 1}\n{\"b\":", json!({})), @"json_syntax: record 2 of `t.json` is not valid JSON: EOF while parsing a value (line 2, column 5)");
         insta::assert_snapshot!(check("[{\"a\": 1}", json!({})), @"json_syntax: `t.json` is not valid JSON: the list is never closed (line 1)");
         insta::assert_snapshot!(check("{\"a.b\": 1, \"a\": {\"b\": 2}}", json!({})), @"json_record: record 1 of `t.json` makes no row: two of its values are in the column `a.b`");
+        let two_lists = "{\"a.b\": [1], \"a\": {\"b\": [2, 3]}}";
+        insta::assert_snapshot!(check(two_lists, json!({"explode": "a.b"})), @"json_record: record 1 of `t.json` makes no row: two of its values are in the column `a.b`");
         insta::assert_snapshot!(check("{\"a\": 1, \"a\": 2}", json!({})), @"json_syntax: record 1 of `t.json` is not valid JSON: the key `a` is there twice (line 1, column 12)");
         insta::assert_snapshot!(check("{\"\": 1}", json!({})), @"json_record: record 1 of `t.json` makes no row: a key has no name");
         let deep = format!("{{\"a\": {}1{}}}", "[".repeat(200), "]".repeat(200));

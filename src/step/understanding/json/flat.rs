@@ -69,7 +69,9 @@ impl Walk<'_> {
             let name = if prefix.is_empty() { key } else { format!("{prefix}{key}") };
             match value {
                 Value::Array(elements) if self.flattening.explode.as_ref() == Some(&name) => {
-                    self.elements = Some(elements);
+                    if self.elements.replace(elements).is_some() {
+                        return Err(twice(&name));
+                    }
                 }
                 Value::Null if self.flattening.explode.as_ref() == Some(&name) => {}
                 Value::Object(inner) if self.flattening.levels.is_none_or(|levels| level < levels) => {
@@ -101,7 +103,11 @@ fn scalar(value: Value) -> Cell {
 fn check_names(row: &Flat, may_collide: bool) -> Result<(), String> {
     let mut known = BTreeSet::new();
     match row.iter().find(|(name, _)| may_collide && !known.insert(name.as_str())) {
-        Some((twice, _)) => Err(format!("two of its values are in the column `{twice}`")),
+        Some((name, _)) => Err(twice(name)),
         None => Ok(()),
     }
+}
+
+fn twice(name: &str) -> String {
+    format!("two of its values are in the column `{name}`")
 }

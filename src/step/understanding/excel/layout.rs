@@ -1,6 +1,6 @@
 //! The columns of a sheet: their places, names and kinds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::Row;
 use super::place::{Area, cell_name, column_name};
@@ -90,12 +90,9 @@ impl Layout {
             return Err(StepError::input("excel_empty", format!("{place} has neither a header nor rows"))
                 .help("name another sheet with `sheet`, or look at `range` and `skip_rows`"));
         }
-        let named = match self.header.take() {
-            Some((number, cells)) => {
-                let named = self.named(number, &cells);
-                self.header = Some((number, cells));
-                named?
-            }
+        let named = match &self.header {
+            Some((number, cells)) if self.names.columns.is_empty() => self.named(*number, cells)?,
+            Some((_, cells)) => self.renamed(cells)?,
             None => self.numbered()?,
         };
         let column = |(place, name): (u32, String)| {
@@ -124,13 +121,10 @@ impl Layout {
             if let Some(wrong) = wrong_name(&name) {
                 return refuse(format!("the column {} {wrong}", place(column)), "rename it in the file");
             }
-            match known.insert(name.clone(), column) {
-                Some(other) if self.names.columns.is_empty() => {
-                    let other = cell_name(&self.sheet, row, other);
-                    let message = format!("the headers {other} and {} are both `{name}`", place(column));
-                    return refuse(message, "rename one in the file, or give all names in `columns`");
-                }
-                _ => {}
+            if let Some(other) = known.insert(name.clone(), column) {
+                let other = cell_name(&self.sheet, row, other);
+                let message = format!("the headers {other} and {} are both `{name}`", place(column));
+                return refuse(message, "rename one in the file, or give all names in `columns`");
             }
             named.push((column, name));
         }
@@ -149,11 +143,15 @@ impl Layout {
                 "name it in the file, leave it out with `range`, or skip rows above the header with `skip_rows`",
             );
         }
-        if self.names.columns.is_empty() {
-            return Ok(named);
-        }
-        self.check_width(named.len())?;
-        Ok(named.into_iter().map(|(place, _)| place).zip(self.names.columns.iter().cloned()).collect())
+        Ok(named)
+    }
+
+    /// Columns by the names that replace their header, whatever it holds.
+    fn renamed(&self, cells: &BTreeMap<u32, Found>) -> Result<Vec<(u32, String)>, StepError> {
+        let titled = cells.iter().filter(|(_, found)| !found.shown().trim().is_empty()).map(|(column, _)| *column);
+        let places: BTreeSet<u32> = titled.chain(self.used.keys().copied()).collect();
+        self.check_width(places.len())?;
+        Ok(places.into_iter().zip(self.names.columns.iter().cloned()).collect())
     }
 
     /// Columns by their order.

@@ -78,6 +78,17 @@ fn a_table_may_stand_anywhere_on_its_sheet() {
     1.0 x
     2.5 y
     ");
+    // Names from the manifest replace a header whatever it holds, and a column without one has its name too.
+    insta::assert_snapshot!(check("book.xlsx", json!({"sheet": "Nameless", "columns": ["x", "y", "z"], "header": true})), @r"
+    x:Int64 y:Int64 z:Int64
+    1 2 3
+    ");
+    let broken_header = json!({"sheet": "Errors", "range": "A3:B5", "columns": ["id", "share"], "header": true, "null_values": ["#N/A"]});
+    insta::assert_snapshot!(check("book.xlsx", broken_header), @r"
+    id:Int64 share:Int64
+    3 ~
+    4 2
+    ");
     insta::assert_snapshot!(check("book.xlsx", json!({"sheet": "Merged"})), @r"
     group:Utf8 n:Int64
     x 1

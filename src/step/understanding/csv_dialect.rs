@@ -2,6 +2,7 @@
 
 use super::csv::{Dialect, Nulls};
 use super::ingest_csv::Params;
+use super::source::wrong_columns;
 use crate::step::{ParamError, ParamErrors};
 
 /// The dialect that params describe.
@@ -53,11 +54,8 @@ pub(super) fn dialect(params: &Params) -> Result<Dialect, ParamErrors> {
     if params.infer_rows == 0 {
         refuse("infer_rows", "at least one row is needed to guess types");
     }
-    for (index, name) in params.columns.iter().enumerate() {
-        if name.is_empty() || params.columns[..index].contains(name) {
-            refuse("columns", "names of columns are neither empty nor given twice");
-            break;
-        }
+    if let Some(wrong) = wrong_columns(&params.columns) {
+        refuse("columns", &wrong);
     }
     if errors.is_empty() { Ok(dialect) } else { Err(ParamErrors(errors)) }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::ColumnType;
 use super::excel::{Area, Book, Found, Kind, Layout, Names, Row, cell_name};
-use super::source::{Aside, BadRow, BadRows, Cell, Cells, Location, SourceFile};
+use super::source::{Aside, BadRow, BadRows, Cell, Cells, Location, SourceFile, wrong_columns};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::BATCH_ROWS;
@@ -112,9 +112,8 @@ with:
         if params.range.is_some() && params.skip_rows > 0 {
             refuse("skip_rows", "with `range`, the first row is that of the range");
         }
-        let repeats = |(index, name): (usize, &String)| name.is_empty() || params.columns[..index].contains(name);
-        if params.columns.iter().enumerate().any(repeats) {
-            refuse("columns", "names of columns are neither empty nor given twice");
+        if let Some(wrong) = wrong_columns(&params.columns) {
+            refuse("columns", &wrong);
         }
         let numbers = params.null_values.iter().filter_map(|text| text.parse().ok()).collect();
         let nulls = (params.null_values.clone(), numbers);

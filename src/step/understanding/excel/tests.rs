@@ -143,6 +143,7 @@ fn what_is_wrong_with_a_workbook_is_named() {
     insta::assert_snapshot!(check("book.xlsx", json!({"sheet": "Bare", "columns": ["a"]})), @"excel_columns: sheet `Bare` of `book.xlsx` has 2 columns, and `columns` names 1 (`columns` names every column, from left to right)");
     insta::assert_snapshot!(check("book.xlsx", json!({"types": {"idd": "int64"}})), @"column_missing: the table has no column `idd` (did you mean `id`?)");
     insta::assert_snapshot!(check("book.xlsx", json!({"range": "A1", "columns": ["a", "a"], "skip_rows": 1})), @"params: range: a range is written like `A1:F200`, or `B:D` for whole columns; skip_rows: with `range`, the first row is that of the range; columns: names of columns are neither empty nor given twice (-)");
+    insta::assert_snapshot!(check("book.xlsx", json!({"columns": ["a", "b\n"]})), @r#"params: columns: a column has control characters in its name "b\n" (-)"#);
     let errors = check("book.xlsx", json!({"sheet": "Errors", "range": "A3:B4"}));
     assert!(errors.starts_with("excel_header: the header Errors!B3 of `book.xlsx` holds `#DIV/0!`"), "{errors}");
 }

@@ -13,6 +13,15 @@ pub fn wrong_name(name: &str) -> Option<String> {
     }
 }
 
+/// What is wrong with the names that a manifest gives to columns.
+pub fn wrong_columns(columns: &[String]) -> Option<String> {
+    let mut known = BTreeSet::new();
+    columns.iter().find_map(|name| match known.insert(name) && !name.is_empty() {
+        true => wrong_name(name).map(|wrong| format!("a column {wrong}")),
+        false => Some("names of columns are neither empty nor given twice".to_owned()),
+    })
+}
+
 /// What is wrong with the names of the columns of `whose`: one that is empty, one that no terminal can show, or two alike.
 pub fn check_names<'name>(whose: &str, names: impl IntoIterator<Item = &'name str>) -> Result<(), String> {
     let mut known = BTreeSet::new();

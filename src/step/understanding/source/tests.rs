@@ -62,6 +62,8 @@ fn control_characters_in_names_are_refused() {
         read("t.csv", "a,\"b\nc\"\n1,2\n", json!({"columns": ["a", "b"], "header": true})).unwrap().metric("rows"),
         Some(1.0)
     );
+    let error = read("t.csv", "1,2\n", json!({"columns": ["a", "b\u{1b}[31m"]})).err().unwrap();
+    insta::assert_snapshot!(error, @r#"columns: a column has control characters in its name "b\u{1b}[31m""#);
 }
 
 #[test]

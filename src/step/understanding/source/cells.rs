@@ -128,10 +128,14 @@ impl Cells {
             (Builder::Text(builder), Cell::Bool(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Int(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Float(value)) => builder.append_value(value.to_string()),
-            (Builder::Text(builder), Cell::Date(days)) => builder.append_option(iso_date(days)),
-            (Builder::Text(builder), Cell::Timestamp(micros)) => builder.append_option(iso_timestamp(micros)),
+            (Builder::Text(builder), Cell::Date(days)) => {
+                builder.append_value(iso_date(days).ok_or(Cell::Date(days))?);
+            }
+            (Builder::Text(builder), Cell::Timestamp(micros)) => {
+                builder.append_value(iso_timestamp(micros).ok_or(Cell::Timestamp(micros))?);
+            }
             (Builder::Text(builder), Cell::Instant(micros)) => {
-                builder.append_option(iso_timestamp(micros).map(|text| text + "Z"));
+                builder.append_value(iso_timestamp(micros).ok_or(Cell::Instant(micros))? + "Z");
             }
             (Builder::Bool(builder), Cell::Bool(value)) => builder.append_value(value),
             (Builder::Bool(builder), Cell::Int(value @ (0 | 1))) => builder.append_value(value == 1),
@@ -288,6 +292,17 @@ mod tests {
             cells.end_row();
         }
         assert!(cells.is_full());
+    }
+
+    #[test]
+    fn days_and_moments_beyond_the_calendar_are_no_texts() {
+        let mut cells = Cells::new(&[("t".to_owned(), ColumnType::Text)]);
+        for beyond in [Cell::Date(i32::MAX), Cell::Timestamp(i64::MAX), Cell::Instant(i64::MIN)] {
+            assert_eq!(cells.push(0, beyond.clone()), Err(beyond));
+        }
+        cells.push(0, Cell::Date(0)).unwrap();
+        cells.end_row();
+        assert_eq!(crate::step::testing::show(&cells.finish().unwrap()), "t:Utf8\n1970-01-01");
     }
 
     #[test]

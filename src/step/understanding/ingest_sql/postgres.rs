@@ -14,6 +14,7 @@ use super::rows::Landing;
 use super::target::Targets;
 use super::{array, numeric, rows};
 use crate::step::understanding::csv::ColumnType;
+use crate::step::understanding::json::parse;
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
 use crate::table::{iso_date, iso_timestamp};
@@ -182,7 +183,7 @@ fn decode(bytes: &[u8], wire: &Wire) -> Result<Cell, String> {
             Cell::Text(text)
         }
         Wire::List(element) => {
-            let list = array::list(bytes, &mut |bytes| Ok(json(decode(bytes, element)?, element)))?;
+            let list = array::list(bytes, &mut |bytes| json(decode(bytes, element)?, element))?;
             Cell::Text(list.to_string())
         }
         Wire::Timestamp => Cell::Timestamp(moment()?),
@@ -190,24 +191,27 @@ fn decode(bytes: &[u8], wire: &Wire) -> Result<Cell, String> {
     })
 }
 
-/// A value inside of an array.
-fn json(cell: Cell, wire: &Wire) -> Value {
-    match (cell, wire) {
+/// A value inside of an array. What JSON has no number for is a text, as the database itself writes it.
+fn json(cell: Cell, wire: &Wire) -> Result<Value, String> {
+    let beyond = || "it is beyond the calendar".to_owned();
+    Ok(match (cell, wire) {
         (Cell::Null, _) => Value::Null,
         (Cell::Bool(value), _) => value.into(),
         (Cell::Int(value), _) => value.into(),
+        (Cell::Float(f64::INFINITY), _) => "Infinity".into(),
+        (Cell::Float(f64::NEG_INFINITY), _) => "-Infinity".into(),
         (Cell::Float(value), _) => value.into(),
-        (Cell::Date(days), _) => iso_date(days).into(),
-        (Cell::Timestamp(micros), _) => iso_timestamp(micros).into(),
-        (Cell::Instant(micros), _) => iso_timestamp(micros).map(|text| text + "Z").into(),
+        (Cell::Date(days), _) => iso_date(days).ok_or_else(beyond)?.into(),
+        (Cell::Timestamp(micros), _) => iso_timestamp(micros).ok_or_else(beyond)?.into(),
+        (Cell::Instant(micros), _) => (iso_timestamp(micros).ok_or_else(beyond)? + "Z").into(),
         // What a double holds is a number; more digits stay a text.
         (Cell::Text(text), Wire::Numeric) => match numeric::double(&text) {
             Some((number, false)) if number.is_finite() => number.into(),
             _ => text.into(),
         },
-        (Cell::Text(text), Wire::Jsonb) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        (Cell::Text(text), Wire::Jsonb) => parse(text.as_bytes()).unwrap_or(Value::String(text)),
         (Cell::Text(text), _) => text.into(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -219,5 +223,31 @@ mod tests {
         assert_eq!(decode(&0_i32.to_be_bytes(), &Wire::Date), Ok(Cell::Date(10_957)));
         assert_eq!(decode(&1_i64.to_be_bytes(), &Wire::Instant), Ok(Cell::Instant(946_684_800_000_001)));
         assert!(decode(&i64::MAX.to_be_bytes(), &Wire::Timestamp).is_err());
+    }
+
+    /// An array of one dimension as text.
+    fn listed(element: Wire, values: &[&[u8]]) -> String {
+        let mut bytes: Vec<u8> = [1, 0, 0, i32::try_from(values.len()).unwrap(), 1].map(i32::to_be_bytes).concat();
+        for value in values {
+            bytes.extend(i32::try_from(value.len()).unwrap().to_be_bytes());
+            bytes.extend(*value);
+        }
+        match decode(&bytes, &Wire::List(Box::new(element))) {
+            Ok(Cell::Text(text)) => text,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_inside_of_arrays_is_kept_or_refused() {
+        let jsonb: &[u8] = b"\x01{\"n\": 18446744073709551616, \"m\": 7}";
+        assert_eq!(listed(Wire::Jsonb, &[jsonb]), r#"[{"n":"18446744073709551616","m":7}]"#);
+        let floats = [1.5, f64::INFINITY, f64::NEG_INFINITY].map(f64::to_be_bytes);
+        assert_eq!(
+            listed(Wire::Float8, &floats.each_ref().map(<[u8; 8]>::as_slice)),
+            r#"[1.5,"Infinity","-Infinity"]"#
+        );
+        assert_eq!(listed(Wire::Date, &[&0_i32.to_be_bytes()]), r#"["2000-01-01"]"#);
+        assert!(listed(Wire::Date, &[&(i32::MAX - EPOCH_DAYS).to_be_bytes()]).starts_with("Err("));
     }
 }

@@ -303,7 +303,8 @@ impl IngestExcel {
                     Some(Found::Error(_)) => format!("{cell} holds {shown} in column `{name}`"),
                     _ => format!("{cell} holds `{shown}` in column `{name}`, which is no {column_type}"),
                 };
-                let texts: Vec<String> = row.cells.iter().map(|(_, found)| found.shown()).collect();
+                let text = |place: &u32| row.cell(*place).map(Found::shown).unwrap_or_default();
+                let texts: Vec<String> = places.iter().map(text).collect();
                 return Err(BadRow {
                     line: u64::from(row.number) + 1,
                     code: "excel_value",

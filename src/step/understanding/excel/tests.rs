@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
+use arrow::array::AsArray;
 use serde_json::{Value, json};
 
-use crate::step::testing::{Ran, Workbench, show};
+use crate::step::testing::{Ran, Workbench, column, show};
 use crate::step::{StepError, StepRegistry};
 
 /// Made by `tools/oracle/workbooks.py`.
@@ -126,6 +127,13 @@ fn cells_that_hold_errors_end_the_step_or_are_set_aside() {
     book.xlsx 6 excel_value Errors!B6 holds the date number -1, which is no date in column `share` 5	the date number -1, which is no date
     ");
     assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(3.0), Some(2.0)));
+    // Values that are missing keep their places.
+    let with = json!({"range": "A1:I5", "types": {"mixed": "int64"}, "bad_rows": "quarantine", "null_values": ["n/a"]});
+    let aside = read("book.xlsx", with).unwrap().table("quarantine");
+    assert_eq!(
+        column(&aside, "text").as_string::<i32>().value(0),
+        "9007199254740992\t\t\t9999-12-31\t2024-02-29\t\t\t\ttrue"
+    );
     let error = check(
         "book.xlsx",
         json!({"sheet": "Errors", "types": {"share": "bool"}, "bad_rows": "skip", "range": "A1:B3"}),

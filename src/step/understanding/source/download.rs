@@ -16,9 +16,9 @@ use crate::units::size;
 
 /// How long the server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(15);
-/// The pause before the first retry; it doubles each time.
+/// The pause before the first retry; it doubles each time, up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause that a server may ask for with `Retry-After`.
+/// The longest pause between two attempts, even if a server asks for more with `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 /// How often a pause looks whether the run was cancelled.
 const LOOK: Duration = Duration::from_millis(200);
@@ -181,7 +181,7 @@ impl<'what> Session<'what> {
                     let pause_now = asked.unwrap_or(pause);
                     context.log(format!("{error}; trying again in {} ms", pause_now.as_millis()));
                     wait(pause_now, context)?;
-                    pause *= 2;
+                    pause = longer(pause);
                 }
             }
         }
@@ -320,6 +320,11 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     (date(text)? - now).to_std().ok()
 }
 
+/// The pause after `pause`.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
 fn wait(pause: Duration, context: &StepContext) -> Result<(), StepError> {
     let mut left = pause;
     while !left.is_zero() {
@@ -345,5 +350,12 @@ mod tests {
         assert_eq!(asked(&[(RETRY_AFTER, &at("28:30"))]), None);
         assert_eq!(asked(&[(RETRY_AFTER, "soon")]), None);
         assert_eq!(asked(&[]), None);
+    }
+
+    #[test]
+    fn pauses_grow_up_to_the_longest_one() {
+        let mut pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(longer(*pause)));
+        assert_eq!(pauses.nth(2), Some(Duration::from_secs(2)));
+        assert_eq!(pauses.nth(17), Some(LONGEST_PAUSE));
     }
 }

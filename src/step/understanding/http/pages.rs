@@ -91,10 +91,8 @@ pub fn fetch(pages: &Pages<'_>, context: &mut StepContext) -> Result<SourceFile,
     }
     file.flush()?;
     drop(file);
-    let mut file = SourceFile::at(shown.clone(), path)?;
-    file.name = shown;
     context.metric("pages", fetched as f64);
-    Ok(file)
+    SourceFile::at(shown, path)
 }
 
 fn endless(shown: &str, number: u64, what: &str) -> StepError {

@@ -93,7 +93,7 @@ fn quoted(bytes: &[u8]) -> Cow<'_, [u8]> {
             b'-' | b'0'..=b'9' => {
                 let length = bytes[at..].iter().take_while(|byte| is_of_number(**byte)).count();
                 let number = &bytes[at..at + length];
-                if length >= MOST_DIGITS && is_beyond(number) {
+                if length >= MOST_DIGITS && is_beyond(number) && !is_key(&bytes[at + length..]) {
                     changed.extend_from_slice(&bytes[copied..at]);
                     changed.push(b'"');
                     changed.extend_from_slice(number);
@@ -114,6 +114,11 @@ fn quoted(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 fn is_of_number(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// Whether what stands before `rest` is a key, which a number cannot be.
+fn is_key(rest: &[u8]) -> bool {
+    rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
 /// Whether it is a whole number, written as JSON has them, that does not fit.
@@ -157,6 +162,8 @@ mod tests {
             check("{\"a\\\"12345678901234567890\": 12345678901234567890.5}"),
             "{\"a\\\"12345678901234567890\":1.2345678901234567e+19}"
         );
+        // A key must be a text: a number is none, however long.
+        assert_eq!(check("{12345678901234567890 : 1}"), "key must be a string at line 1 column 2");
         assert_eq!(check("1e400"), "number out of range at line 1 column 5");
     }
 

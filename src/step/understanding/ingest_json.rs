@@ -335,7 +335,9 @@ fn rows(raw: &Raw<'_>, flattening: &Flattening) -> Result<Vec<Flat>, Wrong> {
 
 fn refused(name: &str, raw: &Raw<'_>, code: &'static str, message: &str) -> StepError {
     let help = match code {
-        "json_syntax" if message.contains("unicode") => "convert the file to UTF-8",
+        "json_syntax" if message.starts_with("is not valid JSON: invalid unicode code point") => {
+            "convert the file to UTF-8"
+        }
         "json_syntax" => {
             "the file holds one list of objects, or objects one after the other; \
              `bad_rows: quarantine` sets broken records aside"
@@ -446,6 +448,8 @@ mod tests {
         insta::assert_snapshot!(check("{\"\": 1}", json!({})), @"json_record: record 1 of `t.json` makes no row: a key has no name");
         let deep = format!("{{\"a\": {}1{}}}", "[".repeat(200), "]".repeat(200));
         insta::assert_snapshot!(check(&deep, json!({})), @"json_syntax: record 1 of `t.json` is not valid JSON: recursion limit exceeded (line 1, column 133)");
+        let error = read("{\"unicode\": 1, \"unicode\": 2}", json!({})).err().unwrap();
+        assert!(error.remedy().unwrap().contains("sets broken records aside"), "{error}: {:?}", error.remedy());
         let error = read(b"{\"a\": \"Z\xfcrich\"}", json!({})).err().unwrap();
         insta::assert_snapshot!(format!("{error} ({})", error.remedy().unwrap()), @"record 1 of `t.json` is not valid JSON: invalid unicode code point (line 1, column 9) (convert the file to UTF-8)");
     }

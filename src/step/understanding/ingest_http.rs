@@ -426,7 +426,8 @@ mod tests {
         let (address, server) = serve(vec![CSV]);
         let error = get(&address, json!({"basic_env": "CARGO_PKG_NAME"})).err().unwrap();
         assert_eq!(error.code(), "secret_form");
-        get(&address, json!({"basic_env": "CARGO_PKG_REPOSITORY_TEST", "options": {}})).err().unwrap();
+        let error = get(&address, json!({"basic_env": "CARGO_PKG_REPOSITORY_TEST", "options": {}})).err().unwrap();
+        assert_eq!(error.code(), "secret_missing");
         get(&address, json!({})).unwrap();
         server.join().unwrap();
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::ColumnType;
 use super::excel::{Area, Book, Found, Kind, Layout, Names, Row, cell_name};
-use super::source::{Aside, BadRow, BadRows, Cell, Cells, Location, SourceFile, wrong_columns};
+use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile, wrong_columns};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::BATCH_ROWS;
@@ -153,11 +153,8 @@ impl IngestExcel {
         }
         let orders = layouts.iter().map(|layout| layout.order(&layouts[0])).collect::<Result<Vec<_>, _>>()?;
         let columns = self.types(context, &layouts, &orders)?;
-        let mut waiting = Cells::new(&columns);
-        let mut table = context.create_table(waiting.schema())?;
-        let mut aside = Aside::begin(context, self.params.bad_rows)?;
         let total = layouts.iter().map(|layout| layout.rows).sum();
-        let (mut rows, mut done) = (0, 0);
+        let mut intake = Intake::begin(context, &columns, self.params.bad_rows, total)?;
         for ((file, layout), order) in files.iter().zip(&layouts).zip(&orders) {
             let mut book = Book::open(file)?;
             let is_1904 = book.is_1904();
@@ -166,44 +163,25 @@ impl IngestExcel {
                 if layout.is_header(row) {
                     return Ok(());
                 }
-                if let Err(bad) = self.push(&mut waiting, &columns, &places, row, layout.sheet(), is_1904) {
-                    if self.params.bad_rows == BadRows::Error {
+                let pushed = self.push(&mut intake.waiting, &columns, &places, row, layout.sheet(), is_1904);
+                match pushed {
+                    Err(bad) if self.params.bad_rows == BadRows::Error => {
                         let message = format!("{} (in `{}`)", bad.message, file.name);
                         return Err(StepError::input(bad.code, message).help(
                             "repair the cell, add what it holds to `null_values` if it means missing, give the column \
                              another type in `types`, or set rows like it aside with `bad_rows: quarantine`",
                         ));
                     }
-                    aside.put(&file.name, &[bad])?;
+                    Err(bad) => intake.put_aside(&file.name, bad)?,
+                    Ok(()) => {}
                 }
-                if waiting.is_full() {
-                    context.check_cancelled()?;
-                    done += waiting.rows() as u64;
-                    let batch = waiting.finish()?;
-                    rows += batch.num_rows() as u64;
-                    table.write(&batch)?;
-                    let note = aside.note(rows);
-                    context.progress(&Progress { done, total: Some(total), unit: "rows", note });
-                }
-                Ok(())
+                intake.write_if_full(context)
             })?;
         }
-        context.check_cancelled()?;
-        let batch = waiting.finish()?;
-        rows += batch.num_rows() as u64;
-        table.write(&batch)?;
-        for file in files {
-            file.check_unchanged()?;
-        }
-        aside.finish(context, rows, "excel_no_good_rows", WRONG)?;
         if total == 0 {
             context.log("warning: the sheet has a header but no rows");
         }
-        let rows = self.bound().finish(context, table)?;
-        context.metric("rows", rows as f64);
-        context.metric("columns", columns.len() as f64);
-        context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);
-        Ok(())
+        intake.finish(context, files, self.bound(), ("excel_no_good_rows", WRONG))
     }
 
     fn bound(&self) -> Bound<'_> {

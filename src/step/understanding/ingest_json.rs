@@ -9,7 +9,7 @@ use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, is_damage};
 use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
 use super::json::{Columns, Cut, Flat, Flattening, JsonFormat, MAX_RECORD_BYTES, Raw, StreamError, each_record, parse};
-use super::source::{Aside, BadRow, BadRows, Cell, Cells, Location, SourceFile};
+use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::{BATCH_ROWS, TableError};
@@ -165,11 +165,8 @@ fn read_json(
         declared.entry(name).or_insert(ColumnType::Text);
     }
     let types = learnt.columns.types(&declared);
-    let mut waiting = Cells::new(&types);
-    let mut table = context.create_table(waiting.schema())?;
-    let mut aside = Aside::begin(context, params.bad_rows)?;
+    let mut intake = Intake::begin(context, &types, params.bad_rows, learnt.rows)?;
     let mut row: Vec<Cell> = vec![Cell::Null; types.len()];
-    let (mut rows, mut done) = (0, 0);
     pass(files, params, &mut |file, raw, flat| {
         let mut wrong = None;
         for flat in flat.unwrap_or_else(|bad| {
@@ -181,41 +178,20 @@ fn read_json(
                     row[index] = cell;
                 }
             }
-            if let Err(bad) = push(&mut waiting, &types, &mut row) {
+            if let Err(bad) = push(&mut intake.waiting, &types, &mut row) {
                 wrong.get_or_insert(bad);
             }
             // A record can have many rows that each repeat a long text.
-            if waiting.is_full() {
-                context.check_cancelled()?;
-                done += waiting.rows() as u64;
-                let batch = waiting.finish()?;
-                rows += batch.num_rows() as u64;
-                table.write(&batch)?;
-                let note = aside.note(rows);
-                context.progress(&Progress { done, total: Some(learnt.rows), unit: "rows", note });
-            }
+            intake.write_if_full(context)?;
         }
-        if let Some((code, message)) = wrong {
-            if params.bad_rows == BadRows::Error {
-                return Err(refused(&file.name, raw, code, &message));
-            }
-            aside.put(&file.name, &[bad_row(raw, code, &message)])?;
+        match wrong {
+            Some((code, message)) if params.bad_rows == BadRows::Error => Err(refused(&file.name, raw, code, &message)),
+            Some((code, message)) => intake.put_aside(&file.name, bad_row(raw, code, &message)),
+            None => Ok(()),
         }
-        Ok(())
     })?;
-    context.check_cancelled()?;
-    let batch = waiting.finish()?;
-    rows += batch.num_rows() as u64;
-    table.write(&batch)?;
-    for file in files {
-        file.check_unchanged()?;
-    }
-    aside.finish(context, rows, "json_no_good_rows", WRONG)?;
-    let rows = Bound { new_files, ..params.bound() }.finish(context, table)?;
-    context.metric("rows", rows as f64);
-    context.metric("columns", types.len() as f64);
-    context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);
-    Ok(())
+    let bound = Bound { new_files, ..params.bound() };
+    intake.finish(context, files, bound, ("json_no_good_rows", WRONG))
 }
 
 struct Learnt {

@@ -4,6 +4,7 @@
 pub mod aside;
 mod cells;
 mod download;
+mod intake;
 mod local;
 mod names;
 mod object;
@@ -14,6 +15,7 @@ mod tests;
 pub use aside::{Aside, BadRow, BadRows};
 pub use cells::{Cell, Cells};
 pub use download::{Answer, Download, RAISE, Request, Secret, Session, download};
+pub use intake::Intake;
 pub use local::{Location, SourceFile};
 pub use names::{check_names, wrong_columns, wrong_name};
 pub use object::redacted;

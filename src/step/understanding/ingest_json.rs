@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, is_damage};
-use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
+use super::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
 use super::json::{Columns, Cut, Flat, Flattening, JsonFormat, MAX_RECORD_BYTES, Raw, StreamError, each_record, parse};
 use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile};
 use crate::phase::Phase;
@@ -117,15 +117,10 @@ with:
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
-        let files = Location::parse(&self.params.path).files(context)?;
-        if self.params.cursor.is_none() {
-            return self.read_files(context, &files, None);
-        }
-        let (new_files, files) = NewFiles::among(context, &self.params.reading(), self.params.mode, files)?;
-        if files.is_empty() {
-            return self.params.bound().finish_without(context, &new_files, self.params.bad_rows);
-        }
-        self.read_files(context, &files, Some(&new_files))
+        let Params { path, cursor, mode, .. } = &self.params;
+        let (bound, bad_rows) = (self.params.bound(), self.params.bad_rows);
+        let reading = Reading { path, cursor: *cursor, mode: *mode, params: self.params.reading(), bound, bad_rows };
+        read_files(context, reading, |context, files, new_files| self.read_files(context, &files, new_files))
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::contract::{Bound, Contract, ContractFile, OnViolation, Typing};
-use super::cursor::{FileCursor, Mode, NewFiles, check_files, file_ports};
+use super::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
 use super::source::{BadRows, Location, SourceFile, check_names, plain_batch, plain_type};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
@@ -90,15 +90,10 @@ with:
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
-        let files = Location::parse(&self.params.path).files(context)?;
-        if self.params.cursor.is_none() {
-            return self.read_files(context, &files, None);
-        }
-        let (new_files, files) = NewFiles::among(context, &self.params.reading(), self.params.mode, files)?;
-        if files.is_empty() {
-            return self.params.bound().finish_without(context, &new_files, BadRows::Error);
-        }
-        self.read_files(context, &files, Some(&new_files))
+        let Params { path, cursor, mode, .. } = &self.params;
+        let (bound, bad_rows) = (self.params.bound(), BadRows::Error);
+        let reading = Reading { path, cursor: *cursor, mode: *mode, params: self.params.reading(), bound, bad_rows };
+        read_files(context, reading, |context, files, new_files| self.read_files(context, &files, new_files))
     }
 }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Mode, append};
 use crate::artifact::{ArtifactKind, Digest, DigestWriter};
-use crate::step::understanding::source::{Location, SourceFile};
+use crate::step::understanding::contract::Bound;
+use crate::step::understanding::source::{BadRows, Location, SourceFile};
 use crate::step::{OutputPort, ParamErrors, Ports, StepContext, StepError, former_input};
 use crate::table::TableReader;
 
@@ -69,6 +70,42 @@ pub fn file_ports(mut ports: Ports, cursor: Option<FileCursor>, mode: Mode) -> P
         ports.outputs[0] = ports.outputs[0].clone().from_inputs(&["former_position"]);
     }
     ports.continuing(&["table", "position"])
+}
+
+/// What files are read, and how.
+pub struct Reading<'params> {
+    /// Where they are.
+    pub path: &'params str,
+    /// How those are told that were read before, if only others are read.
+    pub cursor: Option<FileCursor>,
+    /// What the table holds then.
+    pub mode: Mode,
+    /// What is read and how, in words, which tells this source from others.
+    pub params: String,
+    /// What the table is bound to.
+    pub bound: Bound<'params>,
+    /// What is done with rows that cannot be read.
+    pub bad_rows: BadRows,
+}
+
+/// Reads files with `read`: with a cursor only those that no earlier run has read.
+///
+/// # Errors
+/// Those of `read`, and where the new files cannot be told.
+pub fn read_files(
+    context: &mut StepContext,
+    reading: Reading<'_>,
+    read: impl FnOnce(&mut StepContext, Vec<SourceFile>, Option<&NewFiles>) -> Result<(), StepError>,
+) -> Result<(), StepError> {
+    let files = Location::parse(reading.path).files(context)?;
+    if reading.cursor.is_none() {
+        return read(context, files, None);
+    }
+    let (new_files, files) = NewFiles::among(context, &reading.params, reading.mode, files)?;
+    if files.is_empty() {
+        return reading.bound.finish_without(context, &new_files, reading.bad_rows);
+    }
+    read(context, files, Some(&new_files))
 }
 
 impl NewFiles {

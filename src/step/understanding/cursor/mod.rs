@@ -13,7 +13,7 @@ mod position;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use files::{FileCursor, NewFiles, check_files, file_ports};
+pub use files::{FileCursor, NewFiles, Reading, check_files, file_ports, read_files};
 pub use increment::Increment;
 pub use mark::{Lookback, Mark};
 pub use position::Position;

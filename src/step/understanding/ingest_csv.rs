@@ -160,13 +160,12 @@ impl IngestCsv {
         files: Vec<SourceFile>,
         new_files: Option<&NewFiles>,
     ) -> Result<(), StepError> {
-        let bound = Bound { new_files, ..self.bound() };
+        let bound = self.bound().among(new_files);
         read_csv(context, &self.csv(files), self.params.bad_rows, bound)
     }
 
     fn bound(&self) -> Bound<'_> {
-        let Params { contract, on_violation, .. } = &self.params;
-        Bound { contract: contract.as_ref(), on_violation: *on_violation, typing: Typing::Guessed, new_files: None }
+        Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Guessed)
     }
 
     fn csv(&self, files: Vec<SourceFile>) -> Csv {

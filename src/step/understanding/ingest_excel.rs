@@ -185,8 +185,7 @@ impl IngestExcel {
     }
 
     fn bound(&self) -> Bound<'_> {
-        let Params { contract, on_violation, .. } = &self.params;
-        Bound { contract: contract.as_ref(), on_violation: *on_violation, typing: Typing::Guessed, new_files: None }
+        Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Guessed)
     }
 
     /// The names and kinds of the columns of one file.

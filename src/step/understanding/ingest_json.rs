@@ -69,12 +69,7 @@ impl Params {
     }
 
     fn bound(&self) -> Bound<'_> {
-        Bound {
-            contract: self.contract.as_ref(),
-            on_violation: self.on_violation,
-            typing: Typing::Guessed,
-            new_files: None,
-        }
+        Bound::of(self.contract.as_ref(), self.on_violation, Typing::Guessed)
     }
 }
 
@@ -185,7 +180,7 @@ fn read_json(
             None => Ok(()),
         }
     })?;
-    let bound = Bound { new_files, ..params.bound() };
+    let bound = params.bound().among(new_files);
     intake.finish(context, files, bound, ("json_no_good_rows", WRONG))
 }
 

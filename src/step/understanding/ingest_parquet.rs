@@ -45,12 +45,7 @@ impl Params {
     }
 
     fn bound(&self) -> Bound<'_> {
-        Bound {
-            contract: self.contract.as_ref(),
-            on_violation: self.on_violation,
-            typing: Typing::Known,
-            new_files: None,
-        }
+        Bound::of(self.contract.as_ref(), self.on_violation, Typing::Known)
     }
 }
 
@@ -147,7 +142,7 @@ fn read_parquet(
     for file in files {
         file.check_unchanged()?;
     }
-    let rows = Bound { new_files, ..params.bound() }.finish(context, table)?;
+    let rows = params.bound().among(new_files).finish(context, table)?;
     context.metric("rows", rows as f64);
     context.metric("columns", names.len() as f64);
     context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);

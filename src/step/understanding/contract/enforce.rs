@@ -23,16 +23,27 @@ const MOST_LISTED: usize = 40;
 #[derive(Clone, Copy)]
 pub struct Bound<'a> {
     /// The contract, if there is one.
-    pub contract: Option<&'a ContractFile>,
+    contract: Option<&'a ContractFile>,
     /// What happens when the table breaks it.
-    pub on_violation: OnViolation,
+    on_violation: OnViolation,
     /// Where the table's types come from.
-    pub typing: Typing,
+    typing: Typing,
     /// The files that are read, if they are only the new ones.
-    pub new_files: Option<&'a NewFiles>,
+    new_files: Option<&'a NewFiles>,
 }
 
-impl Bound<'_> {
+impl<'a> Bound<'a> {
+    /// A table of all files, or of a source without files.
+    pub fn of(contract: Option<&'a ContractFile>, on_violation: OnViolation, typing: Typing) -> Bound<'a> {
+        Bound { contract, on_violation, typing, new_files: None }
+    }
+
+    /// The same for a table of new files, if only those are read.
+    #[must_use]
+    pub fn among(self, new_files: Option<&'a NewFiles>) -> Bound<'a> {
+        Bound { new_files, ..self }
+    }
+
     /// The columns that a reader that guesses must not take for numbers: `007` may be a code, and a double loses digits.
     pub fn texts(self) -> Vec<String> {
         let contract = self.contract.map(ContractFile::contract);

@@ -124,9 +124,7 @@ with:
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let query = self.params.query.trim().trim_end_matches(';');
         let scheme = scheme(&url).ok_or_else(|| StepError::input("sql_url", UNKNOWN_SCHEME))?;
-        let Params { contract, on_violation, .. } = &self.params;
-        let bound =
-            Bound { contract: contract.as_ref(), on_violation: *on_violation, typing: Typing::Known, new_files: None };
+        let bound = Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Known);
         let increment = self.increment(context, &url)?;
         let from = increment.as_ref().and_then(Increment::from);
         let query = from.map_or_else(

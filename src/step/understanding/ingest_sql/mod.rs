@@ -3,6 +3,7 @@
 //! The only steps that name `sqlx`. Connection strings hold passwords: they reach no message and no log.
 
 mod array;
+mod doubles;
 mod kind;
 mod mysql;
 mod numeric;

@@ -1,17 +1,15 @@
 //! MySQL and MariaDB.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
 use chrono::{NaiveDate, NaiveDateTime};
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
+use super::doubles::Doubles;
+use super::rows;
 use super::rows::Landing;
 use super::target::Targets;
-use super::{numeric, rows};
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
@@ -61,22 +59,15 @@ pub(super) async fn read(
         .zip(&wires)
         .map(|(column, wire)| (column.name().to_owned(), column_type(*wire)))
         .collect();
-    let exact: Vec<bool> = columns.iter().map(|(name, _)| targets.is_exact(name)).collect();
+    let doubles = Doubles::new(&columns, targets);
     let columns = targets.apply(columns)?;
-    let rounded = RefCell::new(BTreeSet::new());
-    let read = |row: &MySqlRow, index: usize| match (wires[index], cell(row, index, wires[index])?) {
-        (Wire::Decimal, Cell::Text(text)) if !exact[index] => {
-            let (number, is_rounded) = numeric::double(&text).ok_or_else(|| format!("`{text}` is no number"))?;
-            if is_rounded {
-                rounded.borrow_mut().insert(index);
-            }
-            Ok(Cell::Float(number))
-        }
-        (_, cell) => Ok(cell),
+    let read = |row: &MySqlRow, index: usize| {
+        let cell = cell(row, index, wires[index])?;
+        if wires[index] == Wire::Decimal { doubles.cell(index, cell) } else { Ok(cell) }
     };
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
     rows::write(stream, &columns, read, context, landing).await?;
-    rows::tell_rounded(&rounded.borrow(), &columns, context);
+    doubles.tell(context);
     connection.close().await.map_err(rows::query_failed)
 }
 

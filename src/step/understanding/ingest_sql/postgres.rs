@@ -1,7 +1,5 @@
 //! Postgres: values in its binary format.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -10,6 +8,7 @@ use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
 };
 
+use super::doubles::Doubles;
 use super::rows::Landing;
 use super::target::Targets;
 use super::{array, numeric, rows};
@@ -70,26 +69,16 @@ pub(super) async fn read(
         .zip(&wires)
         .map(|(column, wire)| (column.name().to_owned(), column_type(wire)))
         .collect();
-    let exact: Vec<bool> = columns.iter().map(|(name, _)| targets.is_exact(name)).collect();
+    let doubles = Doubles::new(&columns, targets);
     let columns = targets.apply(columns)?;
-    let rounded = RefCell::new(BTreeSet::new());
     let read = |row: &PgRow, index: usize| {
         let cell = cell(row, index, &wires[index])?;
-        match (&wires[index], cell) {
-            (Wire::Numeric, Cell::Text(text)) if !exact[index] => {
-                let (number, is_rounded) = numeric::double(&text).ok_or_else(|| format!("`{text}` is no number"))?;
-                if is_rounded {
-                    rounded.borrow_mut().insert(index);
-                }
-                Ok(Cell::Float(number))
-            }
-            (_, cell) => Ok(cell),
-        }
+        if wires[index] == Wire::Numeric { doubles.cell(index, cell) } else { Ok(cell) }
     };
     // Rows come as the server makes them, and are written as they come.
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
     rows::write(stream, &columns, read, context, landing).await?;
-    rows::tell_rounded(&rounded.borrow(), &columns, context);
+    doubles.tell(context);
     connection.close().await.map_err(rows::query_failed)
 }
 

@@ -1,7 +1,5 @@
 //! What all databases share: rows into batches, and errors without secrets.
 
-use std::collections::BTreeSet;
-
 use arrow::record_batch::RecordBatch;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -161,13 +159,4 @@ pub(super) fn query_failed(error: sqlx::Error) -> StepError {
 fn bad_value(column: &str, reason: &str) -> StepError {
     StepError::input("sql_value", format!("a value of column `{column}` cannot be kept: {reason}"))
         .help("give the column another type in `types`, or cast it in the query; `text` takes everything")
-}
-
-/// Says which columns hold decimals that are too large for doubles.
-pub(super) fn tell_rounded(rounded: &BTreeSet<usize>, columns: &[(String, ColumnType)], context: &mut StepContext) {
-    for (name, _) in rounded.iter().filter_map(|index| columns.get(*index)) {
-        context.log(format!(
-            "warning: column `{name}` holds decimals that lose digits as doubles; give it a type such as `decimal(38,2)` or `text` in `types`"
-        ));
-    }
 }

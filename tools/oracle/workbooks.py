@@ -92,6 +92,29 @@ def xls(folder):
     book.save(str(folder / "book.xls"))
 
 
+def odd(folder):
+    """Sheets that are odd, in the one format whose writer takes everything."""
+    book = xlwt.Workbook()
+    date = xlwt.easyxf(num_format_str="yyyy-mm-dd")
+    rows = {
+        "Control": [["a", "b\x07"], [1, 2]],
+        "One row": [["a", "b"], [1, "x"]],
+        "Far": [["x", "n", "day"], [1e308, 12345678901234567890.0, (2, date)], [-1e-308, 2.0**53 + 2, (2958465, date)]],
+    }
+    for name, cells in rows.items():
+        sheet = book.add_sheet(name)
+        for number, row in enumerate(cells):
+            for column, value in enumerate(row):
+                sheet.write(number, column, *(value if isinstance(value, tuple) else (value,)))
+    merged = book.add_sheet("Merged")
+    merged.write(0, 0, "group")
+    merged.write(0, 1, "n")
+    merged.write_merge(1, 2, 0, 0, "x")
+    for row, value in enumerate([1, 2, 3]):
+        merged.write(row + 1, 1, value)
+    book.save(str(folder / "odd.xls"))
+
+
 def ods(folder):
     document = OpenDocumentSpreadsheet()
     table = Table(name="Kinds")
@@ -156,5 +179,5 @@ def xlsb(folder):
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
-for write in [xlsx, xls, ods, xlsb]:
+for write in [xlsx, xls, odd, ods, xlsb]:
     write(folder)

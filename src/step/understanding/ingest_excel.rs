@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::ColumnType;
-use super::excel::{Area, Book, Found, Kind, Layout, Names, Row, cell_name};
+use super::excel::{Area, Book, Found, Kind, Layout, Merged, Names, Row, cell_name};
 use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile, wrong_columns};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::BATCH_ROWS;
 
 /// Reads a sheet of one or more workbooks as one table. Rows without a value are left out; of merged cells the first
-/// holds the value and the others are missing; formulas count as the value that the file holds for them.
+/// holds the value and the others are missing, unless `merged` says otherwise; formulas count as the value that the file holds for them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -43,6 +43,10 @@ pub struct Params {
     /// Texts, numbers and errors (such as `#N/A`) that mean missing.
     #[serde(default)]
     pub null_values: Vec<String>,
+    /// What the cells of a merged region hold: the first its value and the others nothing, as in the file, or all of them its
+    /// value in every row that has one of its own. The latter for `.xlsx` and `.xls`.
+    #[serde(default)]
+    pub merged: Merged,
     /// What is done with rows that hold an error such as `#DIV/0!`, or a value that is not of the type that `types` gives:
     /// they end the step, are left out, or are left out and kept in the output `quarantine` with file, row, reason and
     /// values.
@@ -159,7 +163,7 @@ impl IngestExcel {
             let mut book = Book::open(file)?;
             let is_1904 = book.is_1904();
             let places: Vec<u32> = order.iter().map(|position| layout.columns[*position].place).collect();
-            book.each_row(layout.sheet(), &self.area, &mut |row| {
+            book.each_row(layout.sheet(), &self.area, self.params.merged, &mut |row| {
                 if layout.is_header(row) {
                     return Ok(());
                 }
@@ -195,7 +199,7 @@ impl IngestExcel {
         let has_header = self.params.header.unwrap_or(self.params.columns.is_empty());
         let names = Names { has_header, columns: self.params.columns.clone() };
         let mut layout = Layout::begin(&file.name, &sheet, &names, self.area);
-        book.each_row(&sheet, &self.area, &mut |row| {
+        book.each_row(&sheet, &self.area, self.params.merged, &mut |row| {
             layout.see(row, |found| self.is_missing(found));
             if layout.rows.is_multiple_of(BATCH_ROWS as u64) {
                 let (done, note) = (layout.rows, "types".to_owned());

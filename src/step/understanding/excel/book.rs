@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{Data, DataRef, Ods, Range, Reader as _, SheetType, Xls, Xlsb, Xlsx};
 
+use super::merged::{Merged, Regions};
 use super::parts::parts;
 use super::place::Area;
 use super::value::Found;
@@ -125,68 +126,109 @@ impl Book {
     }
 
     /// Gives every row of `sheet` that has a value in `area` to `take`, in order.
-    pub fn each_row(&mut self, sheet: &str, area: &Area, take: Take<'_>) -> Result<(), StepError> {
+    pub fn each_row(&mut self, sheet: &str, area: &Area, merged: Merged, take: Take<'_>) -> Result<(), StepError> {
+        let regions = self.regions(sheet, merged)?;
         let (is_1904, name) = (self.is_1904(), &self.name);
         let found = |cell: calamine::Cell<DataRef<'_>>| (cell.get_position(), Found::of(cell.get_value(), is_1904));
+        let rows = Gather { name, area, regions, row: Row::default() };
         match &mut self.sheets {
             Sheets::Xlsx(book) => {
                 let mut cells = guarded(name, || book.worksheet_cells_reader(sheet))?;
-                gather(name, area, &mut || Ok(guarded(name, || cells.next_cell())?.map(found)), take)
+                rows.all(&mut || Ok(guarded(name, || cells.next_cell())?.map(found)), take)
             }
             Sheets::Xlsb(book) => {
                 let mut cells = guarded(name, || book.worksheet_cells_reader(sheet))?;
-                gather(name, area, &mut || Ok(guarded(name, || cells.next_cell())?.map(found)), take)
+                rows.all(&mut || Ok(guarded(name, || cells.next_cell())?.map(found)), take)
             }
-            Sheets::Xls(book) => whole(name, area, &guarded(name, || book.worksheet_range(sheet))?, is_1904, take),
-            Sheets::Ods(book) => whole(name, area, &guarded(name, || book.worksheet_range(sheet))?, is_1904, take),
+            Sheets::Xls(book) => whole(rows, &guarded(name, || book.worksheet_range(sheet))?, is_1904, take),
+            Sheets::Ods(book) => whole(rows, &guarded(name, || book.worksheet_range(sheet))?, is_1904, take),
         }
+    }
+
+    /// The merged regions of a sheet, if they are to be filled.
+    fn regions(&mut self, sheet: &str, merged: Merged) -> Result<Option<Regions>, StepError> {
+        if merged == Merged::First {
+            return Ok(None);
+        }
+        let name = &self.name;
+        let regions = match &mut self.sheets {
+            Sheets::Xlsx(book) => guarded(name, || book.merge_cells_by_sheet_name(sheet))?,
+            Sheets::Xls(book) => guarded(name, || book.merge_cells_by_sheet_name(sheet))?,
+            Sheets::Xlsb(_) | Sheets::Ods(_) => {
+                let message = format!("the merged cells of `{name}` cannot be told");
+                return Err(StepError::input("excel_merged", message)
+                    .help("`merged: fill` is for `.xlsx` and `.xls`: save the workbook as one of them"));
+            }
+        };
+        Ok(Some(Regions::new(regions)))
     }
 }
 
-fn whole(name: &str, area: &Area, range: &Range<Data>, is_1904: bool, take: Take<'_>) -> Result<(), StepError> {
+fn whole(rows: Gather<'_>, range: &Range<Data>, is_1904: bool, take: Take<'_>) -> Result<(), StepError> {
     let (top, left) = range.start().unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, reason = "a sheet has at most 2^20 rows and 2^14 columns")]
     let place = |row: usize, column: usize| (top + row as u32, left + column as u32);
     let mut cells = range.used_cells().map(|(row, column, data)| (place(row, column), Found::of(data, is_1904)));
-    gather(name, area, &mut || Ok(cells.next()), take)
+    rows.all(&mut || Ok(cells.next()), take)
 }
 
 /// A cell with its row and column.
 type Next<'next> = &'next mut dyn FnMut() -> Result<Option<((u32, u32), Found)>, StepError>;
 
 /// Puts cells together to rows.
-fn gather(name: &str, area: &Area, next: Next<'_>, take: Take<'_>) -> Result<(), StepError> {
-    let mut row = Row::default();
-    while let Some(((number, column), found)) = next()? {
-        if number < row.number {
-            return Err(damaged(name, "its rows are not in order"));
-        }
-        if number > row.number {
-            give(&mut row, take)?;
-            if number > area.bottom {
-                break;
-            }
-            row.number = number;
-        }
-        let is_inside = number >= area.top && (area.left..=area.right).contains(&column);
-        if is_inside && found != Found::Empty {
-            row.cells.push((column, found));
-        }
-    }
-    give(&mut row, take)
+struct Gather<'book> {
+    name: &'book str,
+    area: &'book Area,
+    regions: Option<Regions>,
+    row: Row,
 }
 
-fn give(row: &mut Row, take: Take<'_>) -> Result<(), StepError> {
-    if row.cells.is_empty() {
-        return Ok(());
+impl Gather<'_> {
+    fn all(mut self, next: Next<'_>, take: Take<'_>) -> Result<(), StepError> {
+        while let Some(((number, column), found)) = next()? {
+            if number < self.row.number {
+                return Err(damaged(self.name, "its rows are not in order"));
+            }
+            if number > self.row.number {
+                self.give(take)?;
+                if number > self.area.bottom {
+                    break;
+                }
+                self.row.number = number;
+            }
+            // A region may begin outside of the area.
+            let is_wanted = self.regions.is_some() || self.is_inside(column);
+            if is_wanted && found != Found::Empty {
+                self.row.cells.push((column, found));
+            }
+        }
+        self.give(take)
     }
-    // Nearly always they are; a cell that is written twice keeps its order, and the last one counts.
-    if !row.cells.is_sorted_by_key(|(column, _)| *column) {
-        row.cells.sort_by_key(|(column, _)| *column);
+
+    fn is_inside(&self, column: u32) -> bool {
+        self.row.number >= self.area.top && (self.area.left..=self.area.right).contains(&column)
     }
-    take(row)?;
-    row.cells.clear();
-    Ok(())
+
+    fn give(&mut self, take: Take<'_>) -> Result<(), StepError> {
+        // Nearly always they are; a cell that is written twice keeps its order, and the last one counts.
+        if !self.row.cells.is_sorted_by_key(|(column, _)| *column) {
+            self.row.cells.sort_by_key(|(column, _)| *column);
+        }
+        let mut has_own = !self.row.cells.is_empty();
+        if let Some(mut regions) = self.regions.take_if(|_| has_own) {
+            has_own = self.row.cells.iter().any(|(column, _)| self.is_inside(*column));
+            regions.fill(&mut self.row, self.area.right);
+            self.regions = Some(regions);
+            let mut cells = std::mem::take(&mut self.row.cells);
+            cells.retain(|(column, _)| self.is_inside(*column));
+            self.row.cells = cells;
+        }
+        if has_own {
+            take(&self.row)?;
+        }
+        self.row.cells.clear();
+        Ok(())
+    }
 }
 
 /// What kind of workbook a file is, by its bytes, and the parts of one that is a zip file.

@@ -6,6 +6,7 @@
 
 mod book;
 mod layout;
+mod merged;
 mod parts;
 mod place;
 mod value;
@@ -15,5 +16,6 @@ mod tests;
 
 pub use book::{Book, Row};
 pub use layout::{Layout, Names};
+pub use merged::Merged;
 pub use place::{Area, cell_name, column_name};
 pub use value::{Found, Kind};

@@ -1,10 +1,13 @@
 use std::path::PathBuf;
 
 use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
 use serde_json::{Value, json};
 
 use crate::step::testing::{Ran, Workbench, column, show};
-use crate::step::{StepError, StepRegistry};
+use crate::step::understanding::IngestExcel;
+use crate::step::understanding::source::SourceFile;
+use crate::step::{StepError, StepKind, StepRegistry};
 
 /// Made by `tools/oracle/workbooks.py`.
 fn fixture(name: &str) -> PathBuf {
@@ -96,6 +99,20 @@ fn a_table_may_stand_anywhere_on_its_sheet() {
     ~ 2
     y 3
     ");
+    insta::assert_snapshot!(check("book.xlsx", json!({"sheet": "Merged", "merged": "fill"})), @r"
+    group:Utf8 n:Int64
+    x 1
+    x 2
+    y 3
+    ");
+    // The region may begin above what is read.
+    let below = json!({"sheet": "Merged", "merged": "fill", "range": "A3:B4", "header": false});
+    insta::assert_snapshot!(check("book.xlsx", below), @r"
+    column_1:Utf8 column_2:Int64
+    x 2
+    y 3
+    ");
+    insta::assert_snapshot!(check("book.ods", json!({"merged": "fill"})), @"excel_merged: the merged cells of `book.ods` cannot be told (`merged: fill` is for `.xlsx` and `.xls`: save the workbook as one of them)");
     insta::assert_snapshot!(check("book.xlsx", json!({"sheet": "Header only"})), @"a:Utf8 b:Utf8");
 }
 
@@ -181,6 +198,34 @@ fn damaged_files_and_other_files_are_told_apart() {
             }
         }
     }
+}
+
+#[test]
+fn odd_names_and_values_are_refused_or_kept() {
+    insta::assert_snapshot!(check("odd.xls", json!({})), @r#"excel_header: the column Control!B1 of `odd.xls` has control characters in its name "b\u{7}" (rename it in the file)"#);
+    assert_eq!(check("odd.xls", json!({"sheet": "One row"})), "a:Int64 b:Utf8\n1 x");
+    assert_eq!(check("odd.xls", json!({"sheet": "Far", "range": "C1:C3"})), "day:Date32\n1900-01-02\n9999-12-31");
+    let far = read("odd.xls", json!({"sheet": "Far"})).unwrap().table("table");
+    let values = |name: &str| column(&far, name).as_primitive::<Float64Type>().values().to_vec();
+    assert_eq!(values("x"), [1e308, -1e-308]);
+    assert_eq!(values("n"), [12_345_678_901_234_567_890.0, 9_007_199_254_740_994.0]);
+    insta::assert_snapshot!(check("odd.xls", json!({"sheet": "Merged", "merged": "fill"})), @r"
+    group:Utf8 n:Int64
+    x 1
+    x 2
+    ~ 3
+    ");
+}
+
+#[test]
+fn a_workbook_that_changes_while_it_is_read_ends_the_step() {
+    let bench = Workbench::new();
+    let path = bench.file("t.xls", std::fs::read(fixture("odd.xls")).unwrap());
+    let files = [SourceFile::at("t.xls".to_owned(), path).unwrap()];
+    bench.file("t.xls", std::fs::read(fixture("book.xls")).unwrap());
+    let step = IngestExcel::new(serde_json::from_value(json!({"path": "t.xls"})).unwrap()).unwrap();
+    let (mut context, _) = bench.context(&[]);
+    assert_eq!(step.read_files(&mut context, &files).unwrap_err().code(), "source_changed");
 }
 
 #[test]

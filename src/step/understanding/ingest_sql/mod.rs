@@ -6,6 +6,7 @@ mod array;
 mod doubles;
 mod kind;
 mod mysql;
+mod mysql_value;
 mod numeric;
 mod postgres;
 mod rows;

@@ -1,18 +1,24 @@
 //! MySQL and MariaDB.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions, Connection, Decode, Executor, MySql, Row, SqlSafeStr, Statement, TypeInfo,
 };
 
 use super::doubles::Doubles;
-use super::rows;
-use super::rows::Landing;
+use super::mysql_value::{Moment, bits, moment, time};
+use super::rows::{self, Landing};
 use super::target::Targets;
 use crate::step::understanding::csv::ColumnType;
-use crate::step::understanding::source::Cell;
+use crate::step::understanding::source::{Cell, CellType};
 use crate::step::{StepContext, StepError};
+
+/// What stands for no day at all.
+const ZERO: &str = "0000-00-00";
 
 /// How a column is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +31,8 @@ enum Wire {
     Decimal,
     Text,
     Bytes,
+    Bits,
+    Time,
     Date,
     Timestamp,
     Instant,
@@ -50,7 +58,7 @@ pub(super) async fn read(
         .iter()
         .map(|column| {
             let type_name = column.type_info().name();
-            wire(type_name).ok_or_else(|| rows::unknown_type(column.name(), type_name))
+            wire(type_name).ok_or_else(|| rows::unknown_type(column.name(), type_name, "CHAR"))
         })
         .collect::<Result<_, _>>()?;
     let columns: Vec<(String, ColumnType)> = statement
@@ -61,13 +69,25 @@ pub(super) async fn read(
         .collect();
     let doubles = Doubles::new(&columns, targets);
     let columns = targets.apply(columns)?;
-    let read = |row: &MySqlRow, index: usize| {
-        let cell = cell(row, index, wires[index])?;
-        if wires[index] == Wire::Decimal { doubles.cell(index, cell) } else { Ok(cell) }
+    let zeros = RefCell::new(BTreeSet::new());
+    let read = |row: &MySqlRow, index: usize| match (wires[index], cell(row, index, wires[index])?) {
+        (Wire::Decimal, cell) => doubles.cell(index, cell),
+        (Wire::Date | Wire::Timestamp | Wire::Instant, Cell::Text(text))
+            if text == ZERO && columns[index].1 != CellType::Plain(ColumnType::Text) =>
+        {
+            zeros.borrow_mut().insert(index);
+            Ok(Cell::Null)
+        }
+        (_, cell) => Ok(cell),
     };
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
     rows::write(stream, &columns, read, context, landing).await?;
     doubles.tell(context);
+    for (name, _) in zeros.borrow().iter().map(|index| &columns[*index]) {
+        context.log(format!(
+            "warning: column `{name}` holds days `{ZERO}`, which are missing; `text` in `types` keeps them"
+        ));
+    }
     connection.close().await.map_err(rows::query_failed)
 }
 
@@ -85,6 +105,8 @@ fn wire(type_name: &str) -> Option<Wire> {
         }
         // Texts with a binary collation are announced like this too, so the bytes decide.
         "BINARY" | "VARBINARY" | "TINYBLOB" | "BLOB" | "MEDIUMBLOB" | "LONGBLOB" => Wire::Bytes,
+        "BIT" => Wire::Bits,
+        "TIME" => Wire::Time,
         "DATE" => Wire::Date,
         "DATETIME" => Wire::Timestamp,
         "TIMESTAMP" => Wire::Instant,
@@ -95,9 +117,9 @@ fn wire(type_name: &str) -> Option<Wire> {
 fn column_type(wire: Wire) -> ColumnType {
     match wire {
         Wire::Bool => ColumnType::Bool,
-        Wire::Int | Wire::Unsigned => ColumnType::Int64,
+        Wire::Int | Wire::Unsigned | Wire::Bits => ColumnType::Int64,
         Wire::Float | Wire::Double | Wire::Decimal => ColumnType::Float64,
-        Wire::Text | Wire::Bytes => ColumnType::Text,
+        Wire::Text | Wire::Bytes | Wire::Time => ColumnType::Text,
         Wire::Date => ColumnType::Date,
         Wire::Timestamp => ColumnType::Timestamp,
         Wire::Instant => ColumnType::Instant,
@@ -105,34 +127,38 @@ fn column_type(wire: Wire) -> ColumnType {
 }
 
 fn cell(row: &MySqlRow, index: usize, wire: Wire) -> Result<Cell, String> {
-    if row.try_get_raw(index).map_err(shown)?.is_null() {
-        return Ok(Cell::Null);
-    }
-    let days = |day: NaiveDate| i32::try_from(day.signed_duration_since(NaiveDate::default()).num_days());
-    let micros = || {
-        row.try_get_unchecked::<NaiveDateTime, _>(index)
-            .map(|moment| moment.and_utc().timestamp_micros())
-            .map_err(shown)
+    let raw = row.try_get_raw(index).map_err(shown)?;
+    // A day of zeros is there and counts as null all the same, so this asks for bytes first.
+    let Ok(bytes) = <&[u8] as Decode<MySql>>::decode(raw) else { return Ok(Cell::Null) };
+    let odd = || format!("{} bytes that make no sense", bytes.len());
+    let text = || String::from_utf8(bytes.to_vec()).map(Cell::Text);
+    let at = |known: fn(NaiveDateTime) -> Cell| match moment(bytes) {
+        Some(Moment::Known(moment)) => Ok(known(moment)),
+        Some(Moment::Unknown(text)) => Ok(Cell::Text(text)),
+        None => Err(odd()),
     };
     Ok(match wire {
         Wire::Bool | Wire::Int => Cell::Int(row.try_get_unchecked(index).map_err(shown)?),
-        Wire::Unsigned => {
-            let number: u64 = row.try_get_unchecked(index).map_err(shown)?;
-            Cell::Int(i64::try_from(number).map_err(|_| format!("{number} is beyond 64 bits with sign"))?)
-        }
+        Wire::Unsigned => unsigned(row.try_get_unchecked(index).map_err(shown)?),
+        Wire::Bits => unsigned(bits(bytes).ok_or_else(odd)?),
         Wire::Float => Cell::Float(f64::from(row.try_get_unchecked::<f32, _>(index).map_err(shown)?)),
         Wire::Double => Cell::Float(row.try_get_unchecked(index).map_err(shown)?),
-        Wire::Text | Wire::Decimal => Cell::Text(row.try_get_unchecked(index).map_err(shown)?),
+        Wire::Text | Wire::Decimal => text().map_err(|_| "it is not UTF-8".to_owned())?,
         Wire::Bytes => {
-            let bytes: Vec<u8> = row.try_get_unchecked(index).map_err(shown)?;
-            Cell::Text(String::from_utf8(bytes).map_err(|_| "it holds bytes that are no text".to_owned())?)
+            text().map_err(|_| "it holds bytes that are no text; `HEX(…)` in the query makes one".to_owned())?
         }
+        Wire::Time => Cell::Text(time(bytes).ok_or_else(odd)?),
         Wire::Date => {
-            Cell::Date(days(row.try_get_unchecked(index).map_err(shown)?).map_err(|error| error.to_string())?)
+            at(|moment| Cell::Date(moment.date().num_days_from_ce() - NaiveDate::default().num_days_from_ce()))?
         }
-        Wire::Timestamp => Cell::Timestamp(micros()?),
-        Wire::Instant => Cell::Instant(micros()?),
+        Wire::Timestamp => at(|moment| Cell::Timestamp(moment.and_utc().timestamp_micros()))?,
+        Wire::Instant => at(|moment| Cell::Instant(moment.and_utc().timestamp_micros()))?,
     })
+}
+
+/// A number that may be beyond 64 bits with sign, and is a text then.
+fn unsigned(number: u64) -> Cell {
+    i64::try_from(number).map_or_else(|_| Cell::Text(number.to_string()), Cell::Int)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]

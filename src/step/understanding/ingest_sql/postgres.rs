@@ -60,7 +60,7 @@ pub(super) async fn read(
         .columns()
         .iter()
         .map(|column| {
-            wire(column.type_info()).ok_or_else(|| rows::unknown_type(column.name(), column.type_info().name()))
+            wire(column.type_info()).ok_or_else(|| rows::unknown_type(column.name(), column.type_info().name(), "TEXT"))
         })
         .collect::<Result<_, _>>()?;
     let columns: Vec<(String, ColumnType)> = statement

@@ -119,10 +119,10 @@ pub(super) fn check_names<'name>(names: impl Iterator<Item = &'name str>) -> Res
         .map_err(|wrong| StepError::input("sql_columns", wrong).help("rename it with `AS`"))
 }
 
-/// A type of the database that no step works with.
-pub(super) fn unknown_type(column: &str, type_name: &str) -> StepError {
+/// A type of the database that no step works with; `text` is its name for texts.
+pub(super) fn unknown_type(column: &str, type_name: &str, text: &str) -> StepError {
     StepError::input("sql_type", format!("column `{column}` has type {type_name}, which no step works with"))
-        .help(format!("cast it in the query, for instance `CAST({column} AS TEXT) AS {column}`"))
+        .help(format!("cast it in the query, for instance `CAST({column} AS {text}) AS {column}`"))
 }
 
 /// The database cannot be reached or refuses us.

@@ -60,7 +60,7 @@ pub(super) async fn read(
 
 /// What a value could be. Declared truth values and dates are kept as such if every value agrees.
 fn class_of(row: &SqliteRow, index: usize, (name, declared): &(String, String)) -> Result<Class, StepError> {
-    let cell = cell(row, index).map_err(|_| rows::unknown_type(name, "BLOB"))?;
+    let cell = cell(row, index).map_err(|_| rows::unknown_type(name, "BLOB", "TEXT"))?;
     Ok(match (cell, declared.as_str()) {
         (Cell::Null, _) => Class::Unseen,
         (Cell::Int(0 | 1), "BOOLEAN") => Class::Bool,
@@ -128,6 +128,38 @@ mod tests {
         2 ~ ~ false 7
         ");
         insta::assert_snapshot!(check(TABLE, "SELECT id + 0.5 AS y FROM t WHERE id > 5"), @"y:Utf8");
+    }
+
+    #[test]
+    fn odd_names_are_refused_and_odd_values_are_kept() {
+        insta::assert_snapshot!(check(TABLE, "SELECT 1 AS \"\""), @"sql_columns (input): column 1 of the result of the query has no name");
+        insta::assert_snapshot!(check(TABLE, "SELECT 1 AS \"a\nb\""), @r#"sql_columns (input): column 1 of the result of the query has control characters in its name "a\nb""#);
+        assert_eq!(check(TABLE, "SELECT x FROM t WHERE id > 5"), "x:Utf8");
+        assert_eq!(
+            check(TABLE, "SELECT 9e999 AS x, -9e999 AS y, 0 * 9e999 AS z"),
+            "x:Float64 y:Float64 z:Utf8\ninf -inf ~"
+        );
+        let days = "CREATE TABLE t (day DATE, at DATETIME); INSERT INTO t VALUES ('0001-01-01', '1850-06-01 10:00:00'), ('9999-12-31', '2300-01-01 00:00:00')";
+        assert_eq!(
+            check(days, "SELECT * FROM t"),
+            "day:Date32 at:Timestamp(µs)\n0001-01-01 1850-06-01T10:00:00\n9999-12-31 2300-01-01T00:00:00"
+        );
+        // SQLite itself makes a double of a number that is too long.
+        let long = check(TABLE, "SELECT 99999999999999999999999999999999999999999 AS n, 9223372036854775808 AS m");
+        assert!(long.starts_with("n:Float64 m:Float64"), "{long}");
+    }
+
+    #[test]
+    fn a_database_that_is_cut_off_is_the_files_fault() {
+        let bench = Workbench::new();
+        check_in(&bench, TABLE);
+        let whole = std::fs::read(bench.folder().join("t.db")).unwrap();
+        for length in [0, 50, 1000, whole.len() - 4096] {
+            bench.file("t.db", &whole[..length]);
+            let error =
+                bench.run("ingest.sql", json!({"url": "sqlite:t.db", "query": "SELECT * FROM t"}), &[]).err().unwrap();
+            assert_eq!((error.code(), error.fault()), ("sql_query", crate::step::Fault::Input), "{length}: {error}");
+        }
     }
 
     #[test]

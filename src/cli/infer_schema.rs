@@ -244,9 +244,13 @@ fn kind_of(source: &str) -> anyhow::Result<(&'static str, Typing)> {
         Ok(("ingest.json", Typing::Guessed))
     } else if ends(&[".parquet"]) {
         Ok(("ingest.parquet", Typing::Known))
+    } else if ends(&[".arrow", ".arrows", ".feather"]) {
+        Ok(("ingest.arrow", Typing::Known))
+    } else if ends(&[".xlsx", ".xlsb", ".xls", ".ods"]) {
+        Ok(("ingest.excel", Typing::Guessed))
     } else {
         Err(UsageError::new(format!("`{source}` has an ending that tells no format"))
-            .help("name a `.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet` file, or a run and one of its steps")
+            .help("name a `.csv`, `.tsv`, `.json`, `.jsonl`, `.parquet`, `.arrow`, `.feather` or `.xlsx` file, or a run and one of its steps")
             .into())
     }
 }
@@ -301,6 +305,8 @@ mod tests {
         assert_eq!(kind("data/A.CSV.gz"), Ok("ingest.csv"));
         assert_eq!(kind("x/*.jsonl"), Ok("ingest.json"));
         assert_eq!(kind("x.parquet"), Ok("ingest.parquet"));
+        assert_eq!(kind("x.feather"), Ok("ingest.arrow"));
+        assert_eq!(kind("x.xlsx"), Ok("ingest.excel"));
         assert!(kind("x.docx").unwrap_err().contains("tells no format"));
     }
 }

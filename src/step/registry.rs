@@ -68,6 +68,7 @@ impl StepRegistry {
         registry.register::<super::Approval>();
         registry.register::<super::command::Command>();
         registry.register::<super::deployment::DeployEndpoint>();
+        registry.register::<super::understanding::IngestArrow>();
         registry.register::<super::understanding::IngestCsv>();
         registry.register::<super::understanding::IngestExcel>();
         registry.register::<super::understanding::IngestHttp>();

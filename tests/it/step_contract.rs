@@ -145,6 +145,10 @@ fn case(bench: &Workbench, kind: &str) -> Option<(Value, Vec<(&'static str, Inpu
     };
     let text = "id,amount,city\n1,2.5,Bern\n2,,Basel\n";
     Some(match kind {
+        "ingest.arrow" => {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/arrow/plain.arrow");
+            (json!({"path": file}), vec![])
+        }
         "ingest.csv" => (json!({"path": bench.file("t.csv", text)}), vec![]),
         "ingest.excel" => {
             let book = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/workbooks/book.xlsx");

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::http::{Pages, Paging, fetch};
 use super::source::{Download, Secret, SourceFile, download};
-use super::{IngestCsv, IngestExcel, IngestJson, IngestParquet};
+use super::{IngestArrow, IngestCsv, IngestExcel, IngestJson, IngestParquet};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind};
 
@@ -18,8 +18,8 @@ use crate::step::{Dependency, ParamError, ParamErrors, Ports, StepContext, StepE
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Told by the end of the address: `.json`, `.jsonl`, `.ndjson`, `.parquet`, `.xlsx`, `.xlsb`, `.xls` and `.ods` are what
-    /// they say, all else is CSV. With `paging` or `records` it is JSON.
+    /// Told by the end of the address: `.json`, `.jsonl`, `.ndjson`, `.parquet`, `.arrow`, `.arrows`, `.feather`, `.xlsx`,
+    /// `.xlsb`, `.xls` and `.ods` are what they say, all else is CSV. With `paging` or `records` it is JSON.
     #[default]
     Auto,
     /// Separated values, read as by `ingest.csv`.
@@ -28,6 +28,8 @@ pub enum Format {
     Json,
     /// Parquet, read as by `ingest.parquet`.
     Parquet,
+    /// Arrow or Feather, read as by `ingest.arrow`.
+    Arrow,
     /// A workbook, read as by `ingest.excel`.
     Excel,
 }
@@ -41,7 +43,7 @@ pub struct Params {
     /// What the file holds.
     #[serde(default)]
     pub format: Format,
-    /// The params of `ingest.csv`, `ingest.json`, `ingest.parquet` or `ingest.excel`, without `path`.
+    /// The params of `ingest.csv`, `ingest.json`, `ingest.parquet`, `ingest.arrow` or `ingest.excel`, without `path`.
     #[serde(default)]
     pub options: Map<String, Value>,
     /// Request headers.
@@ -108,6 +110,7 @@ enum Reader {
     Csv(Box<IngestCsv>),
     Json(Box<IngestJson>),
     Parquet(Box<IngestParquet>),
+    Arrow(Box<IngestArrow>),
     Excel(Box<IngestExcel>),
 }
 
@@ -148,10 +151,11 @@ with:
         let is_paged = params.paging.is_some() || params.records.is_some();
         let reader = match format(&params) {
             Format::Json => Reader::Json(reader(&params)?),
-            Format::Csv | Format::Parquet | Format::Excel if is_paged => {
+            Format::Csv | Format::Parquet | Format::Arrow | Format::Excel if is_paged => {
                 return Err(ParamErrors::one(["format"], "`paging` and `records` are for JSON"));
             }
             Format::Parquet => Reader::Parquet(reader(&params)?),
+            Format::Arrow => Reader::Arrow(reader(&params)?),
             Format::Excel => Reader::Excel(reader(&params)?),
             Format::Csv | Format::Auto => Reader::Csv(reader(&params)?),
         };
@@ -163,6 +167,7 @@ with:
             Reader::Csv(step) => step.ports(),
             Reader::Json(step) => step.ports(),
             Reader::Parquet(step) => step.ports(),
+            Reader::Arrow(step) => step.ports(),
             Reader::Excel(step) => step.ports(),
         }
     }
@@ -185,6 +190,7 @@ with:
             Reader::Csv(step) => step.read_files(context, vec![file], None),
             Reader::Json(step) => step.read_files(context, &[file], None),
             Reader::Parquet(step) => step.read_files(context, &[file], None),
+            Reader::Arrow(step) => step.read_files(context, &[file], None),
             Reader::Excel(step) => step.read_files(context, &[file]),
         }
     }
@@ -223,6 +229,8 @@ fn format(params: &Params) -> Format {
         Format::Json
     } else if ends(&[".parquet"]) {
         Format::Parquet
+    } else if ends(&[".arrow", ".arrows", ".feather"]) {
+        Format::Arrow
     } else if ends(&[".xlsx", ".xlsb", ".xls", ".ods"]) {
         Format::Excel
     } else {

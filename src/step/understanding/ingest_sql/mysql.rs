@@ -14,7 +14,7 @@ use super::mysql_value::{Moment, bits, moment, time};
 use super::rows::{self, Landing};
 use super::target::Targets;
 use crate::step::understanding::csv::ColumnType;
-use crate::step::understanding::source::{Cell, CellType};
+use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
 
 /// What stands for no day at all.
@@ -73,7 +73,7 @@ pub(super) async fn read(
     let read = |row: &MySqlRow, index: usize| match (wires[index], cell(row, index, wires[index])?) {
         (Wire::Decimal, cell) => doubles.cell(index, cell),
         (Wire::Date | Wire::Timestamp | Wire::Instant, Cell::Text(text))
-            if text == ZERO && columns[index].1 != CellType::Plain(ColumnType::Text) =>
+            if text == ZERO && columns[index].1 != ColumnType::Text =>
         {
             zeros.borrow_mut().insert(index);
             Ok(Cell::Null)

@@ -1,7 +1,8 @@
 //! Rows of cells on their way into the output `table`, and the bad ones beside it, for sources that count their rows before.
 
-use super::{Aside, BadRow, BadRows, CellType, Cells, SourceFile};
+use super::{Aside, BadRow, BadRows, Cells, SourceFile};
 use crate::step::understanding::contract::Bound;
+use crate::step::understanding::csv::ColumnType;
 use crate::step::{Progress, StagedTable, StepContext, StepError};
 
 /// Rows that are being written.
@@ -18,9 +19,9 @@ pub struct Intake {
 
 impl Intake {
     /// No rows yet of `total`; the table and the quarantine begin.
-    pub fn begin<T: Copy + Into<CellType>>(
+    pub fn begin(
         context: &StepContext,
-        columns: &[(String, T)],
+        columns: &[(String, ColumnType)],
         bad_rows: BadRows,
         total: u64,
     ) -> Result<Intake, StepError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, AsArray, LargeStringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -23,6 +23,16 @@ pub fn plain_type(found: &DataType) -> Option<DataType> {
     })
 }
 
+/// Texts that stand beyond the first 2 GiB of what their column holds, in a column of their own.
+fn near(column: &ArrayRef) -> ArrayRef {
+    match column.as_string_opt::<i64>() {
+        Some(texts) if texts.offsets().last().is_some_and(|end| *end > i64::from(i32::MAX)) => {
+            Arc::new(texts.iter().collect::<LargeStringArray>())
+        }
+        _ => Arc::clone(column),
+    }
+}
+
 /// `batch` with its columns cast to the types of `schema`, which has the same columns.
 pub fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StepError> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -34,7 +44,7 @@ pub fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
             if column.data_type() == field.data_type() {
                 return Ok(Arc::clone(column));
             }
-            cast_with_options(column, field.data_type(), &options).map_err(|error| {
+            cast_with_options(&near(column), field.data_type(), &options).map_err(|error| {
                 let message = format!("a value of column `{}` does not fit {}", field.name(), field.data_type());
                 StepError::input("value_range", message).caused_by(error)
             })

@@ -1,0 +1,115 @@
+//! An Arrow file that is open, and its rows.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::{FileReader, StreamReader};
+use arrow::record_batch::RecordBatch;
+
+use super::survey::{Flaw, Format, Survey, survey};
+use crate::step::data_engineering::room;
+use crate::step::understanding::source::SourceFile;
+use crate::step::understanding::typed::TypedFile;
+use crate::step::{StepContext, StepError};
+use crate::table::BATCH_ROWS;
+
+/// Needs below this are not worth a line in the log.
+const SMALL: u64 = 64 << 20;
+
+/// An Arrow file.
+pub struct ArrowFile {
+    file: SourceFile,
+    survey: Survey,
+}
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+
+impl TypedFile for ArrowFile {
+    const COLUMNS: &'static str = "arrow_columns";
+
+    fn open(file: &SourceFile, context: &mut StepContext) -> Result<ArrowFile, StepError> {
+        let name = &file.name;
+        let mut raw = file.open()?;
+        if file.bytes == 0 {
+            return Err(StepError::input("arrow_damaged", format!("`{name}` is empty"))
+                .help("check that whatever wrote it ended well"));
+        }
+        let survey = guarded(name, || Ok(survey(&mut raw)))?.map_err(|flaw| refused(name, flaw))?;
+        if !survey.has_end {
+            context.log(format!("warning: `{name}` does not say where it ends; if it was cut off, rows are missing"));
+        }
+        let limit = context.surroundings().memory_bytes;
+        if survey.bytes > SMALL || limit.is_some_and(|limit| survey.bytes > limit) {
+            let what = format!("holding the largest batch of `{name}`");
+            room::claim(context, &what, survey.bytes, "write the file in smaller batches")?;
+        }
+        Ok(ArrowFile { file: file.clone(), survey })
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.survey.schema
+    }
+
+    fn rows(&self) -> u64 {
+        self.survey.rows
+    }
+
+    fn batches(&self, columns: &[&str]) -> Result<impl Iterator<Item = Result<RecordBatch, StepError>>, StepError> {
+        let places = columns.iter().map(|name| self.survey.schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let raw = BufReader::new(self.file.open()?);
+        let name = self.file.name.clone();
+        let format = self.survey.format;
+        let mut batches = guarded(&name, || reader(format, raw, places))?;
+        let whole = std::iter::from_fn(move || guarded(&name, || batches.next().transpose()).transpose());
+        Ok(whole.flat_map(pieces))
+    }
+}
+
+fn reader(format: Format, raw: BufReader<File>, places: Vec<usize>) -> Result<Batches, ArrowError> {
+    Ok(match format {
+        Format::File => Box::new(FileReader::try_new(raw, Some(places))?),
+        Format::Stream => Box::new(StreamReader::try_new(raw, Some(places))?),
+    })
+}
+
+/// A batch may have all rows of its file, and those after us want a few at a time.
+fn pieces(batch: Result<RecordBatch, StepError>) -> Box<dyn Iterator<Item = Result<RecordBatch, StepError>>> {
+    match batch {
+        Ok(batch) => {
+            let rows = batch.num_rows();
+            let begins = (0..rows).step_by(BATCH_ROWS);
+            Box::new(begins.map(move |begin| Ok(batch.slice(begin, BATCH_ROWS.min(rows - begin)))))
+        }
+        error => Box::new(std::iter::once(error)),
+    }
+}
+
+/// Runs code that may stumble over damaged bytes.
+fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, StepError> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        // What the system says has a number; what comes of unpacking has none.
+        Ok(Err(ArrowError::IoError(_, source))) if source.raw_os_error().is_some() => Err(source.into()),
+        Ok(Err(error)) => Err(damaged(name, &error.to_string())),
+        Err(_) => Err(damaged(name, "it makes no sense")),
+    }
+}
+
+fn refused(name: &str, flaw: Flaw) -> StepError {
+    match flaw {
+        Flaw::Io(error) => StepError::environment("io", format!("`{name}` cannot be read")).caused_by(error),
+        Flaw::Other(what) => {
+            StepError::input("arrow_format", format!("`{name}` cannot be read as an Arrow file: {what}"))
+                .help("Arrow files are written by `pyarrow.feather.write_feather` and by `pyarrow.ipc`")
+        }
+        Flaw::Damaged(reason) => damaged(name, &reason),
+    }
+}
+
+fn damaged(name: &str, reason: &str) -> StepError {
+    StepError::input("arrow_damaged", format!("`{name}` is not a whole Arrow file: {reason}"))
+        .help("check that whatever wrote it ended well, and write it again")
+}

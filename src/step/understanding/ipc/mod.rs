@@ -1,0 +1,12 @@
+//! Reading Arrow IPC: the file format, which Feather of version 2 is too, and the stream format.
+//!
+//! The way: [`survey`] walks over the heads of all messages, so that a file that is cut off, and one that needs more memory
+//! than there is, are told before anything is unpacked; then [`ArrowFile`] gives the rows.
+
+mod file;
+mod survey;
+
+#[cfg(test)]
+mod tests;
+
+pub use file::ArrowFile;

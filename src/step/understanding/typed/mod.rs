@@ -1,0 +1,13 @@
+//! Files whose columns have names and types of their own, Parquet and Arrow: their params, and the way into one table.
+//!
+//! A [`TypedFile`] knows one format; [`Params::run`] does the rest.
+
+mod columns;
+mod params;
+mod read;
+
+#[cfg(test)]
+mod tests;
+
+pub use params::Params;
+pub use read::TypedFile;

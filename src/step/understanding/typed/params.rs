@@ -1,0 +1,99 @@
+//! The params of a step that reads files with types, and what follows from them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::columns::Wanted;
+use super::read::{TypedFile, read};
+use crate::step::understanding::contract::{Bound, ContractFile, OnViolation, Typing};
+use crate::step::understanding::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
+use crate::step::understanding::source::{BadRows, Location, SourceFile, wrong_columns};
+use crate::step::{Dependency, ParamErrors, Ports, StepContext, StepError};
+
+/// Reads one or more files as one table.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// A file, a pattern such as `data/2026-*`, or a URL (`https`, `s3`, `gs`, `az`). Relative paths start from the
+    /// manifest's folder. Files are read in the order of their names and must have the same columns.
+    pub path: String,
+    /// The columns to read, in this order; all of them by default.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// The schema contract that the table must keep: `file:contracts/customers.yaml`.
+    #[serde(default)]
+    pub contract: Option<ContractFile>,
+    /// What happens when it breaks the contract.
+    #[serde(default)]
+    pub on_violation: OnViolation,
+    /// Read only files that no earlier run has read that succeeded: the output `position` says which those are. `--refresh` with the
+    /// step's name reads all again.
+    #[serde(default)]
+    pub cursor: Option<FileCursor>,
+    /// What the table holds then: all rows that were ever read, or only the new ones.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+impl Params {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), ParamErrors> {
+        if self.path.is_empty() {
+            return Err(ParamErrors::one(["path"], "the path is empty"));
+        }
+        if let Some(wrong) = wrong_columns(&self.columns) {
+            return Err(ParamErrors::one(["columns"], wrong));
+        }
+        check_files(&self.path, self.cursor, self.mode)
+    }
+
+    /// The ports of the step.
+    pub fn ports(&self) -> Ports {
+        file_ports(self.on_violation.ports(), self.cursor, self.mode)
+    }
+
+    /// What the step reads beside its inputs.
+    pub fn dependencies(&self) -> Vec<Dependency> {
+        vec![Location::parse(&self.path).dependency()]
+    }
+
+    /// Reads the files that the path means.
+    ///
+    /// # Errors
+    /// They cannot be read, or are no one table.
+    pub fn run<F: TypedFile>(&self, context: &mut StepContext) -> Result<(), StepError> {
+        // What is read and how, whatever contract the rows are held against.
+        let same = Params { contract: None, on_violation: OnViolation::default(), ..self.clone() };
+        let reading = Reading {
+            path: &self.path,
+            cursor: self.cursor,
+            mode: self.mode,
+            params: format!("{same:?}"),
+            bound: self.bound(),
+            bad_rows: BadRows::Error,
+        };
+        read_files(context, reading, |context, files, new_files| self.read_files::<F>(context, &files, new_files))
+    }
+
+    /// Reads `files` into the output `table`.
+    ///
+    /// # Errors
+    /// They cannot be read, or are no one table.
+    pub fn read_files<F: TypedFile>(
+        &self,
+        context: &mut StepContext,
+        files: &[SourceFile],
+        new_files: Option<&NewFiles>,
+    ) -> Result<(), StepError> {
+        let contract = self.contract.as_ref().map(ContractFile::contract);
+        let decimals: Vec<&str> = contract.iter().flat_map(|contract| contract.decimals()).collect();
+        read::<F>(context, files, &Wanted { columns: &self.columns, decimals }, self.bound().among(new_files))
+    }
+
+    fn bound(&self) -> Bound<'_> {
+        Bound::of(self.contract.as_ref(), self.on_violation, Typing::Known)
+    }
+}

@@ -1,0 +1,83 @@
+//! Files with types to one table: all are opened and compared before the first row is read.
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use super::columns::{Wanted, tell_rounded};
+use crate::step::understanding::contract::Bound;
+use crate::step::understanding::source::{SourceFile, plain_batch};
+use crate::step::{Progress, StagedTable, StepContext, StepError};
+
+/// An open file whose columns have types.
+pub trait TypedFile: Sized {
+    /// The code of the error that the columns are not those that are wanted.
+    const COLUMNS: &'static str;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// It is damaged, or reading it needs more memory than there is.
+    fn open(file: &SourceFile, context: &mut StepContext) -> Result<Self, StepError>;
+
+    /// Its columns.
+    fn schema(&self) -> &Schema;
+
+    /// How many rows it has.
+    fn rows(&self) -> u64;
+
+    /// All rows of these columns, in this order.
+    ///
+    /// # Errors
+    /// The file is damaged, which may also be found later.
+    fn batches(&self, columns: &[&str]) -> Result<impl Iterator<Item = Result<RecordBatch, StepError>>, StepError>;
+}
+
+/// Reads the wanted columns of `files` into the output `table`.
+pub(super) fn read<F: TypedFile>(
+    context: &mut StepContext,
+    files: &[SourceFile],
+    wanted: &Wanted<'_>,
+    bound: Bound<'_>,
+) -> Result<(), StepError> {
+    let open: Vec<F> = files.iter().map(|file| F::open(file, context)).collect::<Result<_, _>>()?;
+    let names = wanted.names::<F>(&files[0], open[0].schema())?;
+    let schema = wanted.taken_schema(&files[0], open[0].schema(), &names)?;
+    for (file, found) in files.iter().zip(&open).skip(1) {
+        wanted.names::<F>(file, found.schema())?;
+        wanted.check_same::<F>(&files[0], &schema, file, found.schema())?;
+    }
+    tell_rounded(open[0].schema(), &schema, context);
+    let mut table = context.create_table(&schema)?;
+    let written = write(context, &open, &schema, &mut table);
+    // What was read of a file that changed may make no sense, so this is looked at first.
+    for file in files {
+        file.check_unchanged()?;
+    }
+    written?;
+    let rows = bound.finish(context, table)?;
+    context.metric("rows", rows as f64);
+    context.metric("columns", names.len() as f64);
+    context.metric("bytes", files.iter().map(|file| file.bytes).sum::<u64>() as f64);
+    Ok(())
+}
+
+fn write<F: TypedFile>(
+    context: &mut StepContext,
+    files: &[F],
+    schema: &SchemaRef,
+    table: &mut StagedTable,
+) -> Result<(), StepError> {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let total = Some(files.iter().map(F::rows).sum());
+    let mut done = 0;
+    for file in files {
+        for batch in file.batches(&names)? {
+            context.check_cancelled()?;
+            let batch = batch?;
+            done += batch.num_rows() as u64;
+            table.write(&plain_batch(&batch, schema)?)?;
+            context.progress(&Progress { done, total, unit: "rows", note: String::new() });
+        }
+    }
+    Ok(())
+}

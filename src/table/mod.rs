@@ -3,6 +3,7 @@
 //! This module knows nothing of steps, runs or artifacts.
 
 mod ahead;
+mod batches;
 mod canonical;
 mod encoders;
 mod error;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 
 use super::TableError;
 use super::ahead::Ahead;
+use super::batches::Batches;
 
-/// How many rows a batch holds when a table is read.
+/// How many rows a batch holds when a table is read, at most: fewer where texts are long.
 pub const BATCH_ROWS: usize = 16 * 1024;
 
 /// A Parquet table that can be read any number of times, all columns or some.
@@ -53,6 +54,12 @@ impl TableReader {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// What the file says about itself.
+    #[cfg(test)]
+    pub(super) fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
+    }
+
     /// The number of row groups.
     #[cfg(test)]
     pub(super) fn row_groups(&self) -> usize {
@@ -64,12 +71,12 @@ impl TableReader {
         self.schema().fields().iter().map(|field| field.name().as_str())
     }
 
-    /// All rows of all columns, in batches of [`BATCH_ROWS`].
+    /// All rows of all columns, in batches of at most [`BATCH_ROWS`].
     pub fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
         self.read(self.metadata.clone(), None)
     }
 
-    /// All rows of the named columns, in the order given, in batches of [`BATCH_ROWS`].
+    /// All rows of the named columns, in the order given, in batches of at most [`BATCH_ROWS`].
     ///
     /// # Errors
     /// [`TableError::NoColumn`] when the table lacks one.
@@ -150,12 +157,12 @@ impl TableReader {
         metadata: ArrowReaderMetadata,
         columns: Option<&[usize]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open(&self.path)?, metadata);
-        if let Some(columns) = columns {
-            let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-            builder = builder.with_projection(mask);
-        }
-        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|source| broken(&self.path, source))?;
+        let leaves = metadata.metadata().file_metadata().schema_descr();
+        let mask = match columns {
+            Some(columns) => ProjectionMask::roots(leaves, columns.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        let reader = Batches::open(self.path.clone(), metadata, mask)?;
         let (here, ahead) = if self.reads_ahead { (None, Some(Ahead::of(reader))) } else { (Some(reader), None) };
         Ok(here.into_iter().flatten().chain(ahead.into_iter().flatten()).map(|batch| Ok(batch?)))
     }

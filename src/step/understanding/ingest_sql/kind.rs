@@ -33,7 +33,8 @@ pub struct Params {
     pub query: String,
     /// Types of columns by name, in place of the database's: `int64`, `float64`, `text`, `bool`, `date`, `timestamp`,
     /// `instant`, or `decimal(20,2)` for up to 38 digits of which none is lost. Without a type, decimals become doubles,
-    /// which keep 15 digits; arrays and JSON are JSON text, bytes are text such as `\x0a`.
+    /// which keep 15 digits; arrays and JSON are JSON text, bytes are text such as `\x0a`,
+    /// times are text; a day of zeros, as MySQL knows it, is missing.
     #[serde(default)]
     pub types: IndexMap<String, ColumnType>,
     /// A column that only grows, such as `updated_at`: the step reads what came since the last run of the pipeline that

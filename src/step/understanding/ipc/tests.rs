@@ -49,9 +49,10 @@ fn types_are_brought_to_the_ones_that_steps_work_with() {
 
 #[test]
 fn files_streams_and_compressions_give_the_same_table() {
-    let plain = check(&bytes("plain.arrow"), json!({}));
+    // The same bytes, although one of them has all rows in one batch and the others have two.
+    let digest = |name: &str| read(&Workbench::new(), &bytes(name), json!({})).unwrap().artifact("table").digest;
     for name in ["zstd.arrow", "stream.arrows", "lz4.arrows", "lz4.feather"] {
-        assert_eq!(check(&bytes(name), json!({})), plain, "{name}");
+        assert_eq!(digest(name), digest("plain.arrow"), "{name}");
     }
     insta::assert_snapshot!(check(&bytes("dictionaries.arrows"), json!({})), @"
     city:Utf8

@@ -123,7 +123,7 @@ impl Cells {
             (Builder::Float(builder), Cell::Float(value)) => builder.append_option((!value.is_nan()).then_some(value)),
             (Builder::Float(builder), Cell::Int(value)) => builder.append_value(value as f64),
             (Builder::Text(builder), Cell::Text(value)) if value.len() <= MOST_TEXT_BYTES => {
-                builder.append_value(value)
+                builder.append_value(value);
             }
             (Builder::Text(builder), Cell::Bool(value)) => builder.append_value(value.to_string()),
             (Builder::Text(builder), Cell::Int(value)) => builder.append_value(value.to_string()),

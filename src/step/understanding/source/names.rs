@@ -16,9 +16,11 @@ pub fn wrong_name(name: &str) -> Option<String> {
 /// What is wrong with the names that a manifest gives to columns.
 pub fn wrong_columns(columns: &[String]) -> Option<String> {
     let mut known = BTreeSet::new();
-    columns.iter().find_map(|name| match known.insert(name) && !name.is_empty() {
-        true => wrong_name(name).map(|wrong| format!("a column {wrong}")),
-        false => Some("names of columns are neither empty nor given twice".to_owned()),
+    columns.iter().find_map(|name| {
+        if name.is_empty() || !known.insert(name) {
+            return Some("names of columns are neither empty nor given twice".to_owned());
+        }
+        wrong_name(name).map(|wrong| format!("a column {wrong}"))
     })
 }
 

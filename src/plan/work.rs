@@ -62,12 +62,15 @@ pub(super) fn work_of(
     }
     let schema = (info.schema)().to_value();
     let found = shape::check(&schema, &params, &format!("params of `{}`", instance.declared.name.value));
-    if !found.is_empty() {
+    let value = params.to_json();
+    let built = info.build(value.clone());
+    // A schema lists one word for each thing; a kind may know others, such as `utf8` for `utf-8`.
+    let are_other_words = built.is_ok() && found.iter().all(|mistake| mistake.code == "unknown_value");
+    if !found.is_empty() && !are_other_words {
         mistakes.extend(found);
         return None;
     }
-    let value = params.to_json();
-    let step = match info.build(value.clone()) {
+    let step = match built {
         Ok(step) => step,
         Err(ParamErrors(errors)) => {
             mistakes.extend(errors.into_iter().map(|error| param_mistake(&params, error)));

@@ -89,12 +89,14 @@ fn types_may_be_written_in_the_words_that_people_know() {
         let with = format!("path: rows.csv, types: {types}");
         project.write("pipeline.yaml", &MANIFEST.replace("path: rows.csv", &with));
     };
-    with_types("{id: int, plan: string, spent: \"decimal(9, 2)\"}");
+    with_types("{id: int, plan: string, spent: \"decimal(9, 2)\"}, encoding: utf8");
     project.run(&["check", "pipeline.yaml"]).expect(0);
     let ran = project.run(&["run", "pipeline.yaml", "--json"]).expect(0).json();
     assert_eq!(ran["steps"]["rows"]["state"], "succeeded");
     let inferred = project.run(&["infer-schema", "latest", "rows"]).expect(0).stdout();
     assert!(inferred.contains("{name: spent, type: float64}"), "the contract says so: {inferred}");
+    with_types("{}, encoding: utf9");
+    assert!(project.run(&["check", "pipeline.yaml"]).expect(2).stderr().contains("did you mean `utf-8`?"));
     with_types("{id: flot64}");
     let told = project.run(&["check", "pipeline.yaml"]).expect(2).stderr();
     assert!(

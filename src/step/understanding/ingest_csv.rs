@@ -28,7 +28,8 @@ pub struct Params {
     /// The names of all columns, in order; they replace a header.
     #[serde(default)]
     pub columns: Vec<String>,
-    /// Types of columns by name; the others are found by looking at every value.
+    /// Types of columns by name: `int64`, `float64`, `text`, `bool`, `date`, `timestamp`, `instant`, or `decimal(18, 2)`; the others
+    /// are found by looking at every value.
     #[serde(default)]
     pub types: IndexMap<String, ColumnType>,
     /// Texts that mean missing, exactly as they stand in the file (after `trim`).

@@ -65,7 +65,9 @@ fn each(
         })
         .collect::<Result<_, _>>()?;
     let keys = Keys::of_rows(&columns);
-    let has_value = |row: usize| missing == Missing::Value || columns.iter().all(|column| column.is_valid(row));
+    // A column of nothing but nulls has no mask of its own.
+    let masks: Vec<_> = columns.iter().filter_map(Array::logical_nulls).collect();
+    let has_value = |row: usize| missing == Missing::Value || masks.iter().all(|mask| mask.is_valid(row));
     Ok((0..batch.num_rows()).map(|row| if has_value(row) { number(keys.at(row)) } else { None }).collect())
 }
 
@@ -80,13 +82,19 @@ pub(super) fn type_of(table: &TableReader, name: &str) -> Result<DataType, StepE
     })
 }
 
+/// Whether values of this canonical type are numbers.
+pub(super) fn is_number(canonical: &DataType) -> bool {
+    matches!(canonical, DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Null)
+}
+
 /// Refuses a column that is no numbers.
 pub(super) fn need_numbers(table: &TableReader, name: &str, what: &str) -> Result<(), StepError> {
-    match type_of(table, name)? {
-        DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Null => Ok(()),
-        other => Err(StepError::input("column_type", format!("{what} needs numbers, and column `{name}` is {other}"))
-            .help("leave it out, or turn it into a number in a `data.sql` step before")),
+    let found = type_of(table, name)?;
+    if is_number(&found) {
+        return Ok(());
     }
+    Err(StepError::input("column_type", format!("{what} needs numbers, and column `{name}` is {found}"))
+        .help("leave it out, or turn it into a number in a `data.sql` step before"))
 }
 
 /// A column as numbers; NaN where there is no value.

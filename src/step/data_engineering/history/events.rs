@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, UInt32Array};
 use arrow::compute::{concat, take};
-use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 
 use super::as_of::{Aggregate, Function};
-use super::by_key::{ByKey, Missing, numbers};
+use super::by_key::{ByKey, Missing, is_number, numbers};
 use super::tally::{Function as Statistic, Tally};
 use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
@@ -101,24 +100,25 @@ impl Events {
     /// Makes what the functions of `aggregate` need.
     fn prepare(&mut self, column: &str, aggregate: &Aggregate) {
         let Some(values) = self.columns.get_mut(column) else { return };
+        let Some(canonical) = canonical(&values.array) else { return };
+        let missing = canonical.logical_nulls();
+        let is_there = |row: usize| missing.as_ref().is_none_or(|missing| missing.is_valid(row));
         let needs_codes =
             aggregate.functions.iter().any(|function| matches!(function, Function::Nunique | Function::Last));
         if needs_codes && values.codes.is_empty() {
-            let Some(canonical) = canonical(&values.array) else { return };
             let keys = Keys::of(&canonical);
             let mut known: HashMap<u128, u32> = HashMap::new();
             let code = |row: usize| {
                 let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-                canonical.is_valid(row).then(|| *known.entry(keys.at(row)).or_insert(next))
+                is_there(row).then(|| *known.entry(keys.at(row)).or_insert(next))
             };
             values.codes = (0..canonical.len()).map(code).collect();
         }
         if aggregate.functions.iter().any(|function| function.statistic().is_some()) && values.tallies.is_empty() {
-            values.numbers = if is_number(values.array.data_type()) {
-                numbers(&values.array)
+            values.numbers = if is_number(canonical.data_type()) {
+                numbers(&canonical)
             } else {
-                let is_there = |row: usize| if values.array.is_valid(row) { 1.0 } else { f64::NAN };
-                (0..values.array.len()).map(is_there).collect()
+                (0..canonical.len()).map(|row| if is_there(row) { 1.0 } else { f64::NAN }).collect()
             };
             let mut tallies = Vec::with_capacity(values.numbers.len());
             for pair in self.starts.windows(2) {
@@ -201,11 +201,6 @@ impl Values {
         let values = &self.numbers[first..end];
         values.iter().fold(Tally::EMPTY, |tally, value| tally.with(&Tally::of(*value)))
     }
-}
-
-/// Whether values of this type are numbers.
-fn is_number(data_type: &DataType) -> bool {
-    data_type.is_numeric() || *data_type == DataType::Boolean
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a count of rows")]

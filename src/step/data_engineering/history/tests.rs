@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, NullArray};
+use arrow::datatypes::{DataType, Int32Type};
 use arrow::record_batch::RecordBatch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -211,6 +211,38 @@ fn tables_that_do_not_fit_together_are_refused_with_a_remedy() {
     insta::assert_snapshot!(refused(json!({"key": ["who", "n"], "events_key": "who", "time": "at", "aggregates": count})), @"key: `key` and `events_key` must name the same number of columns, at least one;");
     insta::assert_snapshot!(refused(json!({"key": "who", "time": "at", "aggregates": [{"column": "n", "functions": ["sum", "sum"]}]})), @"there would be a second column `n_sum`; give the new ones a `prefix`");
     insta::assert_snapshot!(refused(json!({"key": "nobody", "time": "at", "aggregates": count})), @"the table has no column `nobody`; it has: at, n, who, is");
+}
+
+#[test]
+fn columns_of_nulls_and_of_dictionaries_count_as_what_they_hold() {
+    let bench = Workbench::new();
+    let rows = batch(&[("n", ints([3])), ("who", texts(["a"])), ("nobody", Arc::new(NullArray::new(1)))]);
+    let coded = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0, 1, 0]), ints([20, 10]));
+    let events = batch(&[
+        ("n", ints([0, 1, 2])),
+        ("who", texts(["a", "a", "a"])),
+        ("nobody", Arc::new(NullArray::new(3))),
+        ("coded", Arc::new(coded)),
+    ]);
+    let run = |key: &str, column: &str| {
+        let functions = ["count", "sum", "mean", "max", "nunique"];
+        let with = json!({"key": key, "time": "n", "aggregates": [{"functions": ["count"]}, {"column": column, "functions": functions}]});
+        let ran = bench.run("data.as_of", with, &[("table", &bench.table(&rows)), ("events", &bench.table(&events))]);
+        show(&ran.unwrap().table("table").project(&[3, 4, 5, 6, 7, 8]).unwrap())
+    };
+    insta::assert_snapshot!(run("who", "nobody"), @r#"
+events_count:Int64 nobody_count:Int64 nobody_sum:Float64 nobody_mean:Float64 nobody_max:Float64 nobody_nunique:Int64
+3 0 0.0 ~ ~ 0
+"#);
+    insta::assert_snapshot!(run("who", "coded"), @r#"
+events_count:Int64 coded_count:Int64 coded_sum:Float64 coded_mean:Float64 coded_max:Float64 coded_nunique:Int64
+3 3 50.0 16.666666666666668 20.0 2
+"#);
+    // What has no value is like nothing, even where no row has one.
+    insta::assert_snapshot!(run("nobody", "coded"), @r#"
+events_count:Int64 coded_count:Int64 coded_sum:Float64 coded_mean:Float64 coded_max:Float64 coded_nunique:Int64
+0 0 0.0 ~ ~ 0
+"#);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod history;
 mod moments;
 mod outliers;
 mod parts;
+mod retyped;
 pub(in crate::step) mod room;
 mod split_group;
 mod split_random;

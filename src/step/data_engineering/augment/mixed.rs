@@ -7,7 +7,8 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::table::{back, floats, is_number};
+use super::super::retyped;
+use super::table::{floats, is_number};
 use crate::step::StepError;
 use crate::table::TableReader;
 use crate::table::roles::{Role, Task};
@@ -168,7 +169,7 @@ impl Mixed {
                     (Some(one), Some(other)) => Some(row.share * one + (1.0 - row.share) * other),
                     _ => None,
                 });
-                columns.push(back(mixed.collect(), column.data_type())?);
+                columns.push(retyped::like(&take(column, &majors, None)?, mixed.collect())?);
             } else if self.classes == Some(place) {
                 columns.push(take(column, &labelled, None)?);
             } else if self.weight == Some(place) {

@@ -1,20 +1,21 @@
 //! `augment.noise`: rows again, with noise on their numbers.
 
-use arrow::array::{Array, Float64Array, UInt32Array};
+use arrow::array::{Float64Array, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::history::tally::{Function, Tally};
+use super::super::retyped;
 use super::chance::{check_share, copies, normal, of_row};
-use super::table::{back, copy, finish, floats, numbers, open, ports};
+use super::table::{copy, finish, floats, numbers, open, ports};
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
 use crate::table::TableReader;
 
 /// Adds training rows that are copies of others with normal noise on their numbers; everything else stays. Missing values
-/// stay missing, whole numbers stay whole.
+/// stay missing, whole numbers stay whole, and a number that its type could not hold stays as it was.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -147,7 +148,7 @@ impl AugmentNoise {
             let values = floats(&columns[place])?;
             let moved: Float64Array =
                 values.iter().zip(noise).map(|(value, noise)| value.map(|value| value + noise)).collect();
-            columns[place] = back(moved, columns[place].data_type())?;
+            columns[place] = retyped::like(&columns[place], moved)?;
         }
         Ok(RecordBatch::try_new(copied.schema(), columns)?)
     }

@@ -1,7 +1,5 @@
 //! The columns of a training table by what they are, and how its rows are followed by new ones.
 
-use std::sync::Arc;
-
 use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
@@ -71,13 +69,6 @@ pub(super) fn copy(table: &TableReader, output: &mut StagedTable, context: &Step
 /// The values of a column of numbers.
 pub(super) fn floats(array: &ArrayRef) -> Result<Float64Array, StepError> {
     Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
-}
-
-/// Numbers in the type that their column has; whole numbers are rounded.
-pub(super) fn back(values: Float64Array, data_type: &DataType) -> Result<ArrayRef, StepError> {
-    let values = if data_type.is_floating() { values } else { values.unary(f64::round) };
-    let array: ArrayRef = Arc::new(values);
-    Ok(cast(&array, data_type)?)
 }
 
 /// Ends the step: says where columns come from and how many rows were made.

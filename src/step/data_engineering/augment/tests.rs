@@ -1,7 +1,9 @@
 //! Promises of the kinds that make further training rows.
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Float64Type, Int64Type};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Decimal128Array};
+use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use serde_json::{Value, json};
 
@@ -53,6 +55,26 @@ fn noise_moves_numbers_a_little_and_nothing_else() {
     }
     let whole = column(&table, "whole").as_primitive::<Int64Type>();
     assert_ne!(whole.slice(60, 60), whole.slice(0, 60));
+}
+
+#[test]
+fn prices_keep_their_cents() {
+    let bench = Workbench::new();
+    let cents = Decimal128Array::from_iter_values((0..40).map(|row| row * 7 % 13 * 25 + 5));
+    let cents = cents.with_precision_and_scale(6, 2).unwrap();
+    let kinds = texts((0..40).map(|row| ["a", "b"][usize::from(row % 4 == 0)]));
+    let table = bench.table(&batch(&[("cost", Arc::new(cents)), ("kind", kinds)]));
+    let new = |kind: &str, with: Value, rows: usize| {
+        let made = bench.run(kind, with, &[("train", &table)]).unwrap().table("train");
+        let new = made.slice(40, made.num_rows() - 40);
+        assert!(new.num_rows() >= rows);
+        let cents = column(&new, "cost").as_primitive::<Decimal128Type>();
+        cents.iter().flatten().filter(|cents| cents % 100 != 0).count()
+    };
+    assert!(new("augment.noise", json!({"columns": ["cost"]}), 40) > 30);
+    assert!(new("augment.mixup", json!({"columns": ["cost"], "target": "kind"}), 40) > 30);
+    let with = json!({"target": "kind", "columns": ["cost"], "shrinkage": 0.1});
+    assert!(new("balance.random_over", with, 20) > 15);
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt32Array, new_null_array};
+use arrow::array::{ArrayRef, Int64Array, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use super::super::retyped;
 use super::input::{Input, Layout};
 use crate::ml::resample::{Added, Dropped, Plan, Rows};
 use crate::step::{StepContext, StepError};
@@ -111,7 +112,7 @@ impl New<'_> {
                 let position = |names: &[String]| names.iter().position(|name| name == field.name());
                 if self.plan.points.rows() > 0 {
                     if let Some(number) = position(&self.layout.numbers) {
-                        return self.numbers(number, field.data_type());
+                        return self.numbers(number, &take(column, &bases, None)?);
                     }
                     if let Some(category) = position(&self.layout.categories) {
                         return self.categories(category, field.data_type());
@@ -125,12 +126,9 @@ impl New<'_> {
             .collect()
     }
 
-    fn numbers(&self, number: usize, data_type: &DataType) -> Result<ArrayRef, StepError> {
+    fn numbers(&self, number: usize, bases: &ArrayRef) -> Result<ArrayRef, StepError> {
         let values = (self.place..self.place + self.come).map(|place| self.plan.points.row(place)[number]);
-        let is_whole = data_type.is_integer();
-        let values: Float64Array =
-            values.map(|value| if is_whole { value.round() } else { value }).collect::<Vec<_>>().into();
-        Ok(cast(&values, data_type)?)
+        retyped::like(bases, values.map(Some).collect())
     }
 
     fn categories(&self, category: usize, data_type: &DataType) -> Result<ArrayRef, StepError> {

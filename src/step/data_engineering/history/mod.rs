@@ -11,6 +11,7 @@ mod span;
 pub(in crate::step::data_engineering) mod tally;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use as_of::DataAsOf;
 pub use lags::DataLags;

@@ -8,50 +8,47 @@ use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::super::{moments, parts, room};
-use super::by_key::{ByKey, Missing, need_numbers, numbers};
-use super::lags::{DataLags, Made, Ties};
-use super::series::{Look, Memory, Seen};
-use super::span::Reach;
+use super::super::{parts, room};
+use super::by_key::{need_numbers, numbers};
+use super::lags::DataLags;
+use super::series::{Memory, Seen};
+use super::timeline::{self, Timeline};
 use crate::step::{Progress, StagedTable, StepContext, StepError};
-use crate::table::TableReader;
+use crate::table::{BATCH_ROWS, TableReader};
 
 /// What a remembered value takes in a window, at most.
-const BYTES_PER_VALUE: u64 = 64;
+const BYTES_PER_VALUE: u64 = 88;
 
 /// Runs the step.
 pub(super) fn run(step: &DataLags, context: &mut StepContext) -> Result<(), StepError> {
     let table = context.table("table")?;
-    let params = &step.params;
-    for column in &params.columns {
+    for column in &step.params.columns {
         need_numbers(&table, column, "`data.lags`")?;
     }
     let schema = schema(step, &table)?;
-    room::claim(context, "the times and groups of all rows", table.rows().saturating_mul(12), "leave rows out")?;
-    let (times, is_time) = moments::of(&table, &params.time, context)?;
-    let needs_time =
-        |made: &Made| matches!(made.look, Look::Lag(Reach::Time(_)) | Look::Window { size: Reach::Time(_), .. });
-    if !is_time && step.made.iter().any(needs_time) {
-        let message = format!("column `{}` holds numbers, and lengths such as `7d` need times", params.time);
-        return Err(StepError::input("time_type", message).help("give numbers of rows, or a column of dates"));
-    }
-    let (groups, count) = groups(step, &table, times.len(), context)?;
-    let is_sorted = check_order(step, &times, &groups, count)?;
-    let mut output = context.create_table(&schema)?;
-    let looks = Looks::new(step, count);
-    let per_group = step.made.iter().filter_map(|made| made.look.kept()).sum::<usize>() as u64 + 4 * looks.width as u64;
-    let kept = (count as u64).saturating_mul(per_group).saturating_mul(params.columns.len() as u64 * BYTES_PER_VALUE);
-    if is_sorted {
-        room::claim(context, "the last rows of every group", kept, "look back less far")?;
-        context.log(format!("{count} groups, in the order of time: one pass"));
-        stream(&table, &schema, looks, (&times, &groups), &mut output, context)?;
+    let bytes = table.rows().saturating_mul(timeline::BYTES_PER_ROW);
+    room::claim(context, "the times and groups of all rows", bytes, "leave rows out")?;
+    let timeline = Timeline::read(step, &table, context)?;
+    let looks = Looks::new(step, timeline.count);
+    let remembered = looks.bytes(&timeline);
+    let groups = timeline.count;
+    if timeline.order.is_none() {
+        room::claim(context, "the last rows of every group", remembered, "look back less far")?;
+        context.log(format!("{groups} groups, in the order of time: one pass"));
     } else {
-        let width = (params.columns.len() + looks.width * params.columns.len() + 1) as u64;
-        let all = table.rows().saturating_mul(8 * width).saturating_add(kept.min(table.rows() * BYTES_PER_VALUE));
+        let width = ((1 + looks.width) * step.params.columns.len()) as u64;
+        let bytes = table.rows().saturating_mul(8 * width).saturating_add(remembered);
         let what = "sorting the rows, which are not in the order of time,";
-        room::claim(context, what, all, "sort them by time in a `data.sql` step before")?;
-        context.log(format!("{count} groups, not in the order of time: sorted in memory"));
-        sorted(step, &table, &schema, looks, (&times, &groups), &mut output, context)?;
+        room::claim(context, what, bytes, "sort them by time in a `data.sql` step before")?;
+        context.log(format!("{groups} groups, not in the order of time: sorted in memory"));
+    }
+    let mut output = context.create_table(&schema)?;
+    match &timeline.order {
+        None => stream(&table, &schema, looks, &timeline, &mut output, context)?,
+        Some(order) => {
+            let made = sorted(&table, looks, &timeline, order, context)?;
+            beside(&table, &schema, &made, &mut output, context)?;
+        }
     }
     context.finish_table("table", output)?;
     lineage(step, &table, context)
@@ -76,66 +73,6 @@ fn new_names(step: &DataLags) -> impl Iterator<Item = String> {
     step.params.columns.iter().flat_map(move |column| ends().map(move |end| format!("{column}_{end}")))
 }
 
-/// The group of each row, and how many there are.
-fn groups(
-    step: &DataLags,
-    table: &TableReader,
-    rows: usize,
-    context: &StepContext,
-) -> Result<(Vec<u32>, usize), StepError> {
-    if step.params.group_by.is_empty() {
-        return Ok((vec![0; rows], 1));
-    }
-    let names: Vec<&str> = step.params.group_by.iter().map(String::as_str).collect();
-    let mut groups = ByKey::default();
-    let mut of_row = Vec::with_capacity(rows);
-    for batch in table.select(&names)? {
-        context.check_cancelled()?;
-        of_row.extend(groups.learn(&batch?, Missing::Value)?.into_iter().flatten());
-    }
-    Ok((of_row, groups.len()))
-}
-
-/// Whether time never falls within a group. Rows of one group at the same time are refused if the step says so.
-fn check_order(step: &DataLags, times: &[f64], groups: &[u32], count: usize) -> Result<bool, StepError> {
-    let mut last: Vec<Option<usize>> = vec![None; count];
-    let (mut is_sorted, mut tie) = (true, None);
-    for (row, group) in groups.iter().enumerate() {
-        if let Some(before) = last[*group as usize].replace(row) {
-            is_sorted &= times[before] <= times[row];
-            if times[before].total_cmp(&times[row]).is_eq() {
-                tie = tie.or(Some((before, row)));
-            }
-        }
-    }
-    if step.params.ties == Ties::InOrder {
-        return Ok(is_sorted);
-    }
-    if !is_sorted && tie.is_none() {
-        tie = by_time(times, groups).windows(2).find_map(|pair| {
-            let [one, other] = [pair[0], pair[1]].map(|row| row as usize);
-            let is_tie = groups[one] == groups[other] && times[one].total_cmp(&times[other]).is_eq();
-            is_tie.then_some((one, other))
-        });
-    }
-    let Some((one, other)) = tie else { return Ok(is_sorted) };
-    let of = if step.params.group_by.is_empty() { "" } else { " of the same group" };
-    let (one, other, time) = (one + 1, other + 1, &step.params.time);
-    let message = format!("rows {one} and {other}{of} have the same `{time}`, so which one is before is not known");
-    let help = "name the columns under `group_by` that tell them apart, aggregate them before, or say `ties: in_order`";
-    Err(StepError::input("equal_times", message).help(help))
-}
-
-/// The rows by group and time; rows at the same time as in the table.
-fn by_time(times: &[f64], groups: &[u32]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..u32::try_from(times.len()).unwrap_or(u32::MAX)).collect();
-    order.sort_by(|one, other| {
-        let [one, other] = [*one as usize, *other as usize];
-        groups[one].cmp(&groups[other]).then(times[one].total_cmp(&times[other]))
-    });
-    order
-}
-
 /// What all groups remember.
 struct Looks<'step> {
     step: &'step DataLags,
@@ -149,6 +86,16 @@ impl<'step> Looks<'step> {
     fn new(step: &'step DataLags, groups: usize) -> Looks<'step> {
         let width = step.made.iter().map(|made| made.columns.len()).sum();
         Looks { step, width, memories: vec![None; groups] }
+    }
+
+    /// What is remembered at once, at most.
+    fn bytes(&self, timeline: &Timeline) -> u64 {
+        let made = &self.step.made;
+        let groups = if timeline.order.is_some() { 1 } else { timeline.count };
+        let values: usize = made.iter().map(|made| timeline.kept(made.look)).sum();
+        let memories = groups.saturating_mul(made.len() * size_of::<Memory>());
+        let of_column = (memories as u64).saturating_add((values as u64).saturating_mul(BYTES_PER_VALUE));
+        of_column.saturating_mul(self.step.params.columns.len() as u64)
     }
 
     /// Shows the next row of a group, with the values of all columns; `put` gets each made value.
@@ -186,7 +133,7 @@ fn stream(
     table: &TableReader,
     schema: &SchemaRef,
     mut looks: Looks<'_>,
-    (times, groups): (&[f64], &[u32]),
+    timeline: &Timeline,
     output: &mut StagedTable,
     context: &mut StepContext,
 ) -> Result<(), StepError> {
@@ -198,7 +145,7 @@ fn stream(
         let values = values(&batch, names);
         let mut made = vec![vec![f64::NAN; batch.num_rows()]; looks.width * names.len()];
         for row in 0..batch.num_rows() {
-            let (group, time) = (groups[first + row], times[first + row]);
+            let (group, time) = (timeline.groups[first + row], timeline.times[first + row]);
             looks.next(group, time, values.iter().map(|column| column[row]), |place, value| made[place][row] = value);
         }
         let made = made.into_iter().map(|values| array(&values));
@@ -210,34 +157,48 @@ fn stream(
     Ok(())
 }
 
-/// Makes all columns in the order of time, then writes them beside the rows in the order of the table.
+/// All made columns, made in the order of time.
 fn sorted(
-    step: &DataLags,
     table: &TableReader,
-    schema: &SchemaRef,
     mut looks: Looks<'_>,
-    (times, groups): (&[f64], &[u32]),
-    output: &mut StagedTable,
-    context: &mut StepContext,
-) -> Result<(), StepError> {
-    let names: Vec<&str> = step.params.columns.iter().map(String::as_str).collect();
-    let mut all: Vec<Vec<f64>> = vec![Vec::with_capacity(times.len()); names.len()];
+    timeline: &Timeline,
+    order: &[u32],
+    context: &StepContext,
+) -> Result<Vec<Vec<f64>>, StepError> {
+    let columns = &looks.step.params.columns;
+    let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut all: Vec<Vec<f64>> = vec![Vec::with_capacity(order.len()); names.len()];
     for batch in table.select(&names)? {
         context.check_cancelled()?;
-        for (all, column) in all.iter_mut().zip(values(&batch?, &step.params.columns)) {
+        for (all, column) in all.iter_mut().zip(values(&batch?, columns)) {
             all.extend(column);
         }
     }
-    let mut made = vec![vec![f64::NAN; times.len()]; looks.width * names.len()];
+    let mut made = vec![vec![f64::NAN; order.len()]; looks.width * names.len()];
     let mut last = None;
-    for row in by_time(times, groups) {
-        let row = row as usize;
-        if let Some(group) = last.replace(groups[row]).filter(|last| *last != groups[row]) {
-            looks.forget(group);
+    for rows in order.chunks(BATCH_ROWS) {
+        context.check_cancelled()?;
+        for row in rows {
+            let row = *row as usize;
+            let group = timeline.groups[row];
+            if let Some(group) = last.replace(group).filter(|last| *last != group) {
+                looks.forget(group);
+            }
+            let values = all.iter().map(|column| column[row]);
+            looks.next(group, timeline.times[row], values, |place, value| made[place][row] = value);
         }
-        let values = all.iter().map(|column| column[row]);
-        looks.next(groups[row], times[row], values, |place, value| made[place][row] = value);
     }
+    Ok(made)
+}
+
+/// Writes made columns beside the rows, in the order of the table.
+fn beside(
+    table: &TableReader,
+    schema: &SchemaRef,
+    made: &[Vec<f64>],
+    output: &mut StagedTable,
+    context: &mut StepContext,
+) -> Result<(), StepError> {
     let mut first = 0;
     for batch in table.batches()? {
         context.check_cancelled()?;

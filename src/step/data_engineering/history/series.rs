@@ -24,18 +24,6 @@ pub(super) enum Look {
     },
 }
 
-impl Look {
-    /// How many values it keeps for one column of one group, if that is known.
-    pub(super) fn kept(self) -> Option<usize> {
-        match self {
-            Look::Lag(Reach::Rows(rows)) => Some(rows),
-            Look::Window { size: Reach::Rows(rows), periods } => Some(rows + periods),
-            Look::Expanding { periods } => Some(periods),
-            Look::Lag(Reach::Time(_)) | Look::Window { size: Reach::Time(_), .. } => None,
-        }
-    }
-}
-
 /// What a row sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Seen {

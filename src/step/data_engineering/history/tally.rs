@@ -127,6 +127,7 @@ impl Window {
     pub(super) fn pop(&mut self) {
         if self.old.is_empty() {
             let mut tally = Tally::EMPTY;
+            self.old.reserve_exact(self.new.len());
             for (time, value) in self.new.drain(..).rev() {
                 tally = Tally::of(value).with(&tally);
                 self.old.push((time, tally));

@@ -182,10 +182,26 @@ n:Int64 x:Float64 events_count:Int64 x_sum:Float64 x_last:Float64
 "#);
     bench.memory_bytes = Some(100);
     let error = bench.run("data.lags", with, &[("table", &input)]).map(|_| ()).unwrap_err();
-    insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"sorting the rows, which are not in the order of time, needs 192 B of memory, and `resources.memory` is 100 B; give the step more, such as `resources: {memory: 257MiB}`, or sort them by time in a `data.sql` step before");
+    insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"sorting the rows, which are not in the order of time, needs 656 B of memory, and `resources.memory` is 100 B; give the step more, such as `resources: {memory: 257MiB}`, or sort them by time in a `data.sql` step before");
     let with = json!({"key": "n", "time": "n", "aggregates": [{"functions": ["count"]}, {"column": "x", "functions": ["sum"]}]});
     let error = bench.run("data.as_of", with, &[("table", &input), ("events", &input)]).map(|_| ()).unwrap_err();
     insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"all events needs 240 B of memory, and `resources.memory` is 100 B; give the step more, such as `resources: {memory: 257MiB}`, or leave out events that are too old to count in a `data.sql` step before");
+}
+
+#[test]
+fn what_windows_of_time_remember_is_claimed_before_it_is_kept() {
+    let mut bench = Workbench::new();
+    let times: Vec<String> = (0..100).map(|row| format!("2024-01-01 {:02}:{:02}:00", row / 60, row % 60)).collect();
+    let rows = batch(&[("at", texts(times.iter().map(String::as_str))), ("x", floats((0..100).map(f64::from)))]);
+    let input = bench.table(&rows);
+    let run = |bench: &Workbench, size: &str| {
+        let with = json!({"time": "at", "columns": ["x"], "window": [{"size": size, "functions": ["sum"]}]});
+        bench.run("data.lags", with, &[("table", &input)]).map(|_| ())
+    };
+    bench.memory_bytes = Some(4000);
+    run(&bench, "20m").unwrap();
+    let error = run(&bench, "1h").unwrap_err();
+    insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"the last rows of every group needs 5.5 KiB of memory, and `resources.memory` is 3.9 KiB; give the step more, such as `resources: {memory: 257MiB}`, or look back less far");
 }
 
 #[test]

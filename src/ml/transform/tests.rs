@@ -299,3 +299,15 @@ fn noise_is_on_rows_of_the_fit_table_only_and_the_same_in_batches_of_any_size() 
         assert!((mean - 1.0).abs() < 0.1 && (0.12..0.28).contains(&variance.sqrt()), "{key}: {mean} {variance}");
     }
 }
+
+#[test]
+fn drift_of_a_column_with_many_categories_is_found_in_one_pass() {
+    // A pass for each of the categories would take minutes.
+    let rows = 50_000;
+    let code: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("code {row}"))));
+    let target: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| ["No", "Yes"][row % 2])));
+    let table = RecordBatch::try_from_iter([("code", code), ("y", target)]).unwrap();
+    let judge = json!([{"drop_high_psi": {"threshold": 100}, "columns": "code"}, {"count": {}}]);
+    let pipeline = fit(&spec(judge), &table, &FitOptions { seed: 7, ..FitOptions::default() }).unwrap();
+    assert!(pipeline.choices()[0].score.unwrap() > 1.0);
+}

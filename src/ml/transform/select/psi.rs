@@ -209,8 +209,9 @@ impl Learner for Drifts {
             }
             let (psi, intervals) = match &column.categories {
                 Some(categories) => {
-                    let seen = |code: &usize| basis.iter().chain(&test).any(|value| whole(*value) == *code);
-                    let count = (0..categories.len()).filter(seen).count();
+                    let mut is_seen = vec![false; categories.len()];
+                    basis.iter().chain(&test).for_each(|code| is_seen[whole(*code)] = true);
+                    let count = is_seen.into_iter().filter(|is_seen| *is_seen).count();
                     (params.index(&basis, &test, categories.len(), whole), count as f64)
                 }
                 None => {

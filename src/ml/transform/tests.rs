@@ -301,6 +301,23 @@ fn noise_is_on_rows_of_the_fit_table_only_and_the_same_in_batches_of_any_size() 
 }
 
 #[test]
+fn each_column_has_noise_of_its_own() {
+    let town = |name: &'static str| (name, Arc::clone(customers(classes()).column_by_name("town").unwrap()));
+    let table = RecordBatch::try_from_iter_with_nullable(
+        [town("town"), town("again"), ("y", classes())].map(|(name, array)| (name, array, true)),
+    )
+    .unwrap();
+    for key in ["leave_one_out", "catboost"] {
+        let noisy = json!([{key: {"sigma": 0.2}, "columns": ["town", "again"]}]);
+        let pipeline = fit(&spec(noisy), &table, &FitOptions { seed: 7, ..FitOptions::default() }).unwrap();
+        let learnt = pipeline.transform_learnt(&table, 0).unwrap();
+        assert_ne!(feature(&learnt, 0), feature(&learnt, 1), "{key}");
+        let fresh = pipeline.transform(&table).unwrap();
+        assert_eq!(feature(&fresh, 0), feature(&fresh, 1), "{key}");
+    }
+}
+
+#[test]
 fn drift_of_a_column_with_many_categories_is_found_in_one_pass() {
     // A pass for each of the categories would take minutes.
     let rows = 50_000;

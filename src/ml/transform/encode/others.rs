@@ -6,6 +6,7 @@ use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hash::murmur3;
 use super::means::{columns, promise, target_value};
 use super::target::check_weight;
 use crate::ml::transform::TransformError;
@@ -110,7 +111,7 @@ fn plan(
         name: name.to_owned(),
         columns,
         others,
-        noise: Noise { sigma: sigma.unwrap_or(0.0), seed: planning.facts.seed },
+        noise: Noise { sigma: sigma.unwrap_or(0.0), seed: planning.facts.seed ^ u64::from(murmur3(name.as_bytes())) },
         unit,
         categories: Dictionary::default(),
         tally: Tally::default(),

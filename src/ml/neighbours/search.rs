@@ -12,8 +12,13 @@ const TREE_WIDTH: usize = 16;
 /// How many queries are compared with a point while it is at hand.
 const BLOCK: usize = 32;
 
-/// About how many comparisons lie between two looks at whether to go on.
+/// About how many comparisons of short points lie between two looks at whether to go on.
 const ROUND: usize = 1 << 27;
+
+/// How many queries lie between two looks at whether to go on.
+fn round(points: &Points) -> usize {
+    ROUND / points.rows().max(1) / points.width().div_ceil(TREE_WIDTH).max(1)
+}
 
 /// Points in which neighbours are searched.
 pub struct Neighbours<'points> {
@@ -112,7 +117,7 @@ impl<'points> Neighbours<'points> {
         if count == 0 {
             return Ok(found);
         }
-        let round = (ROUND / self.points.rows().max(1)).max(BLOCK * self.threads);
+        let round = round(self.points).max(BLOCK * self.threads);
         for start in (0..queries).step_by(round) {
             go_on(start)?;
             let end = (start + round).min(queries);
@@ -161,7 +166,8 @@ impl<'points> Neighbours<'points> {
                     }
                     best.worst()
                 };
-                tree.search(query.point, &mut visit);
+                // Of points in one place those with the lowest numbers are found, and one of them may be the query.
+                tree.search(query.point, count + 1, &mut visit);
             }
             return;
         }
@@ -228,8 +234,9 @@ pub fn farthest_sums<E>(
     count: usize,
     go_on: &mut dyn FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<f64>, E> {
+    let count = count.min(points.rows());
     let mut sums = Vec::with_capacity(queries.rows());
-    let round = (ROUND / points.rows().max(1)).max(1);
+    let round = round(points).max(1);
     let mut farthest: Vec<f64> = Vec::with_capacity(count + 1);
     for query in 0..queries.rows() {
         if query % round == 0 {
@@ -316,6 +323,41 @@ mod tests {
         let found = all(&Neighbours::with_categories(&points, &categories, 4.0, 1), 2);
         assert_eq!(found.rows(0), [2, 1]);
         assert_eq!(found.distances(0).collect::<Vec<_>>(), [1.5, 5.0_f64.sqrt()]);
+    }
+
+    #[test]
+    fn of_points_in_one_place_only_as_many_are_looked_at_as_are_wanted() {
+        let points = points(2, &[[3.0, 4.0]; 1000].concat());
+        let tree = Tree::build(&points);
+        let mut seen: Vec<u32> = Vec::new();
+        tree.search(&[3.0, 4.0], 3, &mut |rows| {
+            seen.extend(rows);
+            0.0
+        });
+        assert_eq!(seen, [0, 1, 2]);
+        let found = all(&Neighbours::new(&points, 2), 2);
+        assert_eq!([found.rows(0), found.rows(1), found.rows(999)], [[1, 2], [0, 2], [0, 1]]);
+    }
+
+    #[test]
+    fn wide_points_are_compared_in_shorter_rounds() {
+        let rounds = [3, 160].map(|width| {
+            let mut points = Points::new(width);
+            points.grow(1 << 10);
+            round(&points)
+        });
+        assert_eq!(rounds, [1 << 17, (1 << 17) / 10]);
+    }
+
+    #[test]
+    fn more_points_than_there_are_may_be_asked_for() {
+        let points = points(1, &[0.0, 3.0]);
+        let sums = farthest_sums::<Infallible>(&points, &points, usize::MAX, &mut |_| Ok(())).unwrap();
+        assert_eq!(sums, [3.0, 3.0]);
+        assert_eq!(
+            Neighbours::new(&points, 1).of_rows::<Infallible>(&[0], usize::MAX, &mut |_| Ok(())).unwrap().count,
+            1
+        );
     }
 
     #[test]

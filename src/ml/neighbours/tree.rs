@@ -48,7 +48,10 @@ impl Tree {
         let spread = |axis: &usize| high[*axis] - low[*axis];
         let axis = (0..self.width).max_by(|one, other| spread(one).total_cmp(&spread(other)));
         self.corners.extend(low.iter().chain(&high));
-        let Some(axis) = axis.filter(|axis| end - start > LEAF && spread(axis) > 0.0) else { return };
+        let Some(axis) = axis.filter(|axis| end - start > LEAF && spread(axis) > 0.0) else {
+            self.order[start..end].sort_unstable();
+            return;
+        };
         let middle = usize::midpoint(start, end);
         let value = |row: &u32| points.row(*row as usize)[axis];
         self.order[start..end].select_nth_unstable_by(middle - start, |one, other| {
@@ -64,8 +67,16 @@ impl Tree {
         squared_to_box(query, &corners[..self.width], &corners[self.width..])
     }
 
-    /// Calls `visit` for the points of every box that is no farther than it said last.
-    pub(super) fn search(&self, query: &[f64], visit: &mut dyn FnMut(&[u32]) -> f64) {
+    /// Whether all points of a box are in one place.
+    fn is_one_place(&self, node: usize) -> bool {
+        let corners = &self.corners[2 * node * self.width..2 * (node + 1) * self.width];
+        let (low, high) = corners.split_at(self.width);
+        low.iter().zip(high).all(|(low, high)| low >= high)
+    }
+
+    /// Calls `visit` for the points of every box that is no farther than it said last, of points in one place for the
+    /// first `most` only.
+    pub(super) fn search(&self, query: &[f64], most: usize, visit: &mut dyn FnMut(&[u32]) -> f64) {
         if self.nodes.is_empty() {
             return;
         }
@@ -77,6 +88,7 @@ impl Tree {
             }
             let Node { start, end, second } = self.nodes[node];
             if second == 0 {
+                let end = if self.is_one_place(node) { end.min(start + most) } else { end };
                 worst = visit(&self.order[start..end]);
                 continue;
             }

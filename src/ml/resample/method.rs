@@ -127,6 +127,19 @@ impl Method {
         !matches!(self, Method::RandomOver { shrinkage: None } | Method::RandomUnder { .. })
     }
 
+    /// The most neighbours that it looks for beside one row.
+    pub fn neighbours(&self) -> usize {
+        match *self {
+            Method::RandomOver { .. } | Method::RandomUnder { .. } => 0,
+            Method::TomekLinks => 1,
+            Method::Smote { k_neighbors } | Method::SmoteTomek { k_neighbors } => k_neighbors,
+            Method::BorderlineSmote { k_neighbors, m_neighbors, .. } => k_neighbors.max(m_neighbors),
+            Method::Adasyn { n_neighbors } | Method::Enn { n_neighbors, .. } => n_neighbors,
+            Method::NearMiss { n_neighbors, n_neighbors_ver3, .. } => n_neighbors.max(n_neighbors_ver3),
+            Method::SmoteEnn { k_neighbors, n_neighbors, .. } => k_neighbors.max(n_neighbors),
+        }
+    }
+
     /// What shall become of `rows`.
     ///
     /// # Errors

@@ -149,7 +149,7 @@ pub(super) fn enough(rows: &Rows, class: usize, there: usize, wanted: usize, par
     let message = format!(
         "class `{}` has {there} rows, and `{param}: {wanted}` needs at least {}",
         rows.labels[class],
-        wanted + 1
+        wanted.saturating_add(1)
     );
     let help = match there {
         0 | 1 => "copy its rows with `balance.random_over` instead".to_owned(),
@@ -164,6 +164,7 @@ pub(super) fn enough_rows(rows: &Rows, wanted: usize, param: &str) -> Result<(),
     if there > wanted {
         return Ok(());
     }
-    let message = format!("the table has {there} rows, and `{param}: {wanted}` needs at least {}", wanted + 1);
+    let message =
+        format!("the table has {there} rows, and `{param}: {wanted}` needs at least {}", wanted.saturating_add(1));
     Err(Problem::new("too_few_rows", message, format!("take a smaller `{param}`")))
 }

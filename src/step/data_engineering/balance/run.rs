@@ -52,8 +52,12 @@ impl Balance {
 
     /// Whether rows may go.
     fn drops(&self) -> bool {
-        self.method.sampling() != Sampling::Over
-            || matches!(self.method, Method::SmoteTomek { .. } | Method::SmoteEnn { .. })
+        self.method.sampling() != Sampling::Over || self.cleans_after()
+    }
+
+    /// Whether rows may go again after others have come.
+    fn cleans_after(&self) -> bool {
+        matches!(self.method, Method::SmoteTomek { .. } | Method::SmoteEnn { .. })
     }
 
     /// Whether rows may come.
@@ -124,12 +128,17 @@ impl Balance {
         let rows: usize = counts.iter().sum();
         let targets = self.strategy.targets(self.method.sampling(), labels, counts)?;
         let added: usize = if self.method.sampling() == Sampling::Over { targets.iter().flatten().sum() } else { 0 };
-        let per_row = 8 * layout.numbers.len() + 4 * layout.categories.len();
-        // Points are there once for all rows and once for a class, with the tree over them and their neighbours.
-        let searched = if self.method.needs_points() { 2 * per_row + 160 } else { 8 };
-        let bytes = (rows as u64).saturating_mul(searched as u64);
+        let per_row = (8 * layout.numbers.len() + 4 * layout.categories.len()) as u64;
+        // The tree over points, and the neighbours of each.
+        let search = 160 + 12 * self.method.neighbours().min(rows) as u64;
+        // Points are there once for all rows and once for a class.
+        let searched = if self.method.needs_points() { 2 * per_row + search } else { 8 };
+        let bytes = (rows as u64).saturating_mul(searched);
         // New points are there once, and once more while they are put in order.
-        Ok(bytes.saturating_add((added as u64).saturating_mul(2 * per_row as u64 + 24)))
+        let bytes = bytes.saturating_add((added as u64).saturating_mul(2 * per_row + 24));
+        // What cleans afterwards looks at all rows again, those that came too.
+        let cleaned = if self.cleans_after() { (rows as u64).saturating_add(added as u64) } else { 0 };
+        Ok(bytes.saturating_add(cleaned.saturating_mul(per_row + search)))
     }
 
     fn report(&self, context: &mut StepContext, layout: &Layout, rows: &Rows, plan: &Plan) -> Result<(), StepError> {

@@ -165,7 +165,33 @@ fn what_does_not_fit_into_memory_is_refused() {
     let with = json!({"target": "left", "columns": ["age", "income"], "k_neighbors": 2});
     let error = bench.run("balance.smote", with, &[("train", &table)]).err().unwrap();
     assert_eq!(error.code(), "memory_too_small");
-    insta::assert_snapshot!(error, @"`balance.smote` over 24 rows of 2 columns needs 5.2 KiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(error, @"`balance.smote` over 24 rows of 2 columns needs 5.7 KiB of memory, and `resources.memory` is 1.0 KiB");
+}
+
+#[test]
+fn the_need_grows_with_neighbours_and_with_what_is_cleaned_afterwards() {
+    let mut bench = Workbench::new();
+    bench.memory_bytes = Some(1024);
+    let table = bench.table(&people());
+    let need = |kind: &str, with: Value| {
+        let mut with = with;
+        with["target"] = json!("left");
+        with["columns"] = json!(["age", "income"]);
+        let error = bench.run(kind, with, &[("train", &table)]).err().unwrap();
+        error.to_string().split_once("columns needs ").unwrap().1.to_owned()
+    };
+    insta::assert_snapshot!(need("balance.enn", json!({"n_neighbors": 3})), @"5.3 KiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(need("balance.enn", json!({"n_neighbors": 20})), @"10.1 KiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(need("balance.enn", json!({"n_neighbors": u64::MAX})), @"11.2 KiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(need("balance.smote_tomek", json!({"k_neighbors": 2})), @"12.8 KiB of memory, and `resources.memory` is 1.0 KiB");
+}
+
+#[test]
+fn numbers_of_neighbours_beyond_all_rows_are_refused_or_mean_all() {
+    let all = json!({"target": "left", "version": 2, "n_neighbors": u64::MAX, "columns": ["age"]});
+    assert_eq!(count(&run("balance.near_miss", all).unwrap(), "no"), 6);
+    let many = json!({"target": "left", "k_neighbors": u64::MAX, "columns": ["age"]});
+    insta::assert_snapshot!(refusal("balance.smote", many), @"class `yes` has 6 rows, and `k_neighbors: 18446744073709551615` needs at least 18446744073709551615 (take `k_neighbors: 5`, or copy rows with `balance.random_over`)");
 }
 
 #[test]

@@ -52,6 +52,11 @@ impl Bounds {
         Bounds { low: (tail != Tail::Right).then_some(low), high: (tail != Tail::Left).then_some(high) }
     }
 
+    /// Whether they are numbers, and not what is left of some that are too large to measure.
+    pub fn are_finite(&self) -> bool {
+        [self.low, self.high].into_iter().flatten().all(f64::is_finite)
+    }
+
     /// The bound that a value is beyond, if it is.
     pub fn crossed(&self, value: f64) -> Option<f64> {
         let below = self.low.filter(|low| value < *low);

@@ -39,14 +39,14 @@ impl Contamination {
         }
     }
 
-    /// The score below which a row is an outlier.
-    pub(super) fn offset(self, auto: f64, scores: &[f64]) -> f64 {
+    /// The score below which a row is an outlier; `scores` are asked for only if they decide.
+    pub(super) fn offset<E>(self, auto: f64, scores: impl FnOnce() -> Result<Vec<f64>, E>) -> Result<f64, E> {
         match self {
-            Contamination::Auto(_) => auto,
+            Contamination::Auto(_) => Ok(auto),
             Contamination::Share(share) => {
-                let mut sorted = scores.to_vec();
+                let mut sorted = scores()?;
                 sorted.sort_unstable_by(f64::total_cmp);
-                quantile(&sorted, share)
+                Ok(quantile(&sorted, share))
             }
         }
     }

@@ -35,7 +35,7 @@ impl<'points> LocalOutlierFactor<'points> {
         let reach: Vec<f64> = (0..points.rows()).map(|row| nearest.distances(row).last().unwrap_or(0.0)).collect();
         let density: Vec<f64> = (0..points.rows()).map(|row| density(&nearest, row, &reach)).collect();
         let scores: Vec<f64> = (0..points.rows()).map(|row| score(&nearest, row, density[row], &density)).collect();
-        let offset = contamination.offset(-1.5, &scores);
+        let offset = contamination.offset(-1.5, || Ok(scores.clone()))?;
         Ok(LocalOutlierFactor { search, count, reach, density, scores, offset })
     }
 

@@ -66,7 +66,7 @@ impl IsolationForest {
         let mut columns: Vec<u32> = (0..).take(points.width()).collect();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count of columns")]
         let width = ((options.max_features * points.width() as f64) as usize).clamp(1, points.width().max(1));
-        let mut trees = Vec::with_capacity(options.n_estimators);
+        let mut trees = Vec::new();
         for number in 0..options.n_estimators {
             go_on(number)?;
             let mut random = ChaCha8Rng::seed_from_u64(options.seed);
@@ -86,8 +86,7 @@ impl IsolationForest {
             trees.push(tree);
         }
         let mut forest = IsolationForest { trees, max_samples, offset: -0.5 };
-        let scores = forest.scores(points, go_on)?;
-        forest.offset = options.contamination.offset(-0.5, &scores);
+        forest.offset = options.contamination.offset(-0.5, || forest.scores(points, go_on))?;
         Ok(forest)
     }
 

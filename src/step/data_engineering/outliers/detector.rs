@@ -47,18 +47,20 @@ impl Detector<'_> {
     }
 
     /// The outliers among the rows of a batch. `fitted` is the number of its first row in the fit table, if it is of it.
+    /// `go_on` is asked every now and then.
     pub(super) fn judge(
         &self,
         batch: &RecordBatch,
         columns: &[String],
         fitted: Option<usize>,
+        go_on: &mut dyn FnMut(usize) -> Result<(), StepError>,
     ) -> Result<Vec<Option<Outlier>>, StepError> {
         let scores = match self {
             Detector::Bounds(bounds) => return self::bounds(batch, bounds),
-            Detector::Forest(forest) => forest.scores(&points(batch, columns)?, &mut |_| Ok::<(), StepError>(()))?,
+            Detector::Forest(forest) => forest.scores(&points(batch, columns)?, go_on)?,
             Detector::Factor { factor, .. } => match fitted {
                 Some(first) => factor.scores[first..first + batch.num_rows()].to_vec(),
-                None => factor.of(&points(batch, columns)?, &mut |_| Ok::<(), StepError>(()))?,
+                None => factor.of(&points(batch, columns)?, go_on)?,
             },
         };
         let (offset, what) = match self {
@@ -117,4 +119,26 @@ fn points(batch: &RecordBatch, columns: &[String]) -> Result<Points, StepError> 
         }
     }
     Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::outlier::Contamination;
+    use crate::step::testing::{batch, floats};
+
+    #[test]
+    fn rows_beside_the_fit_table_are_no_longer_judged_once_the_run_is_cancelled() {
+        let mut fitted = Points::new(1);
+        (0..30).for_each(|row| fitted.push(&[f64::from(row)]));
+        let go_on = &mut |_| Ok::<(), StepError>(());
+        let factor = LocalOutlierFactor::fit(&fitted, 5, Contamination::default(), 1, go_on).unwrap();
+        let detector = Detector::Factor { factor, rows: 30, n_neighbors: 5 };
+        let rows = batch(&[("x", floats([1.5, 900.0]))]);
+        let columns = ["x".to_owned()];
+        let judged = detector.judge(&rows, &columns, None, go_on).unwrap();
+        assert_eq!(judged.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
+        let off = detector.judge(&rows, &columns, None, &mut |_| Err(StepError::input("off", "called off")));
+        assert_eq!(off.err().unwrap().code(), "off");
+    }
 }

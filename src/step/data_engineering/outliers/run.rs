@@ -18,6 +18,10 @@ use crate::table::roles::{CATEGORIES, Role};
 /// How many rows a tree of an isolation forest sees by default.
 const MAX_SAMPLES: usize = 256;
 
+/// What a node of a tree takes: five numbers, their values in the report, and the text of it. A tree has less than two
+/// nodes for each row that it sees.
+const BYTES_PER_NODE: u64 = 40 + 5 * 32 + 40;
+
 /// How outliers are told.
 #[derive(Debug, Clone)]
 pub(super) enum Method {
@@ -157,16 +161,24 @@ impl Outliers {
             // One column is held at a time.
             Method::Iqr { .. } | Method::Zscore { .. } => 8,
             Method::IsolationForest { .. } => width + 20,
-            Method::LocalOutlierFactor { n_neighbors, .. } => 2 * width + 40 + 12 * n_neighbors as u64,
+            Method::LocalOutlierFactor { n_neighbors, .. } => 2 * width + 200 + 12 * fit.rows().min(n_neighbors as u64),
         };
+        let bytes = fit.rows().saturating_mul(per_row).saturating_add(self.forest_bytes(fit.rows()));
         let what = format!("`{}` over {} rows of {} columns", self.name, fit.rows(), columns.len());
-        room::claim(context, &what, fit.rows().saturating_mul(per_row), "give it fewer rows, or name fewer `columns`")?;
+        room::claim(context, &what, bytes, "give it fewer rows, or name fewer `columns`")?;
         match self.method {
             Method::Iqr { .. } | Method::Zscore { .. } => Ok(Points::new(0)),
             Method::IsolationForest { .. } | Method::LocalOutlierFactor { .. } => {
                 balance::points(fit, columns, context)
             }
         }
+    }
+
+    /// What trees take over so many rows, with the report that holds them too.
+    fn forest_bytes(&self, rows: u64) -> u64 {
+        let Method::IsolationForest { n_estimators, max_samples, .. } = self.method else { return 0 };
+        let seen = rows.min(max_samples.unwrap_or(MAX_SAMPLES) as u64);
+        (n_estimators as u64).saturating_mul(seen.saturating_mul(2 * BYTES_PER_NODE))
     }
 
     fn fit<'points>(
@@ -188,7 +200,12 @@ impl Outliers {
             let mut found = Vec::new();
             for column in columns {
                 let mut values = values(fit, column, go_on)?;
-                found.extend(bounds(&mut values).map(|bounds| (column.clone(), bounds)));
+                let Some(bounds) = bounds(&mut values) else { continue };
+                if !bounds.are_finite() {
+                    let message = format!("the values of column `{column}` are too large to measure");
+                    return Err(StepError::input("too_large", message).help("leave it out of `columns`, or rescale it"));
+                }
+                found.push((column.clone(), bounds));
             }
             Ok::<_, StepError>(Detector::Bounds(found))
         };

@@ -80,6 +80,21 @@ fn forests_and_factors_find_the_same_odd_row_in_every_set() {
 }
 
 #[test]
+fn trees_and_neighbours_are_part_of_the_need() {
+    let mut bench = Workbench::new();
+    bench.memory_bytes = Some(1024);
+    let fit = bench.table(&people(&[Some(1.0); 40]));
+    let need = |kind: &str, with: Value| {
+        let error = bench.run(kind, with, &[("fit", &fit)]).err().unwrap();
+        error.to_string().split_once("needs ").unwrap().1.to_owned()
+    };
+    insta::assert_snapshot!(need("outliers.isolation_forest", json!({"n_estimators": 10})), @"188.9 KiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(need("outliers.isolation_forest", json!({"n_estimators": 10, "max_samples": 20})), @"95.2 KiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(need("outliers.isolation_forest", json!({"n_estimators": u64::MAX})), @"16777216.0 TiB of memory, and `resources.memory` is 1.0 KiB");
+    insta::assert_snapshot!(need("outliers.local_outlier_factor", json!({"n_neighbors": u64::MAX})), @"27.8 KiB of memory, and `resources.memory` is 1.0 KiB");
+}
+
+#[test]
 fn what_cannot_be_judged_is_refused_with_a_remedy() {
     let refused = |kind: &str, with: Value, fit: &[Option<f64>]| {
         let error = run(kind, with, fit, None).err().unwrap();
@@ -91,6 +106,8 @@ fn what_cannot_be_judged_is_refused_with_a_remedy() {
     insta::assert_snapshot!(refused("outliers.local_outlier_factor", json!({}), &usual()), @r#"columns with values that are missing, infinite or too large to measure: `income` (1) (fill them in `feature.pipeline` before, for example with `{impute: median, columns: "@numeric"}`)"#);
     insta::assert_snapshot!(refused("outliers.local_outlier_factor", json!({}), &[Some(1.0)]), @"the fit table has one row, and it has no neighbour (give it more rows, or take `outliers.iqr`)");
     insta::assert_snapshot!(refused("outliers.zscore", json!({}), &[]), @"the fit table has no rows to learn from (look at the split and the filters before this step)");
+    insta::assert_snapshot!(refused("outliers.zscore", json!({}), &[Some(1e200), Some(-1e200), Some(3e200)]), @"the values of column `income` are too large to measure (leave it out of `columns`, or rescale it)");
+    insta::assert_snapshot!(refused("outliers.iqr", json!({}), &[Some(f64::MAX), Some(f64::MIN)]), @"the values of column `income` are too large to measure (leave it out of `columns`, or rescale it)");
     let constant = run("outliers.zscore", json!({}), &[Some(2.0); 9], None).unwrap();
     assert_eq!(constant.table("fit").num_rows(), 9);
 }

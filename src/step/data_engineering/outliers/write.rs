@@ -66,7 +66,8 @@ fn one(
     for batch in table.batches()? {
         context.check_cancelled()?;
         let batch = batch?;
-        let judged = detector.judge(&batch, columns, (set == "fit").then_some(first))?;
+        let judged =
+            detector.judge(&batch, columns, (set == "fit").then_some(first), &mut |_| context.check_cancelled())?;
         let places = |is_gone: bool| -> UInt32Array {
             (0_u32..).zip(&judged).filter(|(_, outlier)| outlier.is_some() == is_gone).map(|(row, _)| row).collect()
         };

@@ -1,14 +1,13 @@
 //! The column that says when a row was: its values as numbers that grow with time.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, TimestampMicrosecondType};
 
 use crate::step::understanding::csv::value;
 use crate::step::{StepContext, StepError};
-use crate::table::TableReader;
+use crate::table::{TableReader, canonical, cast};
+
+const MICROSECONDS_OF_A_DAY: f64 = 86_400e6;
 
 /// The time of every row on one scale, and whether that scale is time.
 pub(super) fn of(table: &TableReader, name: &str, context: &StepContext) -> Result<(Vec<f64>, bool), StepError> {
@@ -16,23 +15,31 @@ pub(super) fn of(table: &TableReader, name: &str, context: &StepContext) -> Resu
     let mut is_time = true;
     for batch in table.select(&[name])? {
         context.check_cancelled()?;
-        let column = Arc::clone(batch?.column(0));
-        if column.null_count() > 0 {
-            let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0) + keys.len() + 1;
-            return Err(StepError::input("time_missing", format!("row {row} has no value in column `{name}`"))
-                .help("filter such rows out before the split"));
+        let batch = batch?;
+        let column = batch.column(0);
+        let Some(canonical) = canonical(column) else { return Err(wrong_type(name, column)) };
+        // What is no number or beyond the times that there are has become null.
+        if let Some(row) = first_null(&canonical) {
+            let is_missing = column.logical_nulls().is_some_and(|nulls| nulls.is_null(row));
+            let has = if is_missing { "no value" } else { "a value that has no place in time" };
+            let message = format!("row {} has {has} in column `{name}`", keys.len() + row + 1);
+            return Err(StepError::input("time_missing", message).help("filter such rows out before"));
         }
-        match column.data_type() {
-            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
-                let moments = cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-                keys.extend(moments.as_primitive::<TimestampMicrosecondType>().values().iter().map(|it| *it as f64));
+        match canonical.data_type() {
+            DataType::Date32 => {
+                let days = canonical.as_primitive::<Date32Type>().values();
+                keys.extend(days.iter().map(|days| f64::from(*days) * MICROSECONDS_OF_A_DAY));
             }
-            kind if kind.is_numeric() => {
+            DataType::Timestamp(..) => {
+                let moments = canonical.as_primitive::<TimestampMicrosecondType>().values();
+                keys.extend(moments.iter().map(|moment| *moment as f64));
+            }
+            DataType::Int64 | DataType::Float64 => {
                 is_time = false;
-                keys.extend(cast(&column, &DataType::Float64)?.as_primitive::<Float64Type>().values());
+                keys.extend(cast(&canonical, &DataType::Float64).as_primitive::<Float64Type>().values());
             }
             DataType::Utf8 => {
-                for text in column.as_string::<i32>().iter().flatten() {
+                for text in canonical.as_string::<i32>().iter().flatten() {
                     let moment = value::timestamp(text.as_bytes()).ok_or_else(|| {
                         let row = keys.len() + 1;
                         StepError::input(
@@ -44,13 +51,18 @@ pub(super) fn of(table: &TableReader, name: &str, context: &StepContext) -> Resu
                     keys.push(moment.0 as f64);
                 }
             }
-            other => {
-                return Err(StepError::input(
-                    "time_type",
-                    format!("column `{name}` of type {other} cannot order rows"),
-                ));
-            }
+            _ => return Err(wrong_type(name, column)),
         }
     }
     Ok((keys, is_time))
+}
+
+fn first_null(array: &ArrayRef) -> Option<usize> {
+    let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
+    (0..array.len()).find(|row| nulls.is_null(*row))
+}
+
+fn wrong_type(name: &str, column: &ArrayRef) -> StepError {
+    let message = format!("column `{name}` of type {} cannot order rows", column.data_type());
+    StepError::input("time_type", message).help("take a column of dates, numbers or texts such as 2026-02-28")
 }

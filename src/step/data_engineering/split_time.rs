@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::moments;
 use super::parts::{self, Part, Shares};
+use super::room;
 use crate::phase::Phase;
 use crate::step::understanding::csv::value;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
@@ -103,6 +104,8 @@ with: {column: signed_up, valid_from: 2026-01-01, test_from: 2026-03-01}
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let table = context.table("table")?;
+        let per_row = if self.shares.is_some() { 16 } else { 8 };
+        room::claim(context, "the time of each row", table.rows().saturating_mul(per_row), "split fewer rows")?;
         let (keys, is_time) = moments::of(&table, &self.params.column, context)?;
         let (valid_from, test_from) = match self.shares {
             Some(shares) => cuts(shares, &keys),
@@ -111,6 +114,12 @@ with: {column: signed_up, valid_from: 2026-01-01, test_from: 2026-03-01}
                 self.cut(self.params.test_from.as_ref(), is_time)?,
             ),
         };
+        let first = valid_from.min(test_from);
+        if !keys.is_empty() && keys.iter().all(|key| *key >= first) {
+            let message =
+                format!("no row is before the first cut of column `{}`, so none is left for train", self.params.column);
+            return Err(StepError::input("train_empty", message).help("cut later; rows of one moment stay together"));
+        }
         parts::write(context, &table, &self.sets(), &mut |row| {
             let key = usize::try_from(row).ok().and_then(|row| keys.get(row)).copied().unwrap_or(f64::NEG_INFINITY);
             Some(if key >= test_from {
@@ -162,10 +171,15 @@ fn cuts(shares: Shares, keys: &[f64]) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::AsArray;
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, NullArray, StringViewArray, TimestampSecondArray,
+    };
+    use arrow::datatypes::Int32Type;
     use serde_json::{Value, json};
 
-    use crate::step::testing::{Workbench, batch, column, ints, texts};
+    use crate::step::testing::{Workbench, batch, column, floats, ints, texts};
 
     /// The rows of each set by number, or the error.
     fn check(times: &[&str], with: Value) -> String {
@@ -208,6 +222,24 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_place_in_time_is_refused_and_every_type_that_has_one_is_taken() {
+        let bench = Workbench::new();
+        let split = |times: ArrayRef| {
+            let table = bench.table(&batch(&[("at", times)]));
+            let ran = bench.run("split.time", json!({"column": "at", "test": 0.5}), &[("table", &table)]);
+            ran.map(|ran| ran.table("test").num_rows()).map_err(|error| error.to_string())
+        };
+        insta::assert_snapshot!(split(floats([1.0, f64::NAN, 2.0])).unwrap_err(), @"row 2 has a value that has no place in time in column `at`");
+        let far = TimestampSecondArray::from(vec![0, i64::MAX]);
+        insta::assert_snapshot!(split(Arc::new(far)).unwrap_err(), @"row 2 has a value that has no place in time in column `at`");
+        insta::assert_snapshot!(split(Arc::new(NullArray::new(2))).unwrap_err(), @"row 1 has no value in column `at`");
+        insta::assert_snapshot!(split(Arc::new(BooleanArray::from(vec![true, false]))).unwrap_err(), @"column `at` of type Boolean cannot order rows");
+        assert_eq!(split(Arc::new(StringViewArray::from(DAYS.to_vec()))), Ok(2));
+        assert_eq!(split(Arc::new(DAYS.iter().copied().collect::<DictionaryArray<Int32Type>>())), Ok(2));
+        assert_eq!(split(Arc::new(Date32Array::from(vec![i32::MAX, 0, 1, i32::MIN]))), Ok(2));
+    }
+
+    #[test]
     fn cuts_that_make_no_sense_are_refused() {
         let refused = |with: Value| check(&DAYS, with);
         insta::assert_snapshot!(refused(json!({"column": "at", "test_from": "spring"})), @"test_from: `spring` is no day or moment such as 2026-02-28");
@@ -215,5 +247,7 @@ mod tests {
         insta::assert_snapshot!(refused(json!({"column": "at"})), @"test_from: give the cuts either as moments (`test_from`, `valid_from`) or as shares (`test`, `valid`)");
         insta::assert_snapshot!(refused(json!({"column": "at", "test_from": 5})), @"column `at` holds times, and a cut is not");
         insta::assert_snapshot!(refused(json!({"column": "n", "test": 0.5})), @"row 1 has no value in column `n`");
+        insta::assert_snapshot!(refused(json!({"column": "at", "test_from": "2023-01-01"})), @"no row is before the first cut of column `at`, so none is left for train");
+        insta::assert_snapshot!(check(&["2", "2", "2"], json!({"column": "n", "test": 0.3})), @"no row is before the first cut of column `n`, so none is left for train");
     }
 }

@@ -14,10 +14,21 @@ fn check(rule: impl Fn(&KindInfo) -> Result<(), String>) {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// The example of a kind, for the first values of its matrix.
 fn example(kind: &KindInfo) -> Result<Map<String, Value>, String> {
-    let value: Value =
-        serde_saphyr::from_str(kind.example).map_err(|error| format!("the example is no YAML: {error}"))?;
-    value.as_object().cloned().ok_or_else(|| "the example is no map".to_owned())
+    let read = |text: &str| -> Result<Map<String, Value>, String> {
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| format!("the example is no YAML: {error}"))?;
+        value.as_object().cloned().ok_or_else(|| "the example is no map".to_owned())
+    };
+    let mut text = kind.example.to_owned();
+    for (name, values) in read(&text)?.get("matrix").and_then(Value::as_object).into_iter().flatten() {
+        let used = format!("${{{{ matrix.{name} }}}}");
+        if !text.contains(&used) {
+            return Err(format!("its example has a matrix of `{name}` and does not use it"));
+        }
+        text = text.replace(&used, &values[0].to_string());
+    }
+    read(&text)
 }
 
 #[test]

@@ -82,7 +82,9 @@ impl Codes {
 /// Rows grouped by the texts of a column, numbered as they come.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    known: BTreeMap<Option<String>, u32>,
+    known: BTreeMap<String, u32>,
+    /// The number of rows without a value.
+    missing: Option<u32>,
     counts: Vec<usize>,
     of_row: Vec<u32>,
 }
@@ -94,18 +96,26 @@ impl Groups {
         for value in texts {
             let group = match last {
                 Some((same, group)) if same == value => group,
-                _ => {
-                    let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
-                    *self.known.entry(value.map(str::to_owned)).or_insert_with(|| {
-                        self.counts.push(0);
-                        next
-                    })
-                }
+                _ => self.number(value),
             };
             last = Some((value, group));
             self.counts[group as usize] += 1;
             self.of_row.push(group);
         }
+    }
+
+    /// The number of a text, the next one if it is new.
+    fn number(&mut self, text: Option<&str>) -> u32 {
+        let known = text.map_or(self.missing, |text| self.known.get(text).copied());
+        known.unwrap_or_else(|| {
+            let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
+            self.counts.push(0);
+            match text {
+                Some(text) => drop(self.known.insert(text.to_owned(), next)),
+                None => self.missing = Some(next),
+            }
+            next
+        })
     }
 
     /// How many groups there are.
@@ -119,7 +129,9 @@ impl Groups {
         mut self,
         compare: impl Fn(&Option<String>, &Option<String>) -> Ordering,
     ) -> (Vec<(Option<String>, usize)>, Vec<u32>) {
-        let mut order: Vec<(Option<String>, u32)> = self.known.into_iter().collect();
+        let known = self.known.into_iter().map(|(text, group)| (Some(text), group));
+        let mut order: Vec<(Option<String>, u32)> =
+            self.missing.map(|group| (None, group)).into_iter().chain(known).collect();
         order.sort_by(|(one, _), (other, _)| compare(one, other));
         let mut renumbered = vec![0; order.len()];
         for ((_, old), new) in order.iter().zip(0..) {

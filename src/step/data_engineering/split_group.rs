@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::codes::{Codes, Missing};
 use super::parts::{self, Shares};
+use super::room;
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
 
@@ -63,6 +64,7 @@ with: {group: customer, valid: 0.15, test: 0.15, seed: 7}
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let table = context.table("table")?;
+        room::claim(context, "the group of each row", table.rows().saturating_mul(8), "split fewer rows")?;
         let groups = Codes::of(&table, &self.params.group, "group", Missing::Refused, usize::MAX, context)?;
         let sets = self.shares.sets();
         if groups.len() < sets.len() && table.rows() > 0 {

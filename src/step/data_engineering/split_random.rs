@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::parts::{self, Part, Shares};
+use super::room;
 use super::strata::Strata;
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
@@ -64,6 +65,8 @@ with: {stratify: Churn, valid: 0.15, test: 0.15, seed: 7}
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let table = context.table("table")?;
+        let per_row = if self.params.stratify.is_some() { 5 } else { 1 };
+        room::claim(context, "the set of each row", table.rows().saturating_mul(per_row), "split fewer rows")?;
         let strata = match &self.params.stratify {
             Some(column) => Strata::of(&table, column, context)?,
             None => Strata::single(table.rows()),
@@ -153,9 +156,19 @@ mod tests {
     fn a_value_that_occurs_once_goes_to_train_and_is_named() {
         let ran = split(json!({"test": 0.5, "stratify": "class"}), &classes(1, 9)).unwrap();
         assert!(ids(&ran, "train").contains(&0));
-        assert_eq!(ran.log, ["warning: `rare` occurs once only; its row goes to train"]);
+        assert_eq!(ran.log[1..], ["warning: `rare` occurs once only; its row goes to train"]);
         let one_class = split(json!({"test": 0.5, "stratify": "class"}), &classes(0, 4)).unwrap();
-        assert!(one_class.log[0].contains("one value only"), "{:?}", one_class.log);
+        assert!(one_class.log[1].contains("one value only"), "{:?}", one_class.log);
+    }
+
+    #[test]
+    fn what_is_held_for_each_row_is_claimed_before() {
+        let mut bench = Workbench::new();
+        bench.memory_bytes = Some(60);
+        let table = bench.table(&batch(&[("class", texts((0..20).map(|_| "a")))]));
+        let run = |with: Value| bench.run("split.random", with, &[("table", &table)]).map(|_| ());
+        run(json!({})).unwrap();
+        insta::assert_snapshot!(run(json!({"stratify": "class"})).unwrap_err(), @"the set of each row needs 100 B of memory, and `resources.memory` is 60 B");
     }
 
     #[test]

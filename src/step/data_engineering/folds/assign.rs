@@ -45,7 +45,8 @@ pub(super) fn stratified(classes: &Codes, n_splits: usize, seed: Option<u64>) ->
     for (stream, class) in order.into_iter().enumerate() {
         let count = classes.counts[class];
         // In the list of all rows by class, place p goes to fold p % n_splits.
-        let of_fold = |fold: usize| (0..count).filter(|place| (dealt + place) % n_splits == fold).count();
+        let turns_before = |fold: usize| (fold + n_splits - dealt % n_splits) % n_splits;
+        let of_fold = |fold: usize| count / n_splits + usize::from(turns_before(fold) < count % n_splits);
         let mut hand = blocks((0..n_splits).map(of_fold));
         if let Some(seed) = seed {
             // Every class has a stream of its own: rows of one do not move those of another.

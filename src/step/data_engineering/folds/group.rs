@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::codes::{Codes, Missing};
+use super::super::room;
 use super::super::strata::MAX_STRATA;
 use super::assign;
 use super::stratified::warn_of_rare;
@@ -49,7 +50,10 @@ impl StepKind for SplitGroupKFold {
 matrix: {fold: [0, 1, 2, 3, 4]}
 uses: split.group_k_fold
 inputs: {table: split.train}
-with: {group: customer, n_splits: 5, fold: 0}
+with:
+  group: customer
+  n_splits: 5
+  fold: ${{ matrix.fold }}
 ";
     type Params = Params;
 
@@ -73,6 +77,9 @@ with: {group: customer, n_splits: 5, fold: 0}
             Some(column) => {
                 let classes = Codes::of(&table, column, "class", Missing::Value, MAX_STRATA, context)?;
                 warn_of_rare(context, &classes, *n_splits);
+                let cells = (classes.len() as u64).saturating_mul(groups.len() as u64);
+                let what = format!("counting {} classes in {} groups", classes.len(), groups.len());
+                room::claim(context, &what, cells.saturating_mul(8), "stratify by a column with fewer values")?;
                 assign::stratified_group(&classes, &groups, *n_splits, seed)?
             }
         };
@@ -118,5 +125,15 @@ mod tests {
         let refused = |groups: &[Option<i64>]| split(json!({"group": "group"}), groups).err().unwrap().to_string();
         insta::assert_snapshot!(refused(&[Some(1), None]), @"row 2 has no value in column `group`, which says its group");
         insta::assert_snapshot!(refused(&[Some(1), Some(1), Some(2)]), @"there are 2 groups, too few for 5 folds");
+    }
+
+    #[test]
+    fn many_groups_of_many_classes_say_their_need_before() {
+        let mut bench = Workbench::new();
+        bench.memory_bytes = Some(2000);
+        let table = bench.table(&batch(&[("group", ints(0..40)), ("class", ints(0..40))]));
+        let with = json!({"group": "group", "stratify": "class", "n_splits": 2});
+        let error = bench.run("split.group_k_fold", with, &[("table", &table)]).err().unwrap();
+        insta::assert_snapshot!(error, @"counting 40 classes in 40 groups needs 12.5 KiB of memory, and `resources.memory` is 2.0 KiB");
     }
 }

@@ -44,7 +44,11 @@ impl StepKind for SplitKFold {
 matrix: {fold: [0, 1, 2, 3, 4]}
 uses: split.k_fold
 inputs: {table: split.train}
-with: {n_splits: 5, fold: 0, shuffle: true, seed: 7}
+with:
+  n_splits: 5
+  fold: ${{ matrix.fold }}
+  shuffle: true
+  seed: 7
 ";
     type Params = Params;
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::moments;
-use super::windows::Windows;
+use super::windows::{Window, Windows};
 use super::write::{self, Folds};
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
@@ -51,7 +51,11 @@ impl StepKind for SplitTimeSeries {
 matrix: {fold: [0, 1, 2, 3, 4]}
 uses: split.time_series
 inputs: {table: split.train}
-with: {column: sold_at, n_splits: 5, fold: 0, gap: 7}
+with:
+  column: sold_at
+  n_splits: 5
+  fold: ${{ matrix.fold }}
+  gap: 7
 ";
     type Params = Params;
 
@@ -75,18 +79,42 @@ with: {column: sold_at, n_splits: 5, fold: 0, gap: 7}
         let windows = Windows { n_splits, gap, test_size, max_train_size }.over(rows)?;
         let rank = match &self.params.column {
             None => None,
-            Some(column) => Some(ranks(&moments::of(&table, column, context)?.0)),
+            Some(column) => {
+                let moments = moments::of(&table, column, context)?.0;
+                let order = order(&moments);
+                warn_of_ties(context, column, &windows, |rank| moments[order[rank] as usize]);
+                Some(ranks(&order))
+            }
         };
         write::write(context, &table, &Folds::Windows { rank, windows }, fold)
     }
 }
 
-/// The place of each row in the order of time; rows of one moment keep their order.
-fn ranks(moments: &[f64]) -> Vec<u32> {
+/// Logs the folds that train on rows of the very moment that they validate on.
+fn warn_of_ties(context: &mut StepContext, column: &str, windows: &[Window], moment: impl Fn(usize) -> f64) {
+    let is_tied = |window: &Window| {
+        let last = window.train.end.checked_sub(1).filter(|last| window.train.contains(last));
+        last.is_some_and(|last| moment(last).total_cmp(&moment(window.valid.start)).is_eq())
+    };
+    let tied: Vec<String> =
+        windows.iter().enumerate().filter(|(_, window)| is_tied(window)).map(|(fold, _)| fold.to_string()).collect();
+    if !tied.is_empty() {
+        let folds = tied.join(", ");
+        context.log(format!("warning: of rows with the same `{column}`, some train and some validate in fold {folds}"));
+    }
+}
+
+/// The rows in the order of time; rows of one moment keep their order.
+fn order(moments: &[f64]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..).take(moments.len()).collect();
     order.sort_by(|one, other| moments[*one as usize].total_cmp(&moments[*other as usize]));
+    order
+}
+
+/// The place of each row in an order.
+fn ranks(order: &[u32]) -> Vec<u32> {
     let mut ranks = vec![0; order.len()];
-    for (rank, row) in (0_u32..).zip(&order) {
+    for (rank, row) in (0_u32..).zip(order) {
         ranks[*row as usize] = rank;
     }
     ranks
@@ -128,6 +156,20 @@ mod tests {
         4 ~
         5 ~
         ");
+    }
+
+    #[test]
+    fn rows_of_one_moment_on_both_sides_of_a_fold_are_told() {
+        let bench = Workbench::new();
+        let table = bench.table(&batch(&[("n", ints([1, 2, 2, 3, 3, 3]))]));
+        let warnings = |with: Value| {
+            let ran = bench.run("split.time_series", with, &[("table", &table)]).unwrap();
+            ran.log.into_iter().filter(|line| line.contains("warning")).collect::<Vec<_>>()
+        };
+        let told = "warning: of rows with the same `n`, some train and some validate in fold 0, 1";
+        assert_eq!(warnings(json!({"column": "n", "n_splits": 2})), [told]);
+        assert!(warnings(json!({"column": "n", "n_splits": 2, "gap": 1})).is_empty());
+        assert!(warnings(json!({"n_splits": 2})).is_empty());
     }
 
     #[test]

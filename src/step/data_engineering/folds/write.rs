@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use serde_json::json;
 
 use super::super::parts::{self, Part};
+use super::super::room;
 use super::windows::Window;
 use crate::artifact::ArtifactKind;
 use crate::step::{InputPort, OutputPort, ParamErrors, Ports, Progress, StepContext, StepError};
@@ -48,7 +49,9 @@ impl Folds {
             Folds::OfRow { of_row, .. } => of_row.get(row).map(|fold| *fold as usize),
             Folds::Windows { rank, windows } => {
                 let at = rank.as_ref().map_or(row, |rank| rank[row] as usize);
-                windows.iter().position(|window| window.valid.contains(&at))
+                // Windows follow each other without a gap.
+                let fold = windows.partition_point(|window| window.valid.end <= at);
+                windows.get(fold).filter(|window| window.valid.contains(&at)).map(|_| fold)
             }
         }
     }
@@ -100,13 +103,18 @@ pub(super) fn ports(fold: Option<usize>) -> Ports {
     Ports::new([InputPort::one("table", ArtifactKind::Table).measuring()], outputs)
 }
 
+/// What a row takes at most while its fold is decided: its class, its group, its time and its place in the order.
+const BYTES_PER_ROW: u64 = 24;
+
 /// The table to split, which has rows.
-pub(super) fn table(context: &StepContext) -> Result<(TableReader, usize), StepError> {
+pub(super) fn table(context: &mut StepContext) -> Result<(TableReader, usize), StepError> {
     let table = context.table("table")?;
     let rows = usize::try_from(table.rows()).unwrap_or(usize::MAX);
     if rows == 0 {
         return Err(StepError::input("table_empty", "the table has no rows to split"));
     }
+    let bytes = table.rows().saturating_mul(BYTES_PER_ROW);
+    room::claim(context, "the fold of each row", bytes, "split fewer rows")?;
     Ok((table, rows))
 }
 

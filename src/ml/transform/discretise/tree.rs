@@ -89,7 +89,7 @@ fn best_split(points: &[(f64, f64)], all: &Sums, growth: Growth) -> Option<usize
         if !is_gap || place < least || points.len() - place < least {
             continue;
         }
-        let gain = below.gain(&all.without(&below));
+        let gain = below.gain(all);
         if gain > best.0 {
             best = (gain, Some(place));
         }
@@ -137,20 +137,6 @@ impl Sums {
         }
     }
 
-    fn without(&self, part: &Sums) -> Sums {
-        match (self, part) {
-            (
-                Sums::Numbers { count, sum, squares },
-                Sums::Numbers { count: less, sum: sum_less, squares: squares_less },
-            ) => Sums::Numbers { count: count - less, sum: sum - sum_less, squares: squares - squares_less },
-            (Sums::Classes { count, by_class }, Sums::Classes { count: less, by_class: classes_less }) => {
-                let by_class = by_class.iter().zip(classes_less).map(|(all, less)| all - less).collect();
-                Sums::Classes { count: count - less, by_class }
-            }
-            _ => self.none(),
-        }
-    }
-
     fn impurity(&self) -> f64 {
         match self {
             Sums::Numbers { count, sum, squares } => squares / count - (sum / count).powi(2),
@@ -160,14 +146,17 @@ impl Sums {
         }
     }
 
-    /// What a split into these rows and `above` gains, up to a constant.
-    fn gain(&self, above: &Sums) -> f64 {
-        match (self, above) {
-            (Sums::Numbers { count, sum, .. }, Sums::Numbers { count: above, sum: sum_above, .. }) => {
-                sum * sum / count + sum_above * sum_above / above
+    /// What a split of `all` into these rows and the others gains, up to a constant.
+    fn gain(&self, all: &Sums) -> f64 {
+        match (self, all) {
+            (Sums::Numbers { count, sum, .. }, Sums::Numbers { count: rows, sum: of_all, .. }) => {
+                let above = of_all - sum;
+                sum * sum / count + above * above / (rows - count)
             }
-            (Sums::Classes { count, .. }, Sums::Classes { count: rows, .. }) => {
-                -rows * above.impurity() - count * self.impurity()
+            (Sums::Classes { count, by_class }, Sums::Classes { count: rows, by_class: of_all }) => {
+                let above = rows - count;
+                let squares: f64 = of_all.iter().zip(by_class).map(|(all, below)| (all - below) * (all - below)).sum();
+                -above * (1.0 - squares / (above * above)) - count * self.impurity()
             }
             _ => f64::NEG_INFINITY,
         }

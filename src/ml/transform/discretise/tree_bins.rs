@@ -1,6 +1,5 @@
 //! `tree_bins`: numbers into the intervals that a decision tree finds for the target.
 
-use arrow::array::Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -141,20 +140,18 @@ impl Growing {
         Growth { max_depth, min_samples_leaf: self.params.min_samples_leaf }
     }
 
-    /// The tree of the rows that `is_in` wants, by their place.
-    fn grow(&self, max_depth: u32, is_in: impl Fn(usize) -> bool) -> Steps {
-        let mut points = self.chosen(is_in);
-        points.sort_by(|one, other| one.0.total_cmp(&other.0));
+    /// The tree of the rows that `is_in` wants, by their place; `sorted` are the places by value.
+    fn grow(&self, sorted: &[usize], max_depth: u32, is_in: impl Fn(usize) -> bool) -> Steps {
+        let points = self.chosen(sorted.iter().copied(), is_in);
         Steps::grow(&points, self.criterion, self.growth(max_depth))
     }
 
-    fn chosen(&self, is_in: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
-        let places = self.points.iter().enumerate().filter(|(place, _)| is_in(*place));
-        places.map(|(_, (value, target, _))| (*value, *target)).collect()
+    fn chosen(&self, places: impl Iterator<Item = usize>, is_in: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
+        places.filter(|place| is_in(*place)).map(|place| (self.points[place].0, self.points[place].1)).collect()
     }
 
     /// The depth that predicts best what it has not seen; of equally good ones the first.
-    fn depth(&self) -> Result<u32, TransformError> {
+    fn depth(&self, sorted: &[usize]) -> Result<u32, TransformError> {
         let depths = self.params.max_depth.all();
         if let [one] = depths {
             return Ok(*one);
@@ -179,9 +176,9 @@ impl Growing {
         for depth in depths {
             let mut sum = 0.0;
             for fold in 0..folds {
-                let held_out = self.chosen(|place| fold_of[place] == fold);
+                let held_out = self.chosen(0..self.points.len(), |place| fold_of[place] == fold);
                 if !held_out.is_empty() {
-                    let steps = self.grow(*depth, |place| fold_of[place] != fold);
+                    let steps = self.grow(sorted, *depth, |place| fold_of[place] != fold);
                     sum += steps.score(&held_out, self.criterion);
                 }
             }
@@ -197,9 +194,6 @@ impl Growing {
 impl Learner for Growing {
     fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.name)?.array)?;
-        if values.null_count() < values.len() {
-            self.points.reserve(values.len() - values.null_count());
-        }
         for ((value, target), row) in values.iter().zip(rows.targets).zip(rows.first..) {
             let Some(value) = value else { continue };
             if value.is_infinite() {
@@ -214,8 +208,10 @@ impl Learner for Growing {
         if self.points.is_empty() {
             return Err(nothing_to_learn(&self.name, KEY));
         }
-        let depth = self.depth()?;
-        let all = self.grow(depth, |_| true);
+        let mut sorted: Vec<usize> = (0..self.points.len()).collect();
+        sorted.sort_by(|one, other| self.points[*one].0.total_cmp(&self.points[*other].0));
+        let depth = self.depth(&sorted)?;
+        let all = self.grow(&sorted, depth, |_| true);
         if self.params.bin_output == Output::BinNumber {
             return Ok(Unit::TreeBins(Intervals::numbered(self.name, all.limits)));
         }
@@ -223,13 +219,13 @@ impl Learner for Growing {
         let without = |left_out: u32| {
             let is_in = |place: usize| fold(self.seed, self.points[place].2, count) != left_out;
             let has_any = (0..self.points.len()).any(is_in);
-            if has_any { self.grow(depth, is_in) } else { all.clone() }
+            if has_any { self.grow(&sorted, depth, is_in) } else { all.clone() }
         };
         let folds = (0..count).map(without).collect();
         Ok(Unit::TreeBins(Intervals::predicted(self.name, all, self.seed, folds)))
     }
 
     fn kept_bytes(&self, rows: u64) -> u64 {
-        rows.saturating_mul(5 * BYTES_PER_KEPT_VALUE)
+        rows.saturating_mul(6 * BYTES_PER_KEPT_VALUE)
     }
 }

@@ -72,7 +72,6 @@ impl Transform for Params {
             params: self.clone(),
             seed: planning.facts.seed,
             drawn: Sample::new(planning.facts.seed, self.values as usize),
-            has_any: false,
         };
         let same = Same::Changed(column.column_type(), column.kind);
         Ok(Plan::Learn(Box::new(learner), Promise { same, ..Promise::default() }))
@@ -85,7 +84,6 @@ struct Drawing {
     params: Params,
     seed: u64,
     drawn: Sample<Category>,
-    has_any: bool,
 }
 
 impl Learner for Drawing {
@@ -95,7 +93,6 @@ impl Learner for Drawing {
             if array.is_null(place) {
                 continue;
             }
-            self.has_any = true;
             self.drawn.offer(row, || match array.data_type() {
                 DataType::Utf8 => Category::Text(array.as_string::<i32>().value(place).to_owned()),
                 DataType::Int64 => Category::Int(array.as_primitive::<Int64Type>().value(place)),
@@ -107,7 +104,8 @@ impl Learner for Drawing {
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        if !self.has_any {
+        let values = self.drawn.by_chance();
+        if values.is_empty() {
             return Err(nothing_to_learn(&self.name, "impute_random_sample"));
         }
         Ok(Unit::ImputeRandomSample(RandomSample {
@@ -115,7 +113,7 @@ impl Learner for Drawing {
             column_type: self.column_type,
             seed_from: self.params.seed_from,
             seed: self.seed,
-            values: self.drawn.by_chance(),
+            values,
         }))
     }
 }

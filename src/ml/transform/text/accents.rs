@@ -37,8 +37,11 @@ impl StripAccents {
         }
         let mut plain = String::with_capacity(text.len());
         for sign in text.chars() {
+            if sign.is_ascii() {
+                plain.push(sign);
+                continue;
+            }
             match PLAIN.get(&sign) {
-                _ if sign.is_ascii() => plain.push(sign),
                 Some(rest) => plain.push_str(rest),
                 None => plain.extend(parts(sign)),
             }

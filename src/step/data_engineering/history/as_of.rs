@@ -236,14 +236,12 @@ with:
             let batch = batch?;
             let times = &times[first..first + batch.num_rows()];
             let mut arrays = batch.columns().to_vec();
-            let keys = self.keys_of(&batch)?;
+            let keys = loaded.keys(&self.keys_of(&batch)?)?;
             for (aggregate, within) in self.params.aggregates.iter().zip(&self.within) {
-                let ranges = loaded.before(&keys, times, *within)?;
-                for function in &aggregate.functions {
-                    arrays.push(loaded.aggregate(aggregate.column.as_deref(), *function, &ranges)?);
-                }
+                let ranges = loaded.before(&keys, times, *within);
+                arrays.extend(loaded.aggregates(aggregate.column.as_deref(), &aggregate.functions, &ranges)?);
             }
-            let any = loaded.before(&keys, times, None)?;
+            let any = loaded.before(&keys, times, None);
             matched += any.iter().filter(|range| range.len() > 0).count() as u64;
             output.write(&RecordBatch::try_new(Arc::clone(&schema), arrays)?)?;
             first += batch.num_rows();

@@ -132,13 +132,13 @@ impl Events {
         }
     }
 
+    /// The numbers of the keys of rows, of which `keys` holds the columns; none where no event has the key.
+    pub(super) fn keys(&self, keys: &RecordBatch) -> Result<Vec<Option<u32>>, StepError> {
+        self.keys.find(keys)
+    }
+
     /// For each row, the range of events of its key with a time in `[time - within, time)`.
-    pub(super) fn before(
-        &self,
-        keys: &RecordBatch,
-        times: &[f64],
-        within: Option<f64>,
-    ) -> Result<Vec<Range>, StepError> {
+    pub(super) fn before(&self, keys: &[Option<u32>], times: &[f64], within: Option<f64>) -> Vec<Range> {
         let range = |(key, time): (Option<u32>, &f64)| {
             let Some(key) = key.map(|key| key as usize) else { return Range::default() };
             let (start, end) = (self.starts[key], self.starts[key + 1]);
@@ -147,45 +147,61 @@ impl Events {
             let first = within.map_or(start, |within| start + of_key.partition_point(|then| *then < time - within));
             Range { start, first, end: end.max(first) }
         };
-        Ok(self.keys.find(keys)?.into_iter().zip(times).map(range).collect())
+        keys.iter().copied().zip(times).map(range).collect()
     }
 
-    /// What `function` makes of the events in each range.
-    pub(super) fn aggregate(
+    /// What each of `functions` makes of the events in each range.
+    pub(super) fn aggregates(
         &self,
         column: Option<&str>,
-        function: Function,
+        functions: &[Function],
         ranges: &[Range],
-    ) -> Result<ArrayRef, StepError> {
-        let Some(values) = column.and_then(|column| self.columns.get(column)) else {
-            let counts = ranges.iter().map(|range| i64::try_from(range.len()).unwrap_or(i64::MAX));
-            return Ok(Arc::new(counts.collect::<Int64Array>()));
+    ) -> Result<Vec<ArrayRef>, StepError> {
+        let values = column.and_then(|column| self.columns.get(column));
+        let needs_tallies = functions.iter().any(|function| function.statistic().is_some());
+        let tallies: Vec<Tally> = match values {
+            Some(values) if needs_tallies => ranges.iter().map(|range| values.tally(*range)).collect(),
+            _ => Vec::new(),
         };
-        if let Some(statistic) = function.statistic() {
-            let tallies = ranges.iter().map(|range| values.tally(*range).get(statistic));
-            return Ok(if statistic == Statistic::Count {
-                Arc::new(tallies.map(whole).collect::<Int64Array>())
-            } else {
-                let present = tallies.map(|value| Some(value).filter(|value| !value.is_nan()));
-                Arc::new(present.collect::<Float64Array>())
-            });
-        }
-        if function == Function::Nunique {
-            let distinct = ranges.iter().map(|range| {
-                let mut codes: Vec<u32> = values.codes[range.first..range.end].iter().flatten().copied().collect();
-                codes.sort_unstable();
-                codes.dedup();
-                i64::try_from(codes.len()).unwrap_or(i64::MAX)
-            });
-            return Ok(Arc::new(distinct.collect::<Int64Array>()));
-        }
-        let last = |range: &Range| {
-            let place = (range.first..range.end).rev().find(|place| values.codes[*place].is_some())?;
-            u32::try_from(place).ok()
-        };
-        let places: UInt32Array = ranges.iter().map(last).collect();
-        Ok(take(&values.array, &places, None)?)
+        functions.iter().map(|function| aggregate(values, *function, ranges, &tallies)).collect()
     }
+}
+
+/// What `function` makes of the events in each range, whose `tallies` are known if it needs them.
+fn aggregate(
+    values: Option<&Values>,
+    function: Function,
+    ranges: &[Range],
+    tallies: &[Tally],
+) -> Result<ArrayRef, StepError> {
+    let Some(values) = values else {
+        let counts = ranges.iter().map(|range| i64::try_from(range.len()).unwrap_or(i64::MAX));
+        return Ok(Arc::new(counts.collect::<Int64Array>()));
+    };
+    if let Some(statistic) = function.statistic() {
+        let results = tallies.iter().map(|tally| tally.get(statistic));
+        return Ok(if statistic == Statistic::Count {
+            Arc::new(results.map(whole).collect::<Int64Array>())
+        } else {
+            let present = results.map(|value| Some(value).filter(|value| !value.is_nan()));
+            Arc::new(present.collect::<Float64Array>())
+        });
+    }
+    if function == Function::Nunique {
+        let distinct = ranges.iter().map(|range| {
+            let mut codes: Vec<u32> = values.codes[range.first..range.end].iter().flatten().copied().collect();
+            codes.sort_unstable();
+            codes.dedup();
+            i64::try_from(codes.len()).unwrap_or(i64::MAX)
+        });
+        return Ok(Arc::new(distinct.collect::<Int64Array>()));
+    }
+    let last = |range: &Range| {
+        let place = (range.first..range.end).rev().find(|place| values.codes[*place].is_some())?;
+        u32::try_from(place).ok()
+    };
+    let places: UInt32Array = ranges.iter().map(last).collect();
+    Ok(take(&values.array, &places, None)?)
 }
 
 impl Values {

@@ -64,7 +64,7 @@ impl Bounds {
     }
 }
 
-/// A quantile of sorted values, linear between two of them.
+/// A quantile of sorted values, linear between two of them: numpy's default.
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len() - 1;
     let place = share * last as f64;
@@ -75,4 +75,17 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let (low, high) = (sorted[below], sorted[above]);
     // From the nearer end, as numpy does, so that equal values stay equal.
     if part < 0.5 { low + (high - low) * part } else { high - (high - low) * (1.0 - part) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "these quantiles are exact")]
+    fn quantiles_are_linear_between_neighbours() {
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), 2.5);
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 1.0), 4.0);
+        assert_eq!(quantile(&[7.0], 0.25), 7.0);
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn over(rows: &Rows, targets: &Targets, shrinkage: Option<f64>, seed:
 }
 
 /// A draw from the standard normal distribution, by Box and Muller.
-fn normal(random: &mut impl Rng) -> f64 {
+pub fn normal(random: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * random.random::<f64>()).cos()
 }

@@ -1,4 +1,4 @@
-//! Statistics of a column, gathered in one pass: moments without cancellation, and exact quantiles of kept values.
+//! Statistics of a column, gathered in one pass: moments without cancellation.
 
 /// Count, mean, variance and range of the present values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,17 +98,6 @@ pub(super) fn divisor(range: f64) -> f64 {
     if range < 10.0 * f64::EPSILON { 1.0 } else { range }
 }
 
-/// The `q`-quantile of sorted values, linear between neighbours: numpy's default.
-pub(super) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let position = q * (sorted.len() - 1) as f64;
-    let below = whole(position.floor()).min(sorted.len() - 1);
-    let above = (below + 1).min(sorted.len() - 1);
-    let share = position - below as f64;
-    let step = sorted[above] - sorted[below];
-    // Numpy counts from the nearer end, so that the result is symmetric.
-    if share < 0.5 { sorted[below] + step * share } else { sorted[above] - step * (1.0 - share) }
-}
-
 /// A small whole float as an index.
 #[expect(
     clippy::cast_possible_truncation,
@@ -144,13 +133,5 @@ mod tests {
     fn a_constant_is_not_scaled() {
         assert_eq!(Moments::of([0.1; 50].into_iter()).scale(), 1.0);
         assert_eq!(Moments::default().scale(), 1.0);
-    }
-
-    #[test]
-    #[expect(clippy::float_cmp, reason = "these quantiles are exact")]
-    fn quantiles_are_linear_between_neighbours() {
-        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), 2.5);
-        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 1.0), 4.0);
-        assert_eq!(quantile(&[7.0], 0.25), 7.0);
     }
 }

@@ -16,6 +16,7 @@ mod split_random;
 mod split_time;
 pub mod sql;
 mod strata;
+mod weights;
 
 pub use augment::{AugmentMixup, AugmentNoise, AugmentText};
 pub use balance::{

@@ -2,10 +2,12 @@
 
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
+use arrow::datatypes::Field;
 
 use crate::artifact::ArtifactKind;
 use crate::step::{InputPort, OutputPort, ParamErrors, Ports, Progress, StagedTable, StepContext, StepError};
 use crate::table::TableReader;
+use crate::table::roles::Role;
 
 /// One of the sets that a split makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +165,24 @@ pub(super) fn write(
         identity(context, part.as_str(), "table", table)?;
     }
     Ok(())
+}
+
+/// The field of a column that the table must have.
+pub(super) fn known<'table>(table: &'table TableReader, name: &str) -> Result<&'table Field, StepError> {
+    // The reader's own error names the columns that there are.
+    drop(table.select(&[name])?);
+    Ok(table.schema().field_with_name(name)?)
+}
+
+/// The field of the target: the column that is named, or the one that is marked.
+pub(super) fn target<'table>(table: &'table TableReader, named: Option<&str>) -> Result<&'table Field, StepError> {
+    if let Some(name) = named {
+        return known(table, name);
+    }
+    let marked = table.schema().fields().iter().find(|field| Role::of(field) == Some(Role::Target));
+    marked.map(AsRef::as_ref).ok_or_else(|| {
+        StepError::input("no_target", "no column is marked as the target").help("name it: `with: {target: ...}`")
+    })
 }
 
 /// Says that every column of `output` is the column of `table`, at `input`, with the same name.

@@ -56,6 +56,11 @@ impl CoMoments {
         self.count = all;
     }
 
+    /// How many pairs there were.
+    pub fn count(&self) -> f64 {
+        self.count
+    }
+
     /// Pearson's correlation; none below two pairs, or where a side does not vary but by rounding.
     pub fn correlation(&self) -> Option<f64> {
         let varies = |side: usize| self.squares[side] > self.count * (8.0 * f64::EPSILON * self.means[side]).powi(2);

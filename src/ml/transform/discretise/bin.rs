@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kmeans::cluster;
+use crate::ml::outlier::quantile;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
@@ -15,7 +16,7 @@ use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::need_numbers;
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::{Moments, quantile, whole};
+use crate::ml::transform::stats::{Moments, whole};
 use crate::ml::transform::{ColumnType, TransformError};
 
 /// Bins narrower than this are merged, scikit-learn's rule.

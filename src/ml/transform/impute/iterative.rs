@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bayesian_ridge::{Line, fit};
 use super::simple::indicate;
+use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};
@@ -16,7 +17,6 @@ use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Scope, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::quantile;
 
 /// What missing values are before the first round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! Which number takes the place of a missing one: the mean, the median, or one at the end of the distribution.
 
 use super::simple::{Impute, Method, Tail};
+use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::frame::Frame;
@@ -8,7 +9,7 @@ use crate::ml::transform::gather::Values;
 use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{infinite, nothing_to_learn};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::{Moments, quantile};
+use crate::ml::transform::stats::Moments;
 
 /// Which number is learnt.
 #[derive(Debug, Clone, Copy, PartialEq)]

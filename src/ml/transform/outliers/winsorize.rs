@@ -6,6 +6,7 @@ use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};
@@ -14,7 +15,7 @@ use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
 use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::{Moments, quantile};
+use crate::ml::transform::stats::Moments;
 
 /// The median absolute deviation of a normal distribution whose standard deviation is 1, with feature-engine's digits.
 const NORMAL_MAD: f64 = 0.674_49;

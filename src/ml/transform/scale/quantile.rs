@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::normal::inverse_cdf;
+use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};
@@ -16,7 +17,6 @@ use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{infinite, need_numbers, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::quantile;
 
 /// A normal is cut to the quantiles of this share and its counterpart, scikit-learn's rule.
 const BOUND: f64 = 1e-7;

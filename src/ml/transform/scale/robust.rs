@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::Affine;
 use super::normal::inverse_cdf;
+use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::frame::Frame;
 use crate::ml::transform::gather::Values;
@@ -12,7 +13,7 @@ use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::need_numbers;
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::{divisor, quantile};
+use crate::ml::transform::stats::divisor;
 
 /// Subtracts the median and divides by the distance of two quantiles (scikit-learn's `RobustScaler`). Keeps the
 /// column's values while it learns.

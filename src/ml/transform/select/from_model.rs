@@ -3,14 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chosen::{Choice, Chosen, need, promise};
-use super::model::{Model, Sheet};
+use super::chosen::{Choice, Chosen};
+use super::model::{self, Model, Sheet};
+use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
-use crate::ml::transform::frame::Frame;
-use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::plan::{Plan, Planning, Scope, Transform};
 use crate::ml::transform::registry::Unit;
-use crate::ml::transform::stats::quantile;
 
 /// The key in manifests.
 const KEY: &str = "from_model";
@@ -88,38 +86,25 @@ impl Transform for Params {
     }
 
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
-        if planning.is_open {
-            return Ok(Plan::Wait);
-        }
-        need(KEY, planning)?;
-        let sheet = Sheet::new(KEY, self.model, planning);
-        Ok(Plan::Learn(Box::new(Weighed { params: self.clone(), sheet }), promise(planning)?))
+        let params = self.clone();
+        model::plan(KEY, self.model, planning, move |sheet| params.choose(sheet))
     }
 }
 
-struct Weighed {
-    params: Params,
-    sheet: Sheet,
-}
-
-impl Learner for Weighed {
-    fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
-        self.sheet.learn(frame, rows)
-    }
-
-    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let Weighed { params, sheet } = *self;
+impl Params {
+    /// Which columns of `sheet` go on.
+    fn choose(&self, sheet: &Sheet) -> Result<Unit, TransformError> {
         let places: Vec<usize> = (0..sheet.names.len()).collect();
         let coefficients = sheet.coefficients(&places)?;
         let importance = |outputs: &Vec<f64>| outputs.iter().map(|coefficient| coefficient.abs()).sum::<f64>();
         let importances: Vec<f64> = coefficients.iter().map(importance).collect();
-        let least = params.threshold.of(&importances).expect("the params were checked");
+        let least = self.threshold.of(&importances).expect("the params were checked");
         let mut order = places;
         order.sort_by(|one, other| importances[*other].total_cmp(&importances[*one]));
-        order.truncate(params.max_features.unwrap_or(usize::MAX));
+        order.truncate(self.max_features.unwrap_or(usize::MAX));
         let choices = sheet.names.iter().zip(&importances).enumerate().map(|(place, (name, importance))| {
             let is_heavy = *importance >= least;
-            let (kept, reason) = match params.max_features {
+            let (kept, reason) = match self.max_features {
                 _ if !is_heavy => (false, format!("its importance is below {least}")),
                 Some(most) if !order.contains(&place) => (false, format!("{most} others are more important")),
                 _ => (true, format!("its importance is not below {least}")),
@@ -127,9 +112,5 @@ impl Learner for Weighed {
             Choice::new(KEY, name.clone(), kept, Some(*importance), reason)
         });
         Ok(Unit::FromModel(Chosen::new(KEY, choices.collect())?))
-    }
-
-    fn kept_bytes(&self, rows: u64) -> u64 {
-        self.sheet.kept_bytes(rows)
     }
 }

@@ -12,6 +12,7 @@ use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, Learner, LearningRows};
 use crate::ml::transform::plan::{Plan, Planning, Scope, Transform};
 use crate::ml::transform::registry::Unit;
 use crate::ml::transform::stats::{Moments, whole};
+use crate::table::sketch::CoMoments;
 
 /// What a column is judged by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,34 +91,9 @@ struct Seen {
     name: String,
     by_class: Vec<Moments>,
     sums: Vec<f64>,
-    /// Of column and target: sums of products around their means.
-    both: Covariance,
+    /// Of column and target.
+    both: CoMoments,
     values: Vec<f64>,
-}
-
-/// How two numbers vary together, gathered one by one.
-#[derive(Default)]
-struct Covariance {
-    count: f64,
-    means: [f64; 2],
-    squares: [f64; 2],
-    product: f64,
-}
-
-impl Covariance {
-    fn push(&mut self, one: f64, other: f64) {
-        self.count += 1.0;
-        let gaps = [one - self.means[0], other - self.means[1]];
-        self.means[0] += gaps[0] / self.count;
-        self.means[1] += gaps[1] / self.count;
-        self.squares[0] += gaps[0] * (one - self.means[0]);
-        self.squares[1] += gaps[1] * (other - self.means[1]);
-        self.product += gaps[0] * (other - self.means[1]);
-    }
-
-    fn correlation(&self) -> f64 {
-        self.product / (self.squares[0].sqrt() * self.squares[1].sqrt())
-    }
 }
 
 impl Seen {
@@ -126,7 +102,7 @@ impl Seen {
             name: name.to_owned(),
             by_class: vec![Moments::default(); classes],
             sums: vec![0.0; classes],
-            both: Covariance::default(),
+            both: CoMoments::default(),
             values: Vec::new(),
         }
     }
@@ -152,7 +128,7 @@ impl Learner for Scores {
                 };
                 match self.params.score {
                     Score::FClassif => seen.by_class[whole(*target)].push(value),
-                    Score::FRegression => seen.both.push(value, *target),
+                    Score::FRegression => {}
                     Score::Chi2 if value < 0.0 => {
                         let message = format!("column `{}` has negative values, and `chi2` needs counts", seen.name);
                         return Err(TransformError::input("negative_values", message)
@@ -164,6 +140,10 @@ impl Learner for Scores {
                     }
                     Score::MutualInfo => seen.values.push(value),
                 }
+            }
+            if self.params.score == Score::FRegression {
+                let pairs = values.values().iter().copied().zip(rows.targets.iter().copied());
+                seen.both.merge(&CoMoments::of(pairs));
             }
         }
         if self.params.score == Score::MutualInfo {
@@ -177,8 +157,7 @@ impl Learner for Scores {
         let score = |seen: &Seen| match params.score {
             Score::FClassif => f_classif(&seen.by_class),
             Score::FRegression => {
-                let correlation = seen.both.correlation();
-                if correlation.is_nan() { 0.0 } else { f_regression(correlation, seen.both.count) }
+                seen.both.correlation().map_or(0.0, |correlation| f_regression(correlation, seen.both.count()))
             }
             Score::Chi2 => {
                 let counts: Vec<f64> = seen.by_class.iter().map(|moments| moments.count).collect();

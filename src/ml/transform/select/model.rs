@@ -5,14 +5,16 @@ use std::convert::Infallible;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::chosen::{need, promise};
 use super::kept::refused;
 use crate::ml::features::{Feature, FeatureMatrix};
 use crate::ml::linear::{LinearWeights, LogisticOptions, fit_logistic, fit_ridge};
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::frame::Frame;
-use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, FitFacts, LearningRows};
-use crate::ml::transform::plan::Planning;
+use crate::ml::transform::learn::{BYTES_PER_KEPT_VALUE, FitFacts, Learner, LearningRows};
+use crate::ml::transform::plan::{Plan, Planning};
+use crate::ml::transform::registry::Unit;
 use crate::ml::transform::stats::whole;
 
 /// How strongly the model is held back.
@@ -62,6 +64,42 @@ impl Model {
     }
 }
 
+/// The plan of a transform that judges columns by a model of them; `choose` says which ones go on.
+pub(super) fn plan(
+    key: &'static str,
+    model: Model,
+    planning: &Planning<'_>,
+    choose: impl FnOnce(&Sheet) -> Result<Unit, TransformError> + 'static,
+) -> Result<Plan, TransformError> {
+    if planning.is_open {
+        return Ok(Plan::Wait);
+    }
+    need(key, planning)?;
+    let sheet = Sheet::new(key, model, planning);
+    Ok(Plan::Learn(Box::new(Judging { sheet, choose }), promise(planning)?))
+}
+
+/// Keeps all rows, on which columns are judged at last.
+struct Judging<Choose> {
+    sheet: Sheet,
+    choose: Choose,
+}
+
+impl<Choose: FnOnce(&Sheet) -> Result<Unit, TransformError>> Learner for Judging<Choose> {
+    fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
+        self.sheet.learn(frame, rows)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
+        (self.choose)(&self.sheet)
+    }
+
+    /// The rows, with the copy that a fit takes.
+    fn kept_bytes(&self, rows: u64) -> u64 {
+        rows.saturating_mul((self.sheet.names.len() as u64 + 2) * BYTES_PER_KEPT_VALUE)
+    }
+}
+
 /// All rows of some columns, for fits on any of them.
 pub(super) struct Sheet {
     key: &'static str,
@@ -76,14 +114,14 @@ pub(super) struct Sheet {
 
 impl Sheet {
     /// Of the planned columns, for the transform `key`.
-    pub(super) fn new(key: &'static str, model: Model, planning: &Planning<'_>) -> Sheet {
+    fn new(key: &'static str, model: Model, planning: &Planning<'_>) -> Sheet {
         let FitFacts { classes, .. } = planning.facts;
         let (names, classes) = (planning.columns.to_vec(), classes.len());
         Sheet { key, model, classes, names, values: Vec::new(), targets: Vec::new() }
     }
 
     /// Takes in the next rows.
-    pub(super) fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
+    fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
         let width = self.names.len();
         let start = self.values.len();
         self.values.resize(start + frame.rows() * width, 0.0);
@@ -99,11 +137,6 @@ impl Sheet {
         }
         self.targets.extend(rows.targets);
         Ok(())
-    }
-
-    /// What it keeps of that many rows, with the copy that a fit takes.
-    pub(super) fn kept_bytes(&self, rows: u64) -> u64 {
-        rows.saturating_mul((self.names.len() as u64 + 2) * BYTES_PER_KEPT_VALUE)
     }
 
     /// The coefficients of the columns at `places`, those of all outputs for each.

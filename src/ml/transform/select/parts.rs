@@ -5,10 +5,10 @@ use arrow::datatypes::{DataType, Int64Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ml::outlier::quantile;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::frame::Frame;
 use crate::ml::transform::plan::Planning;
-use crate::ml::transform::stats::quantile;
 use crate::ml::transform::{ColumnType, TransformError};
 
 /// Where the first part ends.

@@ -3,11 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chosen::{Choice, Chosen, need, promise};
-use super::model::{Model, Sheet};
+use super::chosen::{Choice, Chosen};
+use super::model::{self, Model, Sheet};
 use crate::ml::transform::TransformError;
-use crate::ml::transform::frame::Frame;
-use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::plan::{Plan, Planning, Scope, Transform};
 use crate::ml::transform::registry::Unit;
 use crate::ml::transform::stats::whole;
@@ -68,30 +66,17 @@ impl Transform for Params {
     }
 
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
-        if planning.is_open {
-            return Ok(Plan::Wait);
-        }
-        need(KEY, planning)?;
-        let sheet = Sheet::new(KEY, self.model, planning);
-        Ok(Plan::Learn(Box::new(Rounds { params: self.clone(), sheet }), promise(planning)?))
+        let params = self.clone();
+        model::plan(KEY, self.model, planning, move |sheet| params.choose(sheet))
     }
 }
 
-struct Rounds {
-    params: Params,
-    sheet: Sheet,
-}
-
-impl Learner for Rounds {
-    fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
-        self.sheet.learn(frame, rows)
-    }
-
-    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let Rounds { params, sheet } = *self;
+impl Params {
+    /// Which columns of `sheet` go on.
+    fn choose(&self, sheet: &Sheet) -> Result<Unit, TransformError> {
         let all = sheet.names.len();
-        let wanted = params.n_features.map_or(all / 2, |wanted| count(wanted, all)).max(1);
-        let step = count(params.step, all).max(1);
+        let wanted = self.n_features.map_or(all / 2, |wanted| count(wanted, all)).max(1);
+        let step = count(self.step, all).max(1);
         let mut left: Vec<usize> = (0..all).collect();
         // The round that a column goes in, and its importance there.
         let mut gone: Vec<Option<(usize, f64)>> = vec![None; all];
@@ -121,9 +106,5 @@ impl Learner for Rounds {
             }
         });
         Ok(Unit::Rfe(Chosen::new(KEY, choices.collect())?))
-    }
-
-    fn kept_bytes(&self, rows: u64) -> u64 {
-        self.sheet.kept_bytes(rows)
     }
 }

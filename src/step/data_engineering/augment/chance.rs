@@ -3,6 +3,7 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::ml::resample::normal;
 use crate::step::ParamErrors;
 
 /// The random numbers of one row.
@@ -27,12 +28,6 @@ pub(super) fn check_share(share: f64) -> Result<(), ParamErrors> {
     } else {
         Err(ParamErrors::one(["share"], format!("{share} new rows for each row; give more than 0 and at most 100")))
     }
-}
-
-/// A draw from the standard normal distribution, by Box and Muller.
-pub(super) fn normal(random: &mut impl Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.random::<f64>()).cos()
 }
 
 /// A draw from the beta distribution with both parameters `alpha`.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::super::retyped;
+use super::super::weights::Weights;
+use super::super::{parts, retyped};
 use super::table::{floats, is_number};
 use crate::step::StepError;
 use crate::table::TableReader;
@@ -22,25 +23,13 @@ pub(super) struct Target {
 impl Target {
     /// The one named, or the one that is marked.
     pub(super) fn of(table: &TableReader, named: Option<&str>) -> Result<Target, StepError> {
-        let fields = table.schema().fields();
-        let marked = fields.iter().find(|field| Role::of(field) == Some(Role::Target));
-        let name = match (named, marked) {
-            (Some(name), _) => name.to_owned(),
-            (None, Some(field)) => field.name().clone(),
-            (None, None) => {
-                return Err(StepError::input("no_target", "no column is marked as the target")
-                    .help("name it: `with: {target: ...}`"));
-            }
-        };
-        // The reader's own error names the columns that there are.
-        drop(table.select(&[&name])?);
-        let field = table.schema().field_with_name(&name)?;
+        let field = parts::target(table, named)?;
         let is_marked = Role::of(field) == Some(Role::Target);
         let is_number = match Task::of(table.schema()).filter(|_| is_marked) {
             Some(task) => task == Task::Regression,
             None => field.data_type().is_floating(),
         };
-        Ok(Target { name, is_number })
+        Ok(Target { name: field.name().clone(), is_number })
     }
 }
 
@@ -64,7 +53,6 @@ impl New {
 
 /// All rows, and the pairs that wait to be mixed.
 pub(super) struct Mixed {
-    schema: SchemaRef,
     all: RecordBatch,
     /// Whether each column is mixed; the others are taken from one row.
     blends: Vec<bool>,
@@ -72,9 +60,8 @@ pub(super) struct Mixed {
     classes: Option<usize>,
     /// The class of each row, for telling whether two are the same.
     labels: Option<ArrayRef>,
-    /// The place of the weight, if classes need one.
-    weight: Option<usize>,
-    has_new_column: bool,
+    /// Where weights go, if classes need them.
+    weights: Option<Weights>,
     pairs: Vec<(u32, u32, f64)>,
 }
 
@@ -86,34 +73,22 @@ impl Mixed {
         names: &[String],
         weight: &str,
     ) -> Result<Mixed, StepError> {
-        let mut fields = table.schema().fields().to_vec();
+        let fields = table.schema().fields();
         let target_place = table.schema().index_of(&target.name)?;
-        let has_roles = fields.iter().any(|field| Role::of(field).is_some());
         let blends = fields.iter().map(|field| {
             names.contains(field.name()) || (target.is_number && *field.name() == target.name && is_number(field))
         });
         let blends: Vec<bool> = blends.collect();
         let classes = (!target.is_number).then_some(target_place);
-        let marked = fields.iter().position(|field| Role::of(field) == Some(Role::Weight));
-        let has_new_column = classes.is_some() && marked.is_none();
-        if has_new_column {
-            if fields.iter().any(|field| field.name() == weight) {
-                return Err(StepError::input("duplicate_column", format!("the table already has a column `{weight}`"))
-                    .help("give the weights another name with `weight`"));
-            }
-            let field = Field::new(weight, DataType::Float64, false);
-            fields.push(Arc::new(if has_roles { Role::Weight.mark(field) } else { field }));
-        }
-        let weight = if has_new_column { Some(fields.len() - 1) } else { marked.filter(|_| classes.is_some()) };
-        let schema = Arc::new(Schema::new_with_metadata(fields, table.schema().metadata().clone()));
+        let weights = classes.map(|_| Weights::of(table, weight, "weight")).transpose()?;
         let all = table.read_all()?;
         let labels = classes.map(|place| arrow::compute::cast(all.column(place), &DataType::Utf8)).transpose()?;
-        Ok(Mixed { schema, all, blends, classes, labels, weight, has_new_column, pairs: Vec::new() })
+        Ok(Mixed { all, blends, classes, labels, weights, pairs: Vec::new() })
     }
 
     /// The schema of what comes out.
-    pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
+    pub(super) fn schema(&self) -> SchemaRef {
+        self.weights.as_ref().map_or_else(|| self.all.schema(), |weights| Arc::clone(&weights.schema))
     }
 
     /// How many rows there are.
@@ -121,16 +96,12 @@ impl Mixed {
         u32::try_from(self.all.num_rows()).unwrap_or(u32::MAX)
     }
 
-    /// Whether rows that there are go out as they came in.
-    pub(super) fn is_as_before(&self) -> bool {
-        !self.has_new_column
-    }
-
-    /// Rows that there are, with the weight one.
-    pub(super) fn weighted(&self, batch: &RecordBatch) -> Result<RecordBatch, StepError> {
+    /// Rows that there are, with the weight one if they have none.
+    pub(super) fn weighted(&self, batch: RecordBatch) -> Result<RecordBatch, StepError> {
+        let Some(weights) = self.weights.as_ref().filter(|weights| weights.is_new()) else { return Ok(batch) };
         let mut columns = batch.columns().to_vec();
-        columns.push(Arc::new(Float64Array::from(vec![1.0; batch.num_rows()])));
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        weights.put(&mut columns, Float64Array::from(vec![1.0; batch.num_rows()]))?;
+        Ok(RecordBatch::try_new(Arc::clone(&weights.schema), columns)?)
     }
 
     /// A pair to be mixed, with the share of the first.
@@ -170,21 +141,17 @@ impl Mixed {
                     _ => None,
                 });
                 columns.push(retyped::like(&take(column, &majors, None)?, mixed.collect())?);
-            } else if self.classes == Some(place) {
-                columns.push(take(column, &labelled, None)?);
-            } else if self.weight == Some(place) {
-                let known = floats(&take(column, &labelled, None)?)?;
-                let weights = known.iter().zip(&rows).map(|(known, row)| known.map(|known| known * row.weight));
-                let weights: ArrayRef = Arc::new(weights.collect::<Float64Array>());
-                columns.push(arrow::compute::cast(&weights, column.data_type())?);
             } else {
-                columns.push(take(column, &majors, None)?);
+                // What a row weighs goes with its label.
+                let is_weight = Role::of(self.all.schema_ref().field(place)) == Some(Role::Weight);
+                let is_label = self.classes == Some(place) || (self.classes.is_some() && is_weight);
+                columns.push(take(column, if is_label { &labelled } else { &majors }, None)?);
             }
         }
-        if self.has_new_column {
-            columns.push(Arc::new(rows.iter().map(|row| Some(row.weight)).collect::<Float64Array>()));
+        if let Some(weights) = &self.weights {
+            weights.put(&mut columns, rows.iter().map(|row| Some(row.weight)).collect())?;
         }
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        Ok(RecordBatch::try_new(self.schema(), columns)?)
     }
 }
 

@@ -92,14 +92,8 @@ with: {alpha: 0.2, share: 0.5, seed: 7}
         let bytes = table.rows().saturating_mul(width.saturating_mul(16));
         room::claim(context, "all training rows, to mix any two,", bytes, "mix a sample of the rows")?;
         let mut mixed = Mixed::new(&table, &target, &names, &self.params.weight)?;
-        let mut output = context.create_table(mixed.schema())?;
-        if mixed.is_as_before() {
-            copy(&table, &mut output, context)?;
-        } else {
-            for batch in table.batches()? {
-                output.write(&mixed.weighted(&batch?)?)?;
-            }
-        }
+        let mut output = context.create_table(&mixed.schema())?;
+        copy(&table, &mut output, context, |batch| mixed.weighted(batch))?;
         let seed = self.params.seed.unwrap_or_else(|| context.seed());
         let rows = mixed.rows();
         let mut added = 0;

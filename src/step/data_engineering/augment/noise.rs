@@ -6,13 +6,14 @@ use arrow::record_batch::RecordBatch;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::history::tally::{Function, Tally};
 use super::super::retyped;
-use super::chance::{check_share, copies, normal, of_row};
-use super::table::{copy, finish, floats, numbers, open, ports};
+use super::chance::{check_share, copies, of_row};
+use super::table::{extend, floats, numbers, open, ports};
+use crate::ml::resample::normal;
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
 use crate::table::TableReader;
+use crate::table::sketch::Moments;
 
 /// Adds training rows that are copies of others with normal noise on their numbers; everything else stays. Missing values
 /// stay missing, whole numbers stay whole, and a number that its type could not hold stays as it was.
@@ -77,20 +78,8 @@ with: {scale: 0.05, share: 0.5, seed: 7}
         let names = numbers(&table, self.params.columns.as_deref())?;
         let widths = self.widths(&table, &names, context)?;
         let seed = self.params.seed.unwrap_or_else(|| context.seed());
-        let mut output = context.create_table(table.schema())?;
-        copy(&table, &mut output, context)?;
-        let (mut first, mut added) = (0_u64, 0_u64);
-        for batch in table.batches()? {
-            context.check_cancelled()?;
-            let batch = batch?;
-            let new = self.noisy(&batch, first, seed, &widths)?;
-            added += new.num_rows() as u64;
-            output.write(&new)?;
-            first += batch.num_rows() as u64;
-        }
-        context.finish_table("train", output)?;
-        let changed: Vec<String> = widths.into_iter().map(|(name, _)| name).collect();
-        finish(context, &table, &changed, "noise", added)
+        let changed: Vec<String> = widths.iter().map(|(name, _)| name.clone()).collect();
+        extend(context, &table, &changed, "noise", |batch, first| self.noisy(batch, first, seed, &widths))
     }
 }
 
@@ -103,23 +92,21 @@ impl AugmentNoise {
         context: &StepContext,
     ) -> Result<Vec<(String, f64)>, StepError> {
         let columns: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut tallies = vec![(Tally::EMPTY, true); names.len()];
+        let mut seen = vec![(Moments::default(), true); names.len()];
         for batch in table.select(&columns)? {
             context.check_cancelled()?;
-            for ((tally, is_flag), array) in tallies.iter_mut().zip(batch?.columns()) {
-                for value in floats(array)?.iter().flatten().filter(|value| value.is_finite()) {
-                    *tally = tally.with(&Tally::of(value));
-                    *is_flag &= value.total_cmp(&0.0).is_eq() || value.total_cmp(&1.0).is_eq();
-                }
+            for ((moments, is_flag), array) in seen.iter_mut().zip(batch?.columns()) {
+                let array = floats(array)?;
+                let values = array.iter().flatten().filter(|value| value.is_finite());
+                moments.merge(&Moments::of(values.clone()));
+                *is_flag &=
+                    values.into_iter().all(|value| value.total_cmp(&0.0).is_eq() || value.total_cmp(&1.0).is_eq());
             }
         }
         let is_named = self.params.columns.is_some();
-        let widths = names.iter().zip(tallies).filter(|(_, (_, is_flag))| is_named || !is_flag);
-        let widths = widths.map(|(name, (tally, _))| {
-            let deviation = tally.get(Function::Std);
-            (name.clone(), if deviation.is_nan() { 0.0 } else { deviation * self.params.scale })
-        });
-        Ok(widths.collect())
+        let widths = names.iter().zip(seen).filter(|(_, (_, is_flag))| is_named || !is_flag);
+        let width = |moments: &Moments| moments.stdev().map_or(0.0, |deviation| deviation * self.params.scale);
+        Ok(widths.map(|(name, (moments, _))| (name.clone(), width(&moments))).collect())
     }
 
     /// The new rows that the rows of `batch` give.

@@ -3,10 +3,11 @@
 use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::record_batch::RecordBatch;
 
 use super::super::parts;
 use crate::artifact::ArtifactKind;
-use crate::step::{InputPort, OutputPort, Ports, StagedTable, StepContext, StepError};
+use crate::step::{InputPort, OutputPort, Ports, Progress, StagedTable, StepContext, StepError};
 use crate::table::TableReader;
 use crate::table::roles::{CATEGORIES, Role};
 
@@ -46,9 +47,11 @@ pub(super) fn numbers(table: &TableReader, named: Option<&[String]>) -> Result<V
         return Ok(features);
     };
     for name in named {
-        // The reader's own error names the columns that there are.
-        drop(table.select(&[name])?);
-        let field = table.schema().field_with_name(name)?;
+        let field = parts::known(table, name)?;
+        if Role::of(field) == Some(Role::Weight) {
+            let message = format!("column `{name}` holds the weights of rows and says nothing of them");
+            return Err(StepError::input("column_role", message).help("leave it out of `columns`"));
+        }
         if !is_number(field) {
             let message = format!("column `{name}` is of type {} and no number", field.data_type());
             return Err(StepError::input("not_a_number", message).help("leave it out of `columns`; it stays as it is"));
@@ -57,13 +60,43 @@ pub(super) fn numbers(table: &TableReader, named: Option<&[String]>) -> Result<V
     Ok(named.to_vec())
 }
 
-/// Writes the rows that there are.
-pub(super) fn copy(table: &TableReader, output: &mut StagedTable, context: &StepContext) -> Result<(), StepError> {
+/// Writes the rows that there are, each batch as `with` makes it.
+pub(super) fn copy(
+    table: &TableReader,
+    output: &mut StagedTable,
+    context: &StepContext,
+    with: impl Fn(RecordBatch) -> Result<RecordBatch, StepError>,
+) -> Result<(), StepError> {
     for batch in table.batches()? {
         context.check_cancelled()?;
-        output.write(&batch?)?;
+        output.write(&with(batch?)?)?;
     }
     Ok(())
+}
+
+/// Writes the rows that there are and after them those that `more` makes of each batch, of which it gets the number of
+/// the first row; `changed` columns are made by `transform`.
+pub(super) fn extend(
+    context: &mut StepContext,
+    table: &TableReader,
+    changed: &[String],
+    transform: &str,
+    more: impl Fn(&RecordBatch, u64) -> Result<RecordBatch, StepError>,
+) -> Result<(), StepError> {
+    let mut output = context.create_table(table.schema())?;
+    copy(table, &mut output, context, Ok)?;
+    let (mut done, mut added) = (0_u64, 0_u64);
+    for batch in table.batches()? {
+        context.check_cancelled()?;
+        let batch = batch?;
+        let new = more(&batch, done)?;
+        added += new.num_rows() as u64;
+        output.write(&new)?;
+        done += batch.num_rows() as u64;
+        context.progress(&Progress { done, total: Some(table.rows()), unit: "rows", note: String::new() });
+    }
+    context.finish_table("train", output)?;
+    finish(context, table, changed, transform, added)
 }
 
 /// The values of a column of numbers.

@@ -11,8 +11,9 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::parts;
 use super::chance::{check_share, copies, of_row};
-use super::table::{copy, finish, open, ports};
+use super::table::{extend, open, ports};
 use super::words::{Amount, delete, swap, synonym};
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
@@ -130,19 +131,7 @@ with:
         let table = open(context)?;
         self.params.columns.iter().try_for_each(|name| need_text(&table, name))?;
         let seed = self.params.seed.unwrap_or_else(|| context.seed());
-        let mut output = context.create_table(table.schema())?;
-        copy(&table, &mut output, context)?;
-        let (mut first, mut added) = (0_u64, 0_u64);
-        for batch in table.batches()? {
-            context.check_cancelled()?;
-            let batch = batch?;
-            let new = self.changed(&batch, first, seed)?;
-            added += new.num_rows() as u64;
-            output.write(&new)?;
-            first += batch.num_rows() as u64;
-        }
-        context.finish_table("train", output)?;
-        finish(context, &table, &self.params.columns, "augment", added)
+        extend(context, &table, &self.params.columns, "augment", |batch, first| self.changed(batch, first, seed))
     }
 }
 
@@ -195,9 +184,7 @@ fn text(array: &ArrayRef, row: usize) -> Option<&str> {
 }
 
 fn need_text(table: &TableReader, name: &str) -> Result<(), StepError> {
-    // The reader's own error names the columns that there are.
-    drop(table.select(&[name])?);
-    let field = table.schema().field_with_name(name)?;
+    let field = parts::known(table, name)?;
     if canonical_type(field.data_type()) == Some(DataType::Utf8) {
         return Ok(());
     }

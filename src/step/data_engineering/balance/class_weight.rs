@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::array::Float64Array;
 use arrow::record_batch::RecordBatch;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::weights::Weights;
 use super::input::{Categories, Layout, classes};
 use super::write;
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
 use crate::step::model_engineering::class_weight::{ClassWeight, ClassWeightRule};
 use crate::step::{InputPort, OutputPort, ParamErrors, Ports, StepContext, StepError, StepKind};
-use crate::table::roles::Role;
 
 /// Gives each row the weight of its class, as scikit-learn's `compute_sample_weight`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -80,20 +78,8 @@ with: {class_weight: balanced}
             return Err(StepError::input("table_empty", "the table has no rows to weigh"));
         }
         let weights = self.params.class_weight.of_counts(&codes.values, &codes.counts)?;
-        let mut fields = table.schema().fields().to_vec();
-        let has_roles = fields.iter().any(|field| Role::of(field).is_some());
-        let marked = fields.iter().position(|field| Role::of(field) == Some(Role::Weight));
-        if marked.is_none() {
-            let name = &self.params.column;
-            if table.columns().any(|column| column == name) {
-                return Err(StepError::input("duplicate_column", format!("the table already has a column `{name}`"))
-                    .help("give the weights another name with `column`"));
-            }
-            let field = Field::new(name, DataType::Float64, false);
-            fields.push(Arc::new(if has_roles { Role::Weight.mark(field) } else { field }));
-        }
-        let schema = Arc::new(Schema::new_with_metadata(fields, table.schema().metadata().clone()));
-        let mut output = context.create_table(&schema)?;
+        let column = Weights::of(&table, &self.params.column, "column")?;
+        let mut output = context.create_table(&column.schema)?;
         let mut row = 0;
         for batch in table.batches()? {
             context.check_cancelled()?;
@@ -101,18 +87,9 @@ with: {class_weight: balanced}
             let classes = &codes.of_row[row..row + batch.num_rows()];
             row += batch.num_rows();
             let mut columns = batch.columns().to_vec();
-            let of_class = classes.iter().map(|class| weights[*class as usize]);
-            match marked {
-                None => columns.push(Arc::new(of_class.map(Some).collect::<Float64Array>()) as ArrayRef),
-                Some(place) => {
-                    let known = cast(&columns[place], &DataType::Float64)?;
-                    let known = known.as_primitive::<Float64Type>().iter();
-                    let product: Float64Array =
-                        known.zip(of_class).map(|(known, weight)| known.map(|known| known * weight)).collect();
-                    columns[place] = cast(&product, schema.field(place).data_type())?;
-                }
-            }
-            output.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+            let of_class: Float64Array = classes.iter().map(|class| Some(weights[*class as usize])).collect();
+            column.put(&mut columns, of_class)?;
+            output.write(&RecordBatch::try_new(Arc::clone(&column.schema), columns)?)?;
         }
         context.finish_table("train", output)?;
         write::lineage(context, &table, &layout, Self::NAME, false)?;

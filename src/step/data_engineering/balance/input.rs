@@ -5,6 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 
 use super::super::codes::{Codes, Missing};
+use super::super::parts;
 use super::super::strata::MAX_STRATA;
 use crate::ml::neighbours::{self, Points};
 use crate::ml::resample::Rows;
@@ -62,7 +63,7 @@ impl Layout {
             _ => &[],
         };
         for name in columns.unwrap_or_default().iter().chain(named) {
-            known(table, name)?;
+            parts::known(table, name)?;
             if *name == layout.target {
                 return Err(StepError::input(
                     "column_role",
@@ -100,18 +101,8 @@ impl Layout {
 }
 
 fn target_of(table: &TableReader, named: Option<&str>) -> Result<String, StepError> {
-    let name = match named {
-        Some(name) => name.to_owned(),
-        None => {
-            let marked = table.schema().fields().iter().find(|field| Role::of(field) == Some(Role::Target));
-            let marked = marked.ok_or_else(|| {
-                StepError::input("no_target", "no column is marked as the target")
-                    .help("name it: `with: {target: ...}`")
-            })?;
-            marked.name().clone()
-        }
-    };
-    let field = known(table, &name)?;
+    let field = parts::target(table, named)?;
+    let name = field.name();
     let is_number = Role::of(field) == Some(Role::Target) && Task::of(table.schema()) == Some(Task::Regression);
     if is_number || field.data_type().is_floating() {
         return Err(StepError::input(
@@ -120,13 +111,7 @@ fn target_of(table: &TableReader, named: Option<&str>) -> Result<String, StepErr
         )
         .help("balance classes only; for a number, give rows weights with `feature.pipeline`'s `weight`"));
     }
-    Ok(name)
-}
-
-fn known<'table>(table: &'table TableReader, name: &str) -> Result<&'table Field, StepError> {
-    // The reader's own error names the columns that there are.
-    drop(table.select(&[name])?);
-    table.schema().field_with_name(name).map_err(StepError::from)
+    Ok(name.clone())
 }
 
 fn no_number(field: &Field, is_code: bool, categories: &Categories) -> StepError {

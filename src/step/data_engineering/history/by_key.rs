@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::record_batch::RecordBatch;
 
+use super::super::parts;
 use crate::step::StepError;
 use crate::table::keys::Keys;
 use crate::table::{TableReader, canonical, canonical_type, cast};
@@ -73,9 +74,7 @@ fn each(
 
 /// The canonical type of a column.
 pub(super) fn type_of(table: &TableReader, name: &str) -> Result<DataType, StepError> {
-    // The reader's own error names the columns that there are.
-    drop(table.select(&[name])?);
-    let field = table.schema().field_with_name(name)?;
+    let field = parts::known(table, name)?;
     canonical_type(field.data_type()).ok_or_else(|| {
         StepError::input("column_type", format!("column `{name}` of type {} cannot be used here", field.data_type()))
             .help("turn it into numbers, texts or dates in a `data.sql` step before")

@@ -8,7 +8,7 @@ mod lags;
 mod run;
 mod series;
 mod span;
-pub(in crate::step::data_engineering) mod tally;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod timeline;

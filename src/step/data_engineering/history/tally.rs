@@ -38,7 +38,7 @@ impl Function {
 
 /// Statistics of some values.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::step::data_engineering) struct Tally {
+pub(super) struct Tally {
     pub(super) count: f64,
     sum: f64,
     mean: f64,
@@ -50,11 +50,11 @@ pub(in crate::step::data_engineering) struct Tally {
 
 impl Tally {
     /// Of no value.
-    pub(in crate::step::data_engineering) const EMPTY: Tally =
+    pub(super) const EMPTY: Tally =
         Tally { count: 0.0, sum: 0.0, mean: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
 
     /// Of one value; NaN is none.
-    pub(in crate::step::data_engineering) fn of(value: f64) -> Tally {
+    pub(super) fn of(value: f64) -> Tally {
         if value.is_nan() {
             return Tally::EMPTY;
         }
@@ -62,7 +62,7 @@ impl Tally {
     }
 
     /// Of the values of both (Chan, Golub and LeVeque).
-    pub(in crate::step::data_engineering) fn with(&self, other: &Tally) -> Tally {
+    pub(super) fn with(&self, other: &Tally) -> Tally {
         if self.count == 0.0 {
             return *other;
         }
@@ -82,7 +82,7 @@ impl Tally {
     }
 
     /// What `function` makes of the values; NaN where there are too few.
-    pub(in crate::step::data_engineering) fn get(&self, function: Function) -> f64 {
+    pub(super) fn get(&self, function: Function) -> f64 {
         match function {
             Function::Count => self.count,
             Function::Sum => self.sum,

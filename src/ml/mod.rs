@@ -14,6 +14,7 @@ pub mod model;
 pub mod neighbours;
 pub mod network;
 pub mod outlier;
+pub mod quantile;
 pub mod resample;
 pub mod scores;
 pub mod sentence;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ml::quantile::Ranks;
+
 /// At which end values are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -26,13 +28,13 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// `fold` times the distance between the quartiles beyond them. None without values; sorts them.
-    pub fn by_quartiles(values: &mut [f64], fold: f64, tail: Tail) -> Option<Bounds> {
+    /// `fold` times the distance between the quartiles beyond them. None without values.
+    pub fn by_quartiles(values: Vec<f64>, fold: f64, tail: Tail) -> Option<Bounds> {
         if values.is_empty() {
             return None;
         }
-        values.sort_unstable_by(f64::total_cmp);
-        let (first, third) = (quantile(values, 0.25), quantile(values, 0.75));
+        let mut ranks = Ranks::of(values);
+        let (first, third) = (ranks.quantile(0.25), ranks.quantile(0.75));
         let reach = fold * (third - first);
         Some(Bounds::new(first - reach, third + reach, tail))
     }
@@ -61,31 +63,5 @@ impl Bounds {
     pub fn crossed(&self, value: f64) -> Option<f64> {
         let below = self.low.filter(|low| value < *low);
         below.or_else(|| self.high.filter(|high| value > *high))
-    }
-}
-
-/// A quantile of sorted values, linear between two of them: numpy's default.
-pub fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let last = sorted.len() - 1;
-    let place = share * last as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
-    let below = (place.floor() as usize).min(last);
-    let above = (below + 1).min(last);
-    let part = place - below as f64;
-    let (low, high) = (sorted[below], sorted[above]);
-    // From the nearer end, as numpy does, so that equal values stay equal.
-    if part < 0.5 { low + (high - low) * part } else { high - (high - low) * (1.0 - part) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::float_cmp, reason = "these quantiles are exact")]
-    fn quantiles_are_linear_between_neighbours() {
-        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), 2.5);
-        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 1.0), 4.0);
-        assert_eq!(quantile(&[7.0], 0.25), 7.0);
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounds::quantile;
+use crate::ml::quantile::Ranks;
 
 /// Which share of the rows are outliers: `auto` for the line of the method, or a share above 0 and up to 0.5.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,11 +43,7 @@ impl Contamination {
     pub(super) fn offset<E>(self, auto: f64, scores: impl FnOnce() -> Result<Vec<f64>, E>) -> Result<f64, E> {
         match self {
             Contamination::Auto(_) => Ok(auto),
-            Contamination::Share(share) => {
-                let mut sorted = scores()?;
-                sorted.sort_unstable_by(f64::total_cmp);
-                Ok(quantile(&sorted, share))
-            }
+            Contamination::Share(share) => Ok(Ranks::of(scores()?).quantile(share)),
         }
     }
 }

@@ -8,7 +8,7 @@ mod contamination;
 mod factor;
 mod forest;
 
-pub use bounds::{Bounds, Tail, quantile};
+pub use bounds::{Bounds, Tail};
 pub use contamination::{Auto, Contamination};
 pub use factor::LocalOutlierFactor;
 pub use forest::{ForestOptions, IsolationForest};

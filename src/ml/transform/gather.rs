@@ -12,6 +12,7 @@ use super::frame::Frame;
 use super::learn::{BYTES_PER_KEPT_VALUE, LearningRows};
 use super::needs::{infinite, nothing_to_learn};
 use super::stats::Moments;
+use crate::ml::quantile::Ranks;
 
 /// Gathers the moments of one column.
 pub(super) struct Range {
@@ -87,6 +88,15 @@ impl Values {
             return Err(infinite(&self.name, transform));
         }
         Ok((self.name, self.present))
+    }
+
+    /// The name and the values by their place in ascending order.
+    ///
+    /// # Errors
+    /// When there is no value, or an infinite one.
+    pub(super) fn ranks(self, transform: &str) -> Result<(String, Ranks), TransformError> {
+        let (name, values) = self.finish(transform)?;
+        Ok((name, Ranks::of(values)))
     }
 
     /// The name and the values in ascending order.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kmeans::cluster;
-use crate::ml::outlier::quantile;
+use crate::ml::quantile::Ranks;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
@@ -151,18 +151,24 @@ impl Learner for Edges {
             let edges = if min.total_cmp(&max).is_eq() { Vec::new() } else { spread(min, max).collect() };
             return Ok(Unit::Bin(Bin::new(column, inner(&edges), params.encode)));
         }
-        let (column, sorted) = values.sorted("bin")?;
-        let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
+        let (column, mut ranks) = values.ranks("bin")?;
+        let (min, max) = (ranks.at(0), ranks.at(ranks.len() - 1));
         let all: Vec<f64> = match params.strategy {
             _ if min.total_cmp(&max).is_eq() => Vec::new(),
             Strategy::Kmeans => {
+                let sorted = ranks.sorted();
                 let spread: Vec<f64> = spread(min, max).collect();
                 let centres = spread.windows(2).map(|edges| f64::midpoint(edges[0], edges[1])).collect();
                 let centres = cluster(&sorted, centres);
                 let between = centres.windows(2).map(|centres| f64::midpoint(centres[0], centres[1]));
                 std::iter::once(min).chain(between).chain([max]).collect()
             }
-            _ => levels.clone().map(|level| params.quantile_method.of(&sorted, level, bins)).collect(),
+            _ => {
+                let near = levels.clone().map(|level| whole((ranks.len() as f64 * (level / bins)).floor()));
+                let places: Vec<usize> = near.map(|place| place.min(ranks.len() - 1)).collect();
+                ranks.find(&places);
+                levels.clone().map(|level| params.quantile_method.of(&mut ranks, level, bins)).collect()
+            }
         };
         let wide = |place: &usize| *place == 0 || all[*place] - all[*place - 1] > NARROWEST;
         let edges: Vec<f64> = (0..all.len()).filter(wide).map(|place| all[place]).collect();
@@ -183,34 +189,34 @@ fn inner(edges: &[f64]) -> Vec<f64> {
 }
 
 impl QuantileMethod {
-    /// The quantile `level / levels` of sorted values.
-    fn of(self, sorted: &[f64], level: f64, levels: f64) -> f64 {
+    /// The quantile `level / levels` of values.
+    fn of(self, ranks: &mut Ranks, level: f64, levels: f64) -> f64 {
         match self {
-            QuantileMethod::AveragedInvertedCdf => averaged_inverted_cdf(sorted, level, levels),
+            QuantileMethod::AveragedInvertedCdf => averaged_inverted_cdf(ranks, level, levels),
             QuantileMethod::InvertedCdf => {
                 let share = level * (100.0 / levels) / 100.0;
-                let position = (sorted.len() as f64 * share).ceil() - 1.0;
-                sorted[whole(position.max(0.0)).min(sorted.len() - 1)]
+                let position = (ranks.len() as f64 * share).ceil() - 1.0;
+                ranks.at(whole(position.max(0.0)).min(ranks.len() - 1))
             }
-            QuantileMethod::Linear => quantile(sorted, level * (100.0 / levels) / 100.0),
+            QuantileMethod::Linear => ranks.quantile(level * (100.0 / levels) / 100.0),
         }
     }
 }
 
 /// The quantile `level / levels`: the value at that place in the list, or the middle of two where it falls between
 /// them (numpy's `averaged_inverted_cdf`).
-fn averaged_inverted_cdf(sorted: &[f64], level: f64, levels: f64) -> f64 {
-    let last = sorted.len() - 1;
+fn averaged_inverted_cdf(ranks: &mut Ranks, level: f64, levels: f64) -> f64 {
+    let last = ranks.len() - 1;
     // As numpy does: percent first, then a share, so that rounding falls the same way.
     let share = level * (100.0 / levels) / 100.0;
-    let position = sorted.len() as f64 * share;
+    let position = ranks.len() as f64 * share;
     let above = position.floor();
     if position > above {
-        return sorted[whole(above).min(last)];
+        return ranks.at(whole(above).min(last));
     }
     let below = whole((above - 1.0).max(0.0)).min(last);
     let above = whole(above).min(last);
-    f64::midpoint(sorted[below], sorted[above])
+    f64::midpoint(ranks.at(below), ranks.at(above))
 }
 
 /// The fitted bins of one column.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bayesian_ridge::{Line, fit};
 use super::simple::indicate;
-use crate::ml::outlier::quantile;
+use crate::ml::quantile::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};

@@ -1,7 +1,7 @@
 //! Which number takes the place of a missing one: the mean, the median, or one at the end of the distribution.
 
 use super::simple::{Impute, Method, Tail};
-use crate::ml::outlier::quantile;
+use crate::ml::quantile::Ranks;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::frame::Frame;
@@ -24,16 +24,16 @@ impl Level {
         matches!(self, Level::Median | Level::EndTail { method: Method::Iqr, .. })
     }
 
-    /// The number, from the moments and, where they are kept, the sorted values.
-    fn of(self, moments: &Moments, sorted: &[f64]) -> f64 {
+    /// The number, from the moments and, where they are kept, the values.
+    fn of(self, moments: &Moments, ranks: &mut Ranks) -> f64 {
         match self {
             Level::Mean => moments.mean,
-            Level::Median => quantile(sorted, 0.5),
+            Level::Median => ranks.quantile(0.5),
             Level::EndTail { method: Method::Max, fold, .. } => moments.max * fold,
             Level::EndTail { method, tail, fold } => {
                 let (low, high, spread) = match method {
                     Method::Iqr => {
-                        let (first, third) = (quantile(sorted, 0.25), quantile(sorted, 0.75));
+                        let (first, third) = (ranks.quantile(0.25), ranks.quantile(0.75));
                         (first, third, third - first)
                     }
                     Method::Gaussian | Method::Max => (moments.mean, moments.mean, moments.sample_deviation()),
@@ -71,13 +71,12 @@ impl Learner for Numbers {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
+    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         if self.moments.count == 0.0 {
             let fill = self.empty.ok_or_else(|| nothing_to_learn(&self.name, "impute"))?;
             return Ok(Unit::Impute(Impute::number(self.name, fill, self.indicator)));
         }
-        self.values.sort_unstable_by(f64::total_cmp);
-        let fill = self.level.of(&self.moments, &self.values);
+        let fill = self.level.of(&self.moments, &mut Ranks::of(self.values));
         if !fill.is_finite() {
             return Err(infinite(&self.name, "impute"));
         }

@@ -6,7 +6,7 @@ use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::outlier::quantile;
+use crate::ml::quantile::Ranks;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::fitted::{Fitted, Rows};
@@ -124,9 +124,8 @@ impl Learner for Limits {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Unit, TransformError> {
+    fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let fold = self.params.fold();
-        self.values.sort_unstable_by(f64::total_cmp);
         if self.moments.count == 0.0 {
             return Err(nothing_to_learn(&self.name, "winsorize"));
         }
@@ -135,16 +134,19 @@ impl Learner for Limits {
                 let spread = fold * self.moments.variance().sqrt();
                 (self.moments.mean - spread, self.moments.mean + spread)
             }
-            Method::Quantiles => (quantile(&self.values, fold), quantile(&self.values, 1.0 - fold)),
+            Method::Quantiles => {
+                let mut ranks = Ranks::of(self.values);
+                (ranks.quantile(fold), ranks.quantile(1.0 - fold))
+            }
             Method::Iqr => {
-                let (first, third) = (quantile(&self.values, 0.25), quantile(&self.values, 0.75));
+                let mut ranks = Ranks::of(self.values);
+                let (first, third) = (ranks.quantile(0.25), ranks.quantile(0.75));
                 (first - fold * (third - first), third + fold * (third - first))
             }
             Method::Mad => {
-                let median = quantile(&self.values, 0.5);
-                let mut distances: Vec<f64> = self.values.iter().map(|value| (value - median).abs()).collect();
-                distances.sort_unstable_by(f64::total_cmp);
-                let spread = fold * quantile(&distances, 0.5) / NORMAL_MAD;
+                let median = Ranks::of(self.values.clone()).quantile(0.5);
+                let distances = self.values.iter().map(|value| (value - median).abs()).collect();
+                let spread = fold * Ranks::of(distances).quantile(0.5) / NORMAL_MAD;
                 (median - spread, median + spread)
             }
         };

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::Affine;
 use super::normal::inverse_cdf;
-use crate::ml::outlier::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::frame::Frame;
 use crate::ml::transform::gather::Values;
@@ -78,16 +77,16 @@ impl Learner for Quartiles {
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let (column, sorted) = self.values.sorted("robust")?;
+        let (column, mut ranks) = self.values.ranks("robust")?;
         let [low, high] = self.params.quantile_range.map(|percent| percent / 100.0);
         let mut scale = 1.0;
         if self.params.with_scaling {
-            scale = divisor(quantile(&sorted, high) - quantile(&sorted, low));
+            scale = divisor(ranks.quantile(high) - ranks.quantile(low));
             if self.params.unit_variance {
                 scale /= inverse_cdf(high) - inverse_cdf(low);
             }
         }
-        let center = if self.params.with_centering { quantile(&sorted, 0.5) } else { 0.0 };
+        let center = if self.params.with_centering { ranks.quantile(0.5) } else { 0.0 };
         Ok(Unit::Robust(Affine { column, center, divisor: scale, offset: 0.0, clip: None }))
     }
 

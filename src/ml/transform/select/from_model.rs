@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chosen::{Choice, Chosen};
 use super::model::{self, Model, Sheet};
-use crate::ml::outlier::quantile;
+use crate::ml::quantile::quantile;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::plan::{Plan, Planning, Scope, Transform};
 use crate::ml::transform::registry::Unit;

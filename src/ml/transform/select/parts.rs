@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::outlier::quantile;
+use crate::ml::quantile::quantile;
 use crate::ml::transform::column::numbers;
 use crate::ml::transform::frame::Frame;
 use crate::ml::transform::plan::Planning;

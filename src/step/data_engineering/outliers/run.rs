@@ -196,11 +196,10 @@ impl Outliers {
             Ok::<(), StepError>(())
         };
         let by_column = |go_on: &mut dyn FnMut(usize) -> Result<(), StepError>,
-                         bounds: &dyn Fn(&mut [f64]) -> Option<Bounds>| {
+                         bounds: &dyn Fn(Vec<f64>) -> Option<Bounds>| {
             let mut found = Vec::new();
             for column in columns {
-                let mut values = values(fit, column, go_on)?;
-                let Some(bounds) = bounds(&mut values) else { continue };
+                let Some(bounds) = bounds(values(fit, column, go_on)?) else { continue };
                 if !bounds.are_finite() {
                     let message = format!("the values of column `{column}` are too large to measure");
                     return Err(StepError::input("too_large", message).help("leave it out of `columns`, or rescale it"));
@@ -210,11 +209,9 @@ impl Outliers {
             Ok::<_, StepError>(Detector::Bounds(found))
         };
         match self.method {
-            Method::Iqr { fold, tail } => {
-                by_column(&mut go_on, &|values: &mut [f64]| Bounds::by_quartiles(values, fold, tail))
-            }
+            Method::Iqr { fold, tail } => by_column(&mut go_on, &|values| Bounds::by_quartiles(values, fold, tail)),
             Method::Zscore { threshold, tail } => {
-                by_column(&mut go_on, &|values: &mut [f64]| Bounds::by_deviations(values, threshold, tail))
+                by_column(&mut go_on, &|values| Bounds::by_deviations(&values, threshold, tail))
             }
             Method::IsolationForest { n_estimators, max_samples, max_features, bootstrap, contamination, seed } => {
                 let options = ForestOptions {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use serde::{Deserialize, Serialize};
 
 use super::TransformError;
@@ -106,25 +106,20 @@ impl Dictionary {
 
     /// The code of each row; [`UNKNOWN`] for values that are no categories.
     pub(super) fn codes(&self, array: &ArrayRef) -> Vec<u32> {
-        let mut codes = Vec::with_capacity(array.len());
-        each_key(array, |key| {
-            codes.push(match key {
-                Key::Null => self.null.unwrap_or(UNKNOWN),
-                Key::Text(text) => self.code_of_text(text).unwrap_or(UNKNOWN),
-                Key::Whole(whole) => self.whole.get(&whole).copied().unwrap_or(UNKNOWN),
-            });
-        });
-        codes
+        codes_of(array, |key| match key {
+            Key::Null => self.null.unwrap_or(UNKNOWN),
+            Key::Text(text) => self.code_of_text(text).unwrap_or(UNKNOWN),
+            Key::Whole(whole) => self.whole.get(&whole).copied().unwrap_or(UNKNOWN),
+        })
     }
 
     /// The code of each row, where a value seen for the first time becomes a category.
     pub(super) fn learn(&mut self, column: &str, array: &ArrayRef) -> Result<Vec<u32>, TransformError> {
-        let mut codes = Vec::with_capacity(array.len());
         let is_float = array.data_type() == &DataType::Float64;
         let is_bool = array.data_type() == &DataType::Boolean;
-        each_key(array, |key| {
+        let codes = codes_of(array, |key| {
             let next = u32::try_from(self.categories.len()).unwrap_or(UNKNOWN);
-            let code = match key {
+            match key {
                 Key::Null => *self.null.get_or_insert_with(|| {
                     self.categories.push(Category::Null);
                     next
@@ -142,8 +137,7 @@ impl Dictionary {
                     });
                     next
                 }),
-            };
-            codes.push(code);
+            }
         });
         if self.categories.len() > MOST_CATEGORIES {
             let message = format!("column `{column}` has more than {MOST_CATEGORIES} distinct values");
@@ -217,6 +211,24 @@ fn float_key(value: f64) -> i64 {
     value.to_bits().cast_signed()
 }
 
+/// The code of each row, where `code` says that of a value; of texts with a dictionary it is asked once for each, when
+/// the first row has it.
+fn codes_of(array: &ArrayRef, mut code: impl FnMut(Key<'_>) -> u32) -> Vec<u32> {
+    let mut codes = Vec::with_capacity(array.len());
+    let Some(encoded) = array.as_dictionary_opt::<Int32Type>() else {
+        each_key(array, |key| codes.push(code(key)));
+        return codes;
+    };
+    let texts = encoded.values().as_string::<i32>();
+    let mut known: Vec<Option<u32>> = vec![None; texts.len() + 1];
+    for key in encoded.keys() {
+        let place = key.and_then(|key| usize::try_from(key).ok()).unwrap_or(texts.len());
+        let look = || code(if place < texts.len() { Key::Text(texts.value(place)) } else { Key::Null });
+        codes.push(*known[place].get_or_insert_with(look));
+    }
+    codes
+}
+
 fn each_key(array: &ArrayRef, mut visit: impl FnMut(Key<'_>)) {
     match array.data_type() {
         DataType::Utf8 => {
@@ -284,7 +296,7 @@ impl Hasher for FastHasher {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, StringArray};
+    use arrow::array::{DictionaryArray, Float64Array, Int32Array, StringArray};
 
     use super::*;
 
@@ -299,6 +311,21 @@ mod tests {
         assert_eq!(order, [3, 0, 2, 1]);
         let other: ArrayRef = Arc::new(StringArray::from(vec![Some("ä"), Some("c"), None]));
         assert_eq!(dictionary.codes(&other), [2, UNKNOWN, 3]);
+    }
+
+    #[test]
+    fn texts_with_a_dictionary_are_learnt_as_they_come_and_only_those_that_come() {
+        let plain: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("b")]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["never", "a", "b"]));
+        let keys = Int32Array::from(vec![Some(2), None, Some(1), Some(2)]);
+        let encoded: ArrayRef = Arc::new(DictionaryArray::try_new(keys, texts).unwrap());
+        let learnt = [&plain, &encoded].map(|array| {
+            let mut dictionary = Dictionary::default();
+            (dictionary.learn("x", array).unwrap(), dictionary)
+        });
+        assert_eq!(learnt[0], learnt[1]);
+        assert_eq!(learnt[0].0, [0, 1, 2, 0]);
+        assert_eq!(learnt[0].1.codes(&encoded.slice(1, 2)), [1, 2]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use super::TransformError;
-use crate::table::canonical_type;
+use crate::table::{canonical_type, encoded};
 
 /// What a column holds, as far as transforms care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,19 @@ pub fn canonical(name: &str, array: &ArrayRef, wanted: ColumnType) -> Result<Arr
         })?
     };
     Ok(if wanted == ColumnType::Float { nan_to_null(&array) } else { array })
+}
+
+/// As [`canonical`], but text that comes with its dictionary keeps it.
+///
+/// # Errors
+/// As [`canonical`].
+pub(super) fn canonical_or_encoded(
+    name: &str,
+    array: &ArrayRef,
+    wanted: ColumnType,
+) -> Result<ArrayRef, TransformError> {
+    let is_encoded = wanted == ColumnType::Text && encoded(array).is_some_and(|texts| texts.values().null_count() == 0);
+    if is_encoded { Ok(Arc::clone(array)) } else { canonical(name, array, wanted) }
 }
 
 /// The error for a column of a type that no transform knows.

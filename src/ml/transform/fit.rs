@@ -11,7 +11,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
-use super::column::{canonical, unusable};
+use super::column::{canonical, canonical_or_encoded, unusable};
 use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind, missing};
 use super::learn::{FitFacts, Learner, LearningRows};
@@ -124,7 +124,7 @@ fn fit_target(spec: &PipelineSpec, source: &dyn FitSource) -> Result<Target, Tra
     let data_type =
         schema.field_with_name(&spec.target.column).map_or(&DataType::Null, arrow::datatypes::Field::data_type);
     let mut learner = TargetLearner::new(&spec.target, data_type)?;
-    source.scan(&[&spec.target.column], &mut |batch| learner.learn(batch.column(0)))?;
+    source.scan_encoded(&[&spec.target.column], &|_| true, &mut |batch| learner.learn(batch.column(0)))?;
     learner.finish(&spec.target, spec.drop_null_target)
 }
 
@@ -208,15 +208,20 @@ impl Fitting<'_> {
         let mut columns: Vec<&str> = vec![&self.target.column];
         columns.extend(raw.iter().map(|column| column.name.as_str()));
         let mut first = 0;
+        let plain = self.plain(learners, &applied);
         let nulls = &mut self.nulls;
         let (stages, target, drops_null) = (&self.stages, &self.target, self.drops_null);
-        self.source.scan(&columns, &mut |batch| {
+        self.source.scan_encoded(&columns, &|name| !plain.contains(name), &mut |batch| {
             let batch = if drops_null { with_target(batch, 0, target)? } else { batch.clone() };
             let targets = target.values(batch.column(0))?;
             let rows = LearningRows { targets: targets.values(), first };
             let mut frame = Frame::new(batch.num_rows());
             for (column, array) in raw.iter().zip(&batch.columns()[1..]) {
-                let array = canonical(&column.name, array, column.column_type)?;
+                let array = if plain.contains(&column.name) {
+                    canonical(&column.name, array, column.column_type)?
+                } else {
+                    canonical_or_encoded(&column.name, array, column.column_type)?
+                };
                 *nulls.entry(column.name.clone()).or_default() |= array.null_count() > 0;
                 frame.set(&column.name, Column { array, kind: Kind::of(column.column_type), categories: None });
             }
@@ -252,6 +257,23 @@ impl Fitting<'_> {
             }
         }
         (applied, needed)
+    }
+
+    /// The columns that somebody reads who does not take texts with their dictionary.
+    fn plain(&self, learners: &[Scheduled], applied: &BTreeSet<(usize, usize)>) -> BTreeSet<String> {
+        let mut plain = BTreeSet::new();
+        for Scheduled { stage, entry, learner } in learners.iter().filter(|next| !next.learner.takes_encoded()) {
+            let entries = self.stages[*stage].entries.as_deref().unwrap_or_default();
+            plain.extend(entries[*entry].columns.iter().cloned());
+            plain.extend(learner.reads().into_iter().map(str::to_owned));
+        }
+        for (stage, entry) in applied {
+            let entries = self.stages[*stage].entries.as_deref().unwrap_or_default();
+            let unit = entries[*entry].unit.as_ref().map(Unit::fitted);
+            let inputs = unit.filter(|fitted| !fitted.takes_encoded()).map(|fitted| fitted.inputs());
+            plain.extend(inputs.into_iter().flatten().map(str::to_owned));
+        }
+        plain
     }
 
     fn finish(

@@ -39,6 +39,11 @@ pub(super) trait Fitted {
         false
     }
 
+    /// Whether it also reads texts that come with their dictionary.
+    fn takes_encoded(&self) -> bool {
+        false
+    }
+
     /// Which columns it judged, and why they stay or go.
     fn choices(&self) -> &[Choice] {
         &[]

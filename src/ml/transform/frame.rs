@@ -33,7 +33,7 @@ impl Kind {
 /// One column of a frame.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
-    /// The values, in a canonical type.
+    /// The values, in a canonical type, or texts with their dictionary where all that read them take that.
     pub(super) array: ArrayRef,
     /// What they are.
     pub(super) kind: Kind,

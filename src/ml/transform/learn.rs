@@ -51,6 +51,11 @@ pub(super) trait Learner {
         0
     }
 
+    /// Whether it also reads texts that come with their dictionary.
+    fn takes_encoded(&self) -> bool {
+        false
+    }
+
     /// Columns that it learns from beside those that it was planned for.
     fn reads(&self) -> Vec<&str> {
         Vec::new()

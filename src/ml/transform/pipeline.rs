@@ -8,9 +8,9 @@ use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::column::{canonical, numbers};
+use super::column::{canonical, canonical_or_encoded, numbers};
 use super::fit::{take_back, with_target};
-use super::fitted::Rows;
+use super::fitted::{Fitted, Rows};
 use super::frame::{Column, Frame, Kind, missing};
 use super::registry::Unit;
 use super::{Choice, ColumnType, Target, TransformError};
@@ -269,7 +269,7 @@ impl FittedPipeline {
     fn apply(&self, batch: &RecordBatch, rows: Rows<'_>) -> Result<RecordBatch, TransformError> {
         let mut frame = Frame::new(batch.num_rows());
         for column in self.needed_columns() {
-            let array = self.raw_column(batch, column)?;
+            let array = self.raw(batch, column)?;
             frame.set(&column.name, Column { array, kind: Kind::of(column.column_type), categories: None });
         }
         for unit in &self.units {
@@ -288,12 +288,20 @@ impl FittedPipeline {
         Ok(RecordBatch::try_new_with_options(self.feature_schema(), arrays, &options)?)
     }
 
-    /// A column of `batch` in its canonical type.
-    pub fn raw_column(&self, batch: &RecordBatch, column: &InputColumn) -> Result<ArrayRef, TransformError> {
+    /// Whether the column `name` may come as texts with their dictionary.
+    pub fn takes_encoded(&self, name: &str) -> bool {
+        let mut readers = self.units.iter().map(Unit::fitted).filter(|fitted| fitted.inputs().contains(&name));
+        readers.all(Fitted::takes_encoded)
+    }
+
+    /// A column of `batch` in its canonical type, or with its dictionary where it may.
+    fn raw(&self, batch: &RecordBatch, column: &InputColumn) -> Result<ArrayRef, TransformError> {
         let schema = batch.schema_ref();
         let array = batch
             .column_by_name(&column.name)
             .ok_or_else(|| missing(&column.name, schema.fields().iter().map(|field| field.name().as_str())))?;
+        let is_encoded = matches!(array.data_type(), DataType::Dictionary(..)) && self.takes_encoded(&column.name);
+        let canonical = if is_encoded { canonical_or_encoded } else { canonical };
         canonical(&column.name, array, column.column_type)
     }
 }

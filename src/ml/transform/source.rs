@@ -18,6 +18,13 @@ pub trait FitSource {
         columns: &[&str],
         visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
     ) -> Result<(), TransformError>;
+    /// As [`FitSource::scan`], but texts may come with their dictionary where `is_encoded` says so of their column.
+    fn scan_encoded(
+        &self,
+        columns: &[&str],
+        is_encoded: &dyn Fn(&str) -> bool,
+        visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError>;
 }
 
 impl FitSource for TableReader {
@@ -35,6 +42,15 @@ impl FitSource for TableReader {
         visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
     ) -> Result<(), TransformError> {
         self.select(columns)?.try_for_each(|batch| visit(&batch?))
+    }
+
+    fn scan_encoded(
+        &self,
+        columns: &[&str],
+        is_encoded: &dyn Fn(&str) -> bool,
+        visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        self.select_encoded(columns, is_encoded)?.try_for_each(|batch| visit(&batch?))
     }
 }
 
@@ -58,5 +74,14 @@ impl FitSource for RecordBatch {
         (0..self.num_rows())
             .step_by(BATCH_ROWS)
             .try_for_each(|start| visit(&selected.slice(start, BATCH_ROWS.min(self.num_rows() - start))))
+    }
+
+    fn scan_encoded(
+        &self,
+        columns: &[&str],
+        _: &dyn Fn(&str) -> bool,
+        visit: &mut dyn FnMut(&RecordBatch) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        self.scan(columns, visit)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::category::{Category, Dictionary, UNKNOWN};
-use super::column::{canonical, numbers, unusable};
+use super::column::{canonical, canonical_or_encoded, numbers, unusable};
 use super::{ColumnType, TransformError};
 use crate::table::roles::Task;
 
@@ -79,7 +79,7 @@ impl Target {
     /// # Errors
     /// A missing target, or a class that the fit table does not have.
     pub fn values(&self, array: &ArrayRef) -> Result<Float64Array, TransformError> {
-        let array = canonical(&self.column, array, self.column_type)?;
+        let array = canonical_or_encoded(&self.column, array, self.column_type)?;
         if array.null_count() > 0 {
             return Err(nulls(&self.column, array.null_count() as u64));
         }
@@ -154,7 +154,7 @@ impl TargetLearner {
     }
 
     pub(super) fn learn(&mut self, array: &ArrayRef) -> Result<(), TransformError> {
-        let array = canonical(&self.column, array, self.column_type)?;
+        let array = canonical_or_encoded(&self.column, array, self.column_type)?;
         self.nulls += array.null_count() as u64;
         self.rows += (array.len() - array.null_count()) as u64;
         if self.is_quantity {

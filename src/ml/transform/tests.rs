@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use serde_json::{Value, json};
 
-use super::{FitOptions, FittedPipeline, PipelineSpec, TargetSpec, TransformError, TransformSpec, catalogue, fit};
+use super::{
+    FitOptions, FitSource, FittedPipeline, Listed, PipelineSpec, TargetSpec, TransformError, TransformSpec, catalogue,
+    fit,
+};
+use crate::table::{TableReader, TableWriter};
 
 /// A pipeline over all columns but `y`.
 pub(super) fn spec(transforms: Value) -> PipelineSpec {
@@ -54,11 +58,16 @@ pub(super) fn fitted(transforms: Value, target: ArrayRef) -> Result<FittedPipeli
     fit(&spec(transforms), &customers(target), &FitOptions { seed: 7, ..FitOptions::default() })
 }
 
+/// The example of a transform, with a model that is there.
+fn example(listed: &Listed) -> Value {
+    let text = listed.example.replace("models/all-MiniLM-L6-v2", "tests/fixtures/oracle/sentences/bert");
+    serde_saphyr::from_str(&text).unwrap()
+}
+
 #[test]
 fn every_example_fits_and_reads_back_as_written() {
     for listed in catalogue() {
-        let example = listed.example.replace("models/all-MiniLM-L6-v2", "tests/fixtures/oracle/sentences/bert");
-        let example: Value = serde_saphyr::from_str(&example).unwrap();
+        let example = example(&listed);
         assert!(example.get(listed.key).is_some(), "{}", listed.example);
         let transforms = json!([example, {"date_parts": ["year"]}, {"one_hot": {}}]);
         let pipeline = fitted(transforms, classes()).unwrap_or_else(|error| panic!("{}: {error}", listed.example));
@@ -327,4 +336,41 @@ fn drift_of_a_column_with_many_categories_is_found_in_one_pass() {
     let judge = json!([{"drop_high_psi": {"threshold": 100}, "columns": "code"}, {"count": {}}]);
     let pipeline = fit(&spec(judge), &table, &FitOptions { seed: 7, ..FitOptions::default() }).unwrap();
     assert!(pipeline.choices()[0].score.unwrap() > 1.0);
+}
+
+#[test]
+fn texts_with_their_dictionary_give_what_plain_ones_give() {
+    let table = customers(classes());
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = TableWriter::create(&folder.path().join("t"), &table.schema()).unwrap();
+    writer.write(&table).unwrap();
+    writer.close().unwrap();
+    let reader = TableReader::open(&folder.path().join("t")).unwrap();
+    let columns: Vec<&str> = reader.columns().collect();
+    let end = [json!({"date_parts": ["year"]}), json!({"one_hot": {}})];
+    let mut chains: Vec<Vec<Value>> = catalogue().iter().map(|listed| vec![example(listed)]).collect();
+    let both = json!(["plan", "town"]);
+    chains.push(vec![
+        json!({"impute": {"strategy": "most_frequent", "add_indicator": true}, "columns": both}),
+        json!({"rare_label": {"tol": 0.2, "n_categories": 1}, "columns": "town"}),
+        json!({"catboost": {}, "columns": "town"}),
+    ]);
+    chains.push(vec![json!({"missing_indicator": {}, "columns": both}), json!({"leave_one_out": {}, "columns": both})]);
+    chains.push(vec![json!({"impute": "missing_label", "columns": both}), json!({"ordinal": {}, "columns": both})]);
+    let mut encoded = 0;
+    for chain in chains {
+        let transforms = json!(chain.iter().chain(&end).collect::<Vec<_>>());
+        let options = FitOptions { seed: 7, ..FitOptions::default() };
+        let fitted = [&table as &dyn FitSource, &reader].map(|source| fit(&spec(transforms.clone()), source, &options));
+        let [plain, other] = fitted.map(Result::unwrap);
+        assert_eq!(plain, other, "{transforms}");
+        let mut batches = reader.select_encoded(&columns, &|name| other.takes_encoded(name)).unwrap();
+        let batch = batches.next().unwrap().unwrap();
+        let texts = ["plan", "town"].map(|name| batch.column_by_name(name).unwrap().data_type().clone());
+        encoded += texts.iter().filter(|data_type| **data_type != DataType::Utf8).count();
+        assert_eq!(plain.transform(&table).unwrap(), other.transform(&batch).unwrap(), "{transforms}");
+        let learnt = (plain.transform_learnt(&table, 0).unwrap(), other.transform_learnt(&batch, 0).unwrap());
+        assert_eq!(learnt.0, learnt.1, "{transforms}");
+    }
+    assert!(encoded > 40, "{encoded}");
 }

@@ -66,6 +66,10 @@ impl Learner for Counts {
         self.counting.learn(frame)
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let (column, categories, counts) = self.counting.sorted();
         let rows = counts.iter().sum::<u64>() as f64;
@@ -98,6 +102,10 @@ impl Fitted for Count {
         let counts: Float64Array = counts.collect();
         frame.set(&self.column, Column::number(Arc::new(counts)));
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

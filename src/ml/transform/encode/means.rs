@@ -168,6 +168,10 @@ impl Learner for Means {
         Ok(())
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let (encodings, means) = self.encode(None);
         let folds = (0..self.folds as usize).map(|fold| self.encode(Some(fold))).collect();
@@ -226,6 +230,10 @@ impl Fitted for Encoding {
         });
         frame.replace(&self.column, columns.collect::<Vec<_>>());
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

@@ -97,6 +97,10 @@ impl Learner for Categories {
         self.counting.learn(frame)
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let Categories { params, counting } = *self;
         let (name, categories, counts) = counting.sorted();
@@ -183,6 +187,10 @@ impl Fitted for OneHot {
         });
         frame.replace(&self.column, indicators.collect::<Vec<_>>());
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

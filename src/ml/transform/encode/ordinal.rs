@@ -103,6 +103,10 @@ impl Learner for Listing {
         self.counting.learn(frame)
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let (column, categories, counts) = self.counting.sorted();
         let infrequent = self.params.limits().infrequent_present(&categories, &counts);
@@ -170,6 +174,10 @@ impl Fitted for Ordinal {
         let array = Arc::new(Int64Array::from_iter_values(codes));
         frame.set(&self.column, Column { array, kind: Kind::Encoded, categories: self.codes });
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

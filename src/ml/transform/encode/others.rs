@@ -164,6 +164,10 @@ impl Learner for Sums {
         Ok(())
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let width = self.columns.len();
         let mean = |place: usize| self.tally.sums.iter().skip(place).step_by(width).sum::<f64>() / self.rows;
@@ -303,6 +307,10 @@ impl Fitted for Encoding {
             .collect();
         frame.replace(&self.column, columns);
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

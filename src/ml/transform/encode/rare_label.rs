@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, StringArray};
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::datatypes::Int32Type;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,10 @@ impl Learner for Frequent {
         self.counting.learn(frame)
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let (column, categories, counts) = self.counting.sorted();
         let texts = categories.categories().iter().zip(counts);
@@ -103,17 +108,30 @@ pub(in crate::ml::transform) struct RareLabel {
     replace_with: String,
 }
 
-impl Fitted for RareLabel {
-    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
-        let array = &frame.column(&self.column)?.array;
-        let codes = self.kept.codes(array);
-        let texts = array.as_string::<i32>();
-        let labelled = texts.iter().zip(codes);
+impl RareLabel {
+    fn labelled(&self, array: &ArrayRef) -> ArrayRef {
+        let labelled = array.as_string::<i32>().iter().zip(self.kept.codes(array));
         let labelled: StringArray = labelled
             .map(|(text, code)| text.map(|text| if code == UNKNOWN { self.replace_with.as_str() } else { text }))
             .collect();
-        frame.set(&self.column, Column { array: Arc::new(labelled), kind: Kind::Category, categories: None });
+        Arc::new(labelled)
+    }
+}
+
+impl Fitted for RareLabel {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
+        let array = &frame.column(&self.column)?.array;
+        let array: ArrayRef = match array.as_dictionary_opt::<Int32Type>() {
+            // Each different text is looked at once.
+            Some(encoded) => Arc::new(encoded.with_values(self.labelled(encoded.values()))),
+            None => self.labelled(array),
+        };
+        frame.set(&self.column, Column { array, kind: Kind::Category, categories: None });
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

@@ -55,6 +55,10 @@ impl Learner for Holes {
         Ok(())
     }
 
+    fn takes_encoded(&self) -> bool {
+        true
+    }
+
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let columns = self.columns.into_iter().zip(self.seen).filter(|(_, seen)| *seen).map(|(name, _)| name);
         Ok(Unit::MissingIndicator(Indicators::of(columns.collect())))
@@ -82,6 +86,10 @@ impl Fitted for Indicators {
             frame.set(name, indicator);
         }
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
+};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -258,16 +260,19 @@ pub(super) fn indicate(array: &dyn Array) -> Column {
 impl Fitted for Impute {
     fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let column = frame.column(&self.column)?;
-        let array = Arc::clone(&column.array);
+        let (array, found) = (Arc::clone(&column.array), column.column_type());
         let kind = if column.kind == Kind::Encoded { Kind::Encoded } else { Kind::of(self.column_type) };
         if let Some(indicator) = &self.indicator {
             frame.set(indicator, indicate(&array));
         }
-        let array =
-            if array.data_type() == &self.column_type.arrow() { array } else { Arc::new(numbers(&array)?) as ArrayRef };
+        let array = if found == self.column_type { array } else { Arc::new(numbers(&array)?) as ArrayRef };
         let array = if array.null_count() == 0 { array } else { self.filled(&array) };
         frame.set(&self.column, Column { array, kind, categories: None });
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn inputs(&self) -> Vec<&str> {
@@ -301,10 +306,20 @@ impl Impute {
                 let values = array.as_string::<i32>().iter().map(|value| value.unwrap_or(fill));
                 Arc::new(StringArray::from_iter_values(values))
             }
+            (Category::Text(fill), DataType::Dictionary(..)) => filled_encoded(array.as_dictionary(), fill),
             // `plan` gives fill and column the same type.
             _ => Arc::clone(array),
         }
     }
+}
+
+/// Texts with their dictionary, with one more text for rows that have none.
+fn filled_encoded(encoded: &DictionaryArray<Int32Type>, fill: &str) -> ArrayRef {
+    let texts = encoded.values().as_string::<i32>();
+    let last = i32::try_from(texts.len()).expect("a dictionary of texts is not longer than a batch");
+    let keys: Int32Array = encoded.keys().iter().map(|key| Some(key.unwrap_or(last))).collect();
+    let texts: StringArray = texts.iter().chain([Some(fill)]).collect();
+    Arc::new(DictionaryArray::try_new(keys, Arc::new(texts)).expect("every key has a text"))
 }
 
 struct Frequencies {
@@ -326,6 +341,10 @@ impl Learner for Frequencies {
             self.counts[code as usize] += 1;
         }
         Ok(())
+    }
+
+    fn takes_encoded(&self) -> bool {
+        true
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {

@@ -42,7 +42,7 @@ pub(super) fn write_split(
     let columns = needed(pipeline, &rewritten);
     let mut output = context.create_table_with(&schema, stored)?;
     let (mut done, mut first, mut nulls) = (0, 0, vec![0; pipeline.features().len()]);
-    for batch in table.select(&columns)? {
+    for batch in table.select_encoded(&columns, &|name| pipeline.takes_encoded(name))? {
         for mut batch in pieces(&batch?, pipeline.rows_at_once()) {
             context.check_cancelled()?;
             done += batch.num_rows() as u64;

@@ -12,6 +12,9 @@ use super::room;
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
 
+/// A share of rows that is farther from what was asked for is told.
+const FAR_OFF: f64 = 0.1;
+
 /// Deals groups of rows to train, validation and test sets at random; rows of one group stay together.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +80,18 @@ with: {group: customer, valid: 0.15, test: 0.15, seed: 7}
         let seed = self.params.seed.unwrap_or_else(|| context.seed());
         hand.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         context.metric("groups", groups.len() as f64);
+        let mut rows = [0; 3];
+        hand.iter().zip(&groups.counts).for_each(|(part, count)| rows[*part as usize] += count);
+        for part in &sets {
+            let (share, wanted) = (rows[*part as usize] as f64 / table.rows() as f64, self.shares.of(*part));
+            if (share - wanted).abs() > FAR_OFF {
+                let [share, wanted] = [share, wanted].map(|share| 100.0 * share);
+                let part = part.as_str();
+                context.log(format!(
+                    "warning: `{part}` has {share:.0} % of the rows, not {wanted:.0} %, since groups differ in size"
+                ));
+            }
+        }
         parts::write(context, &table, &sets, &mut |row| {
             let group = groups.of_row[usize::try_from(row).ok()?];
             Some(hand[group as usize])
@@ -118,6 +133,18 @@ mod tests {
             let counted: f64 = ["train", "valid", "test"].map(|it| ran.metric(&format!("{it}_rows")).unwrap()).iter().sum();
             prop_assert_eq!(counted.to_bits(), (rows.len() as f64).to_bits());
         }
+    }
+
+    #[test]
+    fn a_group_that_is_larger_than_its_set_is_told() {
+        let even: Vec<i64> = (0..60).map(|row| row % 12).collect();
+        let warnings = |groups: &[i64]| {
+            let ran = split(json!({"group": "group", "test": 0.25, "seed": 3}), groups).unwrap();
+            ran.log.into_iter().filter(|line| line.starts_with("warning")).count()
+        };
+        assert_eq!(warnings(&even), 0);
+        let uneven: Vec<i64> = even.iter().copied().chain(std::iter::repeat_n(5, 400)).collect();
+        assert_eq!(warnings(&uneven), 2);
     }
 
     #[test]

@@ -51,7 +51,8 @@ impl Timeline {
             }
         }
         let refuses = step.params.ties == Ties::Refuse;
-        if !is_sorted && !(refuses && tie.is_some()) {
+        let is_refused = refuses && tie.is_some();
+        if !is_sorted && !is_refused {
             let order = by_time(times, groups);
             tie = order.windows(2).find_map(|pair| {
                 let [one, other] = [pair[0], pair[1]].map(|row| row as usize);

@@ -60,6 +60,15 @@ impl TableReader {
         &self.metadata
     }
 
+    /// How many nulls a column has, if the footer says so.
+    pub fn known_nulls(&self, column: &str) -> Option<u64> {
+        let (root, file) = (self.schema().index_of(column).ok()?, self.metadata.metadata());
+        let leaves = file.file_metadata().schema_descr();
+        let mut of_column = (0..leaves.num_columns()).filter(|leaf| leaves.get_column_root_idx(*leaf) == root);
+        let (leaf, None) = (of_column.next()?, of_column.next()) else { return None };
+        file.row_groups().iter().map(|group| group.column(leaf).statistics()?.null_count_opt()).sum()
+    }
+
     /// The number of row groups.
     #[cfg(test)]
     pub(super) fn row_groups(&self) -> usize {
@@ -212,6 +221,7 @@ mod tests {
         assert_eq!(table.clone().reading_ahead().read_all().unwrap(), sample());
         drop(table.clone().reading_ahead().batches().unwrap());
         assert!(matches!(table.select(&["c"]).err(), Some(TableError::NoColumn { .. })));
+        assert_eq!(["a", "b", "c"].map(|column| table.known_nulls(column)), [Some(1), Some(0), None]);
     }
 
     #[test]

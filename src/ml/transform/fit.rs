@@ -290,11 +290,18 @@ impl Fitting<'_> {
             .collect();
         let mut pipeline = FittedPipeline::new(self.target, self.raw, dropped, spec.weight.clone(), chain, frame)?;
         // Columns that no transform had to learn from were not read yet.
-        let unread: Vec<String> = pipeline
-            .needed_columns()
-            .filter(|column| !self.nulls.contains_key(column.name.as_str()))
-            .map(|column| column.name.clone())
-            .collect();
+        let mut unread: Vec<String> = Vec::new();
+        for column in pipeline.needed_columns() {
+            if self.nulls.contains_key(&column.name) {
+                continue;
+            }
+            // A NaN is a missing value that nobody counts.
+            let known = self.source.known_nulls(&column.name).filter(|_| column.column_type != ColumnType::Float);
+            match known {
+                Some(nulls) => drop(self.nulls.insert(column.name.clone(), nulls > 0)),
+                None => unread.push(column.name.clone()),
+            }
+        }
         if !unread.is_empty() {
             let columns: Vec<&str> = unread.iter().map(String::as_str).collect();
             self.source.scan(&columns, &mut |batch| {

@@ -3,8 +3,6 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use arrow::array::Array;
-
 use super::TransformError;
 use super::chance;
 use super::column::numbers;
@@ -29,11 +27,7 @@ impl Range {
     /// Takes in the next rows.
     pub(super) fn learn(&mut self, frame: &Frame) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.name)?.array)?;
-        self.moments.merge(&if values.null_count() == 0 {
-            Moments::of(values.values().iter().copied())
-        } else {
-            Moments::of(values.iter().flatten())
-        });
+        self.moments.merge(&Moments::of_present(&values));
         Ok(())
     }
 

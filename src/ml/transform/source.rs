@@ -1,5 +1,6 @@
 //! Where a fit reads its rows from, as often as it needs to.
 
+use arrow::array::Array;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
@@ -12,6 +13,8 @@ pub trait FitSource {
     fn schema(&self) -> SchemaRef;
     /// How many rows there are.
     fn rows(&self) -> u64;
+    /// How many nulls a column has, if that is known without reading it.
+    fn known_nulls(&self, column: &str) -> Option<u64>;
     /// Shows `visit` all rows of `columns`, in order, batch by batch.
     fn scan(
         &self,
@@ -34,6 +37,10 @@ impl FitSource for TableReader {
 
     fn rows(&self) -> u64 {
         TableReader::rows(self)
+    }
+
+    fn known_nulls(&self, column: &str) -> Option<u64> {
+        TableReader::known_nulls(self, column)
     }
 
     fn scan(
@@ -61,6 +68,10 @@ impl FitSource for RecordBatch {
 
     fn rows(&self) -> u64 {
         self.num_rows() as u64
+    }
+
+    fn known_nulls(&self, column: &str) -> Option<u64> {
+        self.column_by_name(column).map(|array| array.logical_null_count() as u64)
     }
 
     fn scan(

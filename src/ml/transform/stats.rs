@@ -1,5 +1,7 @@
 //! Statistics of a column, gathered in one pass: moments without cancellation.
 
+use arrow::array::{Array, Float64Array};
+
 /// Count, mean, variance and range of the present values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Moments {
@@ -45,6 +47,15 @@ impl Moments {
         }
         moments.squares = squares - rest * rest / moments.count;
         moments
+    }
+
+    /// Of the values of a column that are there.
+    pub(super) fn of_present(values: &Float64Array) -> Moments {
+        if values.null_count() == 0 {
+            return Moments::of(values.values().iter().copied());
+        }
+        let present: Vec<f64> = values.iter().flatten().collect();
+        Moments::of(present.iter().copied())
     }
 
     /// Takes one more value in (Welford).

@@ -64,7 +64,7 @@ impl Numbers {
 impl Learner for Numbers {
     fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.name)?.array)?;
-        self.moments.merge(&Moments::of(values.iter().flatten()));
+        self.moments.merge(&Moments::of_present(&values));
         if self.level.keeps_values() {
             self.values.extend(values.iter().flatten());
         }

@@ -120,7 +120,7 @@ impl Learner for Limits {
         if self.params.keeps_values() {
             self.values.extend(values.iter().flatten());
         }
-        self.moments.merge(&Moments::of(values.iter().flatten()));
+        self.moments.merge(&Moments::of_present(&values));
         Ok(())
     }
 

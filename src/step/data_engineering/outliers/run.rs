@@ -165,7 +165,11 @@ impl Outliers {
         };
         let bytes = fit.rows().saturating_mul(per_row).saturating_add(self.forest_bytes(fit.rows()));
         let what = format!("`{}` over {} rows of {} columns", self.name, fit.rows(), columns.len());
-        room::claim(context, &what, bytes, "give it fewer rows, or name fewer `columns`")?;
+        let help = match self.method {
+            Method::IsolationForest { .. } => "take fewer `n_estimators` or `max_samples`, or give it fewer rows",
+            _ => "give it fewer rows, or name fewer `columns`",
+        };
+        room::claim(context, &what, bytes, help)?;
         match self.method {
             Method::Iqr { .. } | Method::Zscore { .. } => Ok(Points::new(0)),
             Method::IsolationForest { .. } | Method::LocalOutlierFactor { .. } => {

@@ -48,6 +48,13 @@ fn types_are_brought_to_the_ones_that_steps_work_with() {
 }
 
 #[test]
+fn decimals_are_kept_where_a_contract_asks_for_them() {
+    let contract = "contract: p\ncolumns:\n  - {name: price, type: \"decimal(9, 2)\", nullable: true}\n";
+    let with = json!({"columns": ["price"], "contract": contract});
+    assert_eq!(check(&bytes("plain.arrow"), with), "price:Decimal128(9, 2)\n1.10\n~\n-0.05\n7.00");
+}
+
+#[test]
 fn files_streams_and_compressions_give_the_same_table() {
     // The same bytes, although one of them has all rows in one batch and the others have two.
     let digest = |name: &str| read(&Workbench::new(), &bytes(name), json!({})).unwrap().artifact("table").digest;

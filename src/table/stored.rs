@@ -7,7 +7,9 @@ use arrow::datatypes::Schema;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 
@@ -70,7 +72,7 @@ impl TableReader {
 
 /// Whether all groups are full, but for the last one.
 fn has_our_groups(metadata: &ParquetMetaData) -> bool {
-    let rows: Vec<i64> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
+    let rows: Vec<i64> = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
     let full = i64::try_from(ROW_GROUP_ROWS).unwrap_or(i64::MAX);
     rows.split_last().is_none_or(|(last, others)| *last <= full && others.iter().all(|rows| *rows == full))
 }

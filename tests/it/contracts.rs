@@ -87,7 +87,7 @@ fn types_may_be_written_in_the_words_that_people_know() {
     let project = project();
     let with_types = |types: &str| {
         let with = format!("path: rows.csv, types: {types}");
-        project.write("pipeline.yaml", &MANIFEST.replace("path: rows.csv", &with));
+        project.write("pipeline.yaml", MANIFEST.replace("path: rows.csv", &with));
     };
     with_types("{id: int, plan: string, spent: \"decimal(9, 2)\"}, encoding: utf8");
     project.run(&["check", "pipeline.yaml"]).expect(0);

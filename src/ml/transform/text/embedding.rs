@@ -153,8 +153,8 @@ impl Fitted for Embedding {
         let vectors: Vec<Option<&Vec<f32>>> =
             texts.iter().map(|text| text.map(|text| &vectors[places[text]])).collect();
         let columns = self.columns.iter().enumerate().map(|(dimension, name)| {
-            let value = |vector: &Option<&Vec<f32>>| vector.map_or(0.0, |vector| f64::from(vector[dimension]));
-            let values: Float64Array = vectors.iter().map(value).collect::<Vec<f64>>().into();
+            let value = |vector: Option<&Vec<f32>>| vector.map_or(0.0, |vector| f64::from(vector[dimension]));
+            let values: Float64Array = vectors.iter().copied().map(value).collect::<Vec<f64>>().into();
             (name.clone(), Column::number(Arc::new(values) as ArrayRef))
         });
         frame.replace(&self.column, columns.collect::<Vec<_>>());

@@ -92,6 +92,12 @@ impl Tensors {
         Tensors(self.0.iter().filter(is_wanted).map(|(name, array)| (name.clone(), array.clone())).collect())
     }
 
+    /// The names and shapes of all arrays.
+    #[cfg(test)]
+    pub(super) fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.0.iter().map(|(name, array)| (name.as_str(), array.shape.as_slice()))
+    }
+
     /// Writes a safetensors file.
     pub fn save(&self, path: &Path) -> Result<(), TensorError> {
         let bytes = safetensors::serialize(self.0.iter(), None)

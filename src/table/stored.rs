@@ -1,5 +1,6 @@
 //! Columns that go from one table into another as they are stored, without being read and written anew.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -11,27 +12,26 @@ use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 use parquet::file::writer::SerializedRowGroupWriter;
-use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
+use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor};
 
 use super::TableError;
 use super::reader::{TableReader, broken, open};
-use super::writer::ROW_GROUP_ROWS;
+use super::writer::{MANY_COLUMNS, ROW_GROUP_ROWS};
 
 /// Stored columns of one table for another that has the same rows in the same order.
 #[derive(Debug)]
 pub struct Stored {
     file: File,
     metadata: ParquetMetaData,
-    columns: Vec<StoredColumn>,
+    /// By name, in the table that they go into.
+    columns: HashMap<String, StoredColumn>,
 }
 
 #[derive(Debug)]
 struct StoredColumn {
-    name: String,
     /// Its place in the file that it comes from.
     from: usize,
-    /// Its place among the leaves of the file that it goes into, and their description of it.
-    to: usize,
+    /// What the file that it goes into says of it.
     descriptor: ColumnDescPtr,
 }
 
@@ -45,29 +45,38 @@ impl TableReader {
         let file = open(self.path())?;
         let whole = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
         let metadata = whole.parse_and_finish(&file).map_err(|source| broken(self.path(), source))?;
-        // A file has the places of the pages of all columns or of none.
-        if !has_our_groups(&metadata) || metadata.offset_index().is_none() {
-            return Ok(Stored { file, metadata, columns: Vec::new() });
+        // A file has the places of the pages of all columns or of none. Wide tables are written in a way of their own.
+        let is_wide = schema.fields().len() > MANY_COLUMNS;
+        if is_wide || !has_our_groups(&metadata) || metadata.offset_index().is_none() {
+            return Ok(Stored { file, metadata, columns: HashMap::new() });
         }
         let target = ArrowSchemaConverter::new().convert(schema).map_err(|source| broken(self.path(), source))?;
         let source = metadata.file_metadata().schema_descr_ptr();
-        let mut taken = Vec::new();
-        let leaf =
-            |columns: &[ColumnDescPtr], name: &str| columns.iter().position(|leaf| leaf.path().parts() == [name]);
+        let (leaves, target_leaves) = (leaves(&source), leaves(&target));
+        let mut taken = HashMap::new();
         for (from, to) in columns {
             let data_type =
                 |schema: &Schema, name: &str| schema.field_with_name(name).map(|field| field.data_type().clone());
             let (Ok(one), Ok(other)) = (data_type(self.schema(), from), data_type(schema, to)) else { continue };
-            let (Some(from), Some(place)) = (leaf(source.columns(), from), leaf(target.columns(), to)) else {
-                continue;
-            };
-            let descriptor = target.column(place);
-            if one == other && is_same(&source.column(from), &descriptor) {
-                taken.push(StoredColumn { name: to.clone(), from, to: place, descriptor });
+            let (Some(from), Some(place)) = (leaves.get(*from), target_leaves.get(to.as_str())) else { continue };
+            let descriptor = target.column(*place);
+            if one == other && is_same(&source.column(*from), &descriptor) {
+                taken.insert(to.clone(), StoredColumn { from: *from, descriptor });
             }
         }
         Ok(Stored { file, metadata, columns: taken })
     }
+}
+
+/// The places of columns that have one leaf, by name.
+fn leaves(schema: &SchemaDescriptor) -> HashMap<&str, usize> {
+    let leaves = schema.columns().iter().enumerate();
+    leaves
+        .filter_map(|(place, leaf)| match leaf.path().parts() {
+            [name] => Some((name.as_str(), place)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Whether all groups are full, but for the last one.
@@ -89,7 +98,7 @@ fn is_same(one: &ColumnDescriptor, two: &ColumnDescriptor) -> bool {
 impl Stored {
     /// Whether the column of this name, in the table that it goes into, is among them.
     pub fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|column| column.name == name)
+        self.columns.contains_key(name)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -101,14 +110,14 @@ impl Stored {
         u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Appends its part of row group `group` to `writer`, if it has the leaf `leaf`. Whether it has.
+    /// Appends its part of row group `group` to `writer`, if it has the column `name`. Whether it has.
     pub(super) fn append(
         &self,
         group: usize,
-        leaf: usize,
+        name: &str,
         writer: &mut SerializedRowGroupWriter<'_, File>,
     ) -> Result<bool, ParquetError> {
-        let Some(column) = self.columns.iter().find(|column| column.to == leaf) else { return Ok(false) };
+        let Some(column) = self.columns.get(name) else { return Ok(false) };
         let Some(rows) = self.metadata.row_groups().get(group) else {
             return Err(ParquetError::General("there are more rows than in the stored columns".to_owned()));
         };
@@ -255,6 +264,21 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         assert!(!TableReader::open(&path).unwrap().stored(&target(), &pairs()).unwrap().has("raw.n"));
+    }
+
+    #[test]
+    fn a_table_without_rows_and_a_wide_one_are_whole_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path());
+        let mut fields: Vec<Field> =
+            (0..MANY_COLUMNS).map(|n| Field::new(n.to_string(), DataType::Int64, true)).collect();
+        fields.push(Field::new("raw.n", DataType::Int64, true));
+        assert!(!source.stored(&Schema::new(fields), &pairs()).unwrap().has("raw.n"));
+        let path = folder.path().join("empty");
+        let writer = TableWriter::create(&path, source.schema()).unwrap();
+        writer.close().unwrap();
+        let empty = TableReader::open(&path).unwrap();
+        assert_eq!(written(folder.path().join("t"), &empty, 0, 1).unwrap().rows(), 0);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// The first rows, which decide how a column is written.
 const SAMPLE_ROWS: usize = 8 * 1024;
 /// Tables with more columns are wide: what is needed for each column is kept small, since all are open at once.
-const MANY_COLUMNS: usize = 1000;
+pub(super) const MANY_COLUMNS: usize = 1000;
 /// A sample with fewer values does not say that a column has many.
 const FEW_VALUES: usize = 1024;
 
@@ -165,12 +165,12 @@ impl Writing {
     ) -> Result<(), ParquetError> {
         let Some(chunks) = group else { return Ok(()) };
         let mut chunks = chunks.into_iter();
-        let leaves = self.file.schema_descr().num_columns();
+        let leaves = self.file.schema_descr().columns().to_vec();
         let mut writer = self.file.next_row_group()?;
-        for leaf in 0..leaves {
-            let is_taken = match &self.stored {
-                Some(stored) => stored.append(self.written, leaf, &mut writer)?,
-                None => false,
+        for leaf in leaves {
+            let is_taken = match (&self.stored, leaf.path().parts()) {
+                (Some(stored), [name]) => stored.append(self.written, name, &mut writer)?,
+                _ => false,
             };
             if !is_taken {
                 chunks.next().ok_or_else(failed)?.append_to_row_group(&mut writer)?;

@@ -18,12 +18,14 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as models
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE, WordPiece
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+from transformers import (BertConfig, BertModel, PreTrainedTokenizerFast, RobertaConfig, RobertaModel, XLMRobertaConfig,
+                          XLMRobertaModel)
 
 FOLDER = pathlib.Path("tests/fixtures/oracle/sentences")
 TEXTS = [
     "basic", "plus", "", " ", "Ünlimited 🚀", "never seen", "null", "a,b", "The cat sat on the mat.", "the CAT sat", "don't!",
     "日本語 text", "tab\tand\nline", "word " * 40, "\u0000\ufffd", "cafe\u0301 café", "The cat sat on the mat.",
+    "a <pad> b", "[SEP] x </s> [PAD]", "ΟΔΟΣ",
 ]
 CORPUS = TEXTS + ["the quick brown fox jumps over the lazy dog", "service was slow", "great value, would buy again", "broken on arrival"]
 SMALL = dict(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12)
@@ -92,6 +94,31 @@ built = {
     "roberta": saved("roberta", [roberta, models.Pooling(width, pooling_mode_cls_token=True, pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True),
                                  shaken(models.Dense(2 * width, 5))]),
 }
+
+
+def old_layout(model, tokenizer):
+    # As the first versions wrote it: a folder for the language model, its limit in a file of its own, switches for the pooling.
+    target = FOLDER / "old"
+    shutil.rmtree(target, ignore_errors=True)
+    first = target / "0_Transformer"
+    model.save_pretrained(str(first))
+    tokenizer.save_pretrained(str(first))
+    written = {
+        "modules.json": [{"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{kind}"}
+                         for place, (path, kind) in enumerate([("0_Transformer", "Transformer"), ("1_Pooling", "Pooling")])],
+        "0_Transformer/sentence_roberta_config.json": {"max_seq_length": 7, "do_lower_case": True},
+        "1_Pooling/config.json": {"word_embedding_dimension": 8, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": False,
+                                  "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": True},
+        "config_sentence_transformers.json": {"prompts": {"ask": "ask: "}, "default_prompt_name": "ask"},
+    }
+    for name, content in written.items():
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_text(json.dumps(content) + "\n")
+    return SentenceTransformer(str(target), device="cpu").eval()
+
+
+small = RobertaConfig(vocab_size=290, max_position_embeddings=26, type_vocab_size=1, pad_token_id=1, **SMALL)
+built["old"] = old_layout(shaken(RobertaModel(small)), byte_pairs())
 cases = []
 for name, model in built.items():
     for options in [{}, {"prompt": "query: "}, {"truncate_dim": 3}, {"truncate_dim": 3, "normalize_embeddings": True}]:

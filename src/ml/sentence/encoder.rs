@@ -1,19 +1,22 @@
 //! [`SentenceEncoder`]: tokens, forward pass, pooling.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
 
 use candle_core::{D, Tensor};
-use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+use tokenizers::normalizers::{Lowercase, Sequence};
+use tokenizers::{NormalizerWrapper, PostProcessor, Tokenizer, TruncationParams};
 
-use super::folder::{Folder, Pooling, SentenceError, Settings};
-use super::transformer::{Dense, Transformer, Weights};
+use super::folder::{Folder, SentenceError};
+use super::settings::{Pooling, Settings};
+use super::transformer::{Dense, MOST_SCORES, Transformer, Weights};
 use crate::artifact::Digest;
 
 /// How many tokens go through the model at once; it bounds memory and changes no result.
 const TOKENS_AT_ONCE: usize = 2048;
+/// The file of weights, in the folder of the language model and of each dense layer.
+const WEIGHTS: &str = "model.safetensors";
 
 /// A sentence model that is ready.
 pub struct SentenceEncoder {
@@ -23,7 +26,6 @@ pub struct SentenceEncoder {
     tokenizer: Tokenizer,
     transformer: Transformer,
     dense: Vec<Dense>,
-    max_seq_length: Option<usize>,
 }
 
 /// What may be done to each text and vector, as `SentenceTransformer.encode` names it.
@@ -41,26 +43,21 @@ impl SentenceEncoder {
     /// The model in `folder`, reading at most `max_seq_length` tokens of a text, or as many as its settings say.
     ///
     /// # Errors
-    /// When a file is missing or damaged, or the model is of a kind that this program does not know.
-    pub fn open(folder: &Path, max_seq_length: Option<usize>) -> Result<SentenceEncoder, SentenceError> {
+    /// When a file is missing or damaged, the model is of a kind that this program does not know, or it takes more than
+    /// `memory_bytes`.
+    pub fn open(
+        folder: &Path,
+        max_seq_length: Option<usize>,
+        memory_bytes: Option<u64>,
+    ) -> Result<SentenceEncoder, SentenceError> {
         let mut folder = Folder::new(folder);
         let settings = Settings::read(&mut folder)?;
-        let name = format!("{}tokenizer.json", settings.transformer);
-        if !folder.has(&name) {
-            return Err(folder.wrong(&name, "there is no such file; save the model with its fast tokenizer"));
+        let max_length = max_seq_length.unwrap_or(settings.max_tokens);
+        let tokenizer = tokenizer(&mut folder, &settings, max_length)?;
+        let needed = needed(&folder, &settings, max_length);
+        if let Some(limit) = memory_bytes.filter(|limit| needed > *limit) {
+            return Err(SentenceError::Memory { needed, limit });
         }
-        let mut tokenizer =
-            Tokenizer::from_bytes(folder.bytes(&name)?).map_err(|error| folder.wrong(&name, error.to_string()))?;
-        let most = settings.max_tokens;
-        let max_length = max_seq_length.unwrap_or(most);
-        let least = tokenizer.get_post_processor().map_or(0, |added| added.added_tokens(false)) + 1;
-        if max_length < least || max_length > most {
-            return Err(folder.wrong(&name, format!("the model reads from {least} to {most} tokens, not {max_length}")));
-        }
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() }))
-            .map_err(|error| folder.wrong(&name, error.to_string()))?;
         let build = |weights: &Weights| Transformer::new(&settings.config, weights);
         let transformer = load(&mut folder, &settings.transformer, build)?;
         let mut dense = Vec::new();
@@ -73,17 +70,12 @@ impl SentenceEncoder {
             dense.push(load(&mut folder, &layer.path, |weights| Dense::new(layer, weights))?);
             width = layer.outputs;
         }
-        Ok(SentenceEncoder { digest: folder.digest(), folder, settings, tokenizer, transformer, dense, max_seq_length })
+        Ok(SentenceEncoder { digest: folder.digest(), folder, settings, tokenizer, transformer, dense })
     }
 
     /// The digest of the files that make up the model.
     pub fn digest(&self) -> Digest {
         self.digest
-    }
-
-    /// The limit that it was opened with.
-    pub fn max_seq_length(&self) -> Option<usize> {
-        self.max_seq_length
     }
 
     /// How many numbers a vector has.
@@ -100,7 +92,10 @@ impl SentenceEncoder {
         if prompt.is_empty() || self.settings.pools_prompt {
             return Ok(prompt);
         }
-        Err(self.folder.unknown("modules.json", format!("it leaves the prompt `{prompt}` out of its pooling")))
+        let message = format!(
+            "the model leaves the prompt `{prompt}` out of its pooling, which is not done here; write `prompt: \"\"`"
+        );
+        Err(SentenceError::Options(message))
     }
 
     /// Copies the files of the model into `folder`.
@@ -137,17 +132,12 @@ impl SentenceEncoder {
     }
 
     fn tokens(&self, text: &str) -> Result<Vec<u32>, SentenceError> {
-        let text = if self.settings.is_lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
         let encoding =
             self.tokenizer.encode_fast(text, true).map_err(|error| SentenceError::Text(error.to_string()))?;
         let ids = encoding.get_ids();
         if let Some(unknown) = ids.iter().find(|id| **id as usize >= self.settings.config.vocab_size) {
-            return Err(SentenceError::Text(format!(
-                "the tokenizer has a token {unknown}, which the model does not have"
-            )));
-        }
-        if ids.is_empty() {
-            return Err(SentenceError::Text("the tokenizer makes no token of an empty text".to_owned()));
+            let message = format!("the tokenizer has a token {unknown}, which the model does not have");
+            return Err(SentenceError::Text(message));
         }
         Ok(ids.to_vec())
     }
@@ -188,19 +178,61 @@ fn normalize(vector: &mut [f32]) {
     }
 }
 
+/// The tokenizer, which cuts texts after `max_length` tokens and fills none up.
+fn tokenizer(folder: &mut Folder, settings: &Settings, max_length: usize) -> Result<Tokenizer, SentenceError> {
+    let name = format!("{}tokenizer.json", settings.transformer);
+    let bytes = folder.bytes(&name)?;
+    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| folder.wrong(&name, error.to_string()))?;
+    let added = tokenizer.get_post_processor().map_or(0, |added| added.added_tokens(false));
+    if added == 0 {
+        return Err(folder.unknown(&name, "it adds no token to a text, such as `[CLS]`"));
+    }
+    let positions = settings.config.positions();
+    if max_length <= added || max_length > positions {
+        let least = added + 1;
+        let message =
+            format!("`max_seq_length: {max_length}` is not from {least} to {positions}, which the model reads");
+        return Err(SentenceError::Options(message));
+    }
+    let failed = |error: tokenizers::Error| folder.wrong(&name, error.to_string());
+    if settings.is_lowercase {
+        let after = tokenizer.get_normalizer().cloned();
+        let all: Vec<NormalizerWrapper> = [NormalizerWrapper::from(Lowercase)].into_iter().chain(after).collect();
+        tokenizer.with_normalizer(Some(Sequence::new(all))).map_err(failed)?;
+    }
+    tokenizer.with_padding(None);
+    let truncation = TruncationParams { max_length, ..TruncationParams::default() };
+    tokenizer.with_truncation(Some(truncation)).map_err(failed)?;
+    Ok(tokenizer)
+}
+
+/// How many bytes the model takes, about: while it is read its weights are there in three forms, and texts go through it
+/// together.
+fn needed(folder: &Folder, settings: &Settings, max_length: usize) -> u64 {
+    let config = &settings.config;
+    let layers = settings.dense.iter().map(|layer| &layer.path).chain([&settings.transformer]);
+    let weights: u64 = layers.map(|path| folder.length(&format!("{path}{WEIGHTS}"))).sum();
+    let each = max_length * max_length;
+    let scores = if config.num_attention_heads * each <= MOST_SCORES { MOST_SCORES } else { each };
+    let tokens = TOKENS_AT_ONCE.max(max_length) * (config.intermediate_size + 4 * config.hidden_size);
+    weights.saturating_mul(3).saturating_add(4 * (2 * scores + 2 * tokens) as u64)
+}
+
 /// What `build` makes of the weights in `path` of the folder.
 fn load<T>(
     folder: &mut Folder,
     path: &str,
     build: impl FnOnce(&Weights) -> candle_core::Result<T>,
 ) -> Result<T, SentenceError> {
-    let name = format!("{path}model.safetensors");
+    let name = format!("{path}{WEIGHTS}");
     if !folder.has(&name) {
         let reason = "there is no such file; save the model with `safe_serialization` and in one piece";
         return Err(folder.wrong(&name, reason));
     }
-    let bytes = folder.bytes(&name)?;
-    Weights::read(&bytes).and_then(|weights| build(&weights)).map_err(|error| folder.wrong(&name, error.to_string()))
+    let weights = Weights::read(&folder.bytes(&name)?);
+    // candle's errors may go on with a backtrace.
+    let told = |error: candle_core::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    weights.and_then(|weights| build(&weights)).map_err(|error| folder.wrong(&name, told(error)))
 }
 
 impl PartialEq for SentenceEncoder {
@@ -247,7 +279,7 @@ mod tests {
     }
 
     fn open(model: &str) -> SentenceEncoder {
-        SentenceEncoder::open(&folder().join(model), None).unwrap()
+        SentenceEncoder::open(&folder().join(model), None, None).unwrap()
     }
 
     fn fixture() -> Fixture {
@@ -263,7 +295,7 @@ mod tests {
             Some(bytes) => fs::write(&path, bytes).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let error = SentenceEncoder::open(copy.path(), None).unwrap_err().to_string();
+        let error = SentenceEncoder::open(copy.path(), None, None).unwrap_err().to_string();
         error.replace(&copy.path().display().to_string(), "FOLDER")
     }
 
@@ -279,7 +311,7 @@ mod tests {
     fn vectors_are_those_of_sentence_transformers() {
         let fixture = fixture();
         let texts: Vec<&str> = fixture.texts.iter().map(String::as_str).collect();
-        assert_eq!(fixture.cases.len(), 8);
+        assert_eq!(fixture.cases.len(), 12);
         for case in &fixture.cases {
             let options = EncodeOptions {
                 prompt: case.prompt.as_deref(),
@@ -300,7 +332,7 @@ mod tests {
         #[test]
         fn a_vector_does_not_depend_on_the_texts_beside_it(texts in prop::collection::vec("\\PC{0,60}", 1..40)) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            for model in ["bert", "roberta"] {
+            for model in ["bert", "roberta", "old"] {
                 let encoder = open(model);
                 let together = encoder.encode(&texts, &EncodeOptions::default()).unwrap();
                 for (text, vector) in texts.iter().zip(&together) {
@@ -316,7 +348,7 @@ mod tests {
         let copy = tempfile::tempdir().unwrap();
         let encoder = open("roberta");
         encoder.save(copy.path()).unwrap();
-        let copied = SentenceEncoder::open(copy.path(), None).unwrap();
+        let copied = SentenceEncoder::open(copy.path(), None, None).unwrap();
         assert_eq!(copied.digest(), encoder.digest());
         let encode = |encoder: &SentenceEncoder| encoder.encode(&["plus"], &EncodeOptions::default()).unwrap();
         assert_eq!(encode(&copied), encode(&encoder));
@@ -327,7 +359,7 @@ mod tests {
     fn a_model_that_changes_after_it_was_read_is_not_copied() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         open("bert").save(first.path()).unwrap();
-        let encoder = SentenceEncoder::open(first.path(), None).unwrap();
+        let encoder = SentenceEncoder::open(first.path(), None, None).unwrap();
         fs::write(first.path().join("modules.json"), "[]").unwrap();
         let error = encoder.save(second.path()).unwrap_err().to_string();
         assert!(error.ends_with("modules.json` has changed while the step ran"), "{error}");
@@ -345,8 +377,64 @@ mod tests {
         insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""hidden_size": 6"#), @"the sentence model failed");
         insta::assert_snapshot!(replaced("modules.json", "normalize.Normalize", "asym.Router"), @"`FOLDER/modules.json`: part 3 is `Router`; this program knows a Transformer, then Pooling, then Dense and Normalize");
         insta::assert_snapshot!(replaced("1_Pooling/config.json", "mean", "lasttoken"), @"`FOLDER/1_Pooling/config.json`: it pools by `lasttoken`; this program knows cls, max, mean and mean_sqrt_len_tokens");
-        let long = SentenceEncoder::open(&folder().join("bert"), Some(21)).unwrap_err().to_string();
-        assert!(long.ends_with("the model reads from 3 to 20 tokens, not 21"), "{long}");
-        assert!(SentenceEncoder::open(&folder().join("bert"), Some(2)).is_err());
+        insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "../1_Pooling"), @"");
+        insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "/1_Pooling"), @"");
+        let unknown = |key: &str| {
+            let sentence = replaced("sentence_bert_config.json", "feature-extraction", key);
+            assert!(
+                sentence.ends_with(&format!("this program does not know `transformer_task: \"{key}\"`")),
+                "{sentence}"
+            );
+        };
+        unknown("text-generation");
+        insta::assert_snapshot!(replaced("tokenizer_config.json", r#""truncation_side": "right""#, r#""truncation_side": "left""#), @"");
+        insta::assert_snapshot!(replaced("tokenizer_config.json", r#""is_local": true"#, r#""do_lower_case": false"#), @"");
+        insta::assert_snapshot!(replaced("config_sentence_transformers.json", r#""default_prompt_name": null"#, r#""default_prompt_name": "gone""#), @"");
+    }
+
+    #[test]
+    fn what_a_model_cannot_do_is_said_before_it_is_read() {
+        let refusal = |limit: Option<usize>, memory: Option<u64>| {
+            SentenceEncoder::open(&folder().join("bert"), limit, memory).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(refusal(Some(25), None), @"");
+        insta::assert_snapshot!(refusal(Some(2), None), @"");
+        assert!(refusal(None, Some(1000)).ends_with("bytes of memory, and the step may use 1000"));
+        let encoder = SentenceEncoder::open(&folder().join("bert"), Some(24), Some(1 << 30)).unwrap();
+        assert!(encoder.encode(&["word word word word"], &EncodeOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn a_vector_has_the_same_bits_alone_where_layers_are_wide() {
+        use rand::{RngExt, SeedableRng};
+
+        let (copy, hidden, between) = (tempfile::tempdir().unwrap(), 96, 1536);
+        open("bert").save(copy.path()).unwrap();
+        let path = copy.path().join("config.json");
+        let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["hidden_size"] = hidden.into();
+        config["intermediate_size"] = between.into();
+        fs::write(&path, config.to_string()).unwrap();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        let small = crate::ml::tensors::Tensors::load(&copy.path().join("model.safetensors")).unwrap();
+        let mut wide = crate::ml::tensors::Tensors::default();
+        for (name, shape) in small.shapes() {
+            let grown = |size: &usize| match size {
+                8 => hidden,
+                12 => between,
+                other => *other,
+            };
+            let shape: Vec<usize> = shape.iter().map(grown).collect();
+            let values = (0..shape.iter().product()).map(|_| random.random_range(-0.5..0.5)).collect();
+            wide.insert_f32(name, &shape, values);
+        }
+        wide.save(&copy.path().join("model.safetensors")).unwrap();
+        let encoder = SentenceEncoder::open(copy.path(), None, None).unwrap();
+        let texts: Vec<String> = (0..150).map(|words| "the cat sat ".repeat(words % 7) + "on").collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let together = encoder.encode(&texts, &EncodeOptions::default()).unwrap();
+        for (text, vector) in texts.iter().zip(together) {
+            assert_eq!(encoder.encode(&[text], &EncodeOptions::default()).unwrap(), [vector], "{text}");
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 mod encoder;
 mod folder;
+mod models;
+mod settings;
 mod transformer;
 
 pub use encoder::{EncodeOptions, SentenceEncoder};
 pub use folder::SentenceError;
+pub use models::Models;

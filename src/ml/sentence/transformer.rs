@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 
-use super::folder::{Config, DenseSettings, HiddenAct};
+use super::settings::{Config, DenseSettings, HiddenAct};
+
+/// Of more scores than this, the heads of a text are gone through one by one, so that they need less memory.
+pub(super) const MOST_SCORES: usize = 1 << 24;
 
 /// Weights by name, as a safetensors file holds them.
 pub(super) struct Weights {
@@ -22,7 +25,7 @@ pub(super) struct Transformer {
     token_type: Option<Tensor>,
     norm: Norm,
     layers: Vec<Layer>,
-    first_position: usize,
+    padding: Option<usize>,
     heads: usize,
     act: HiddenAct,
 }
@@ -115,7 +118,7 @@ impl Transformer {
             layers: (0..config.num_hidden_layers)
                 .map(|place| Layer::new(place, config, weights))
                 .collect::<Result<_>>()?,
-            first_position: config.first_position(),
+            padding: config.padding(),
             heads: config.num_attention_heads,
             act: config.hidden_act,
         })
@@ -125,11 +128,7 @@ impl Transformer {
     pub(super) fn forward(&self, texts: &[&[u32]]) -> Result<Vec<Tensor>> {
         let lengths: Vec<usize> = texts.iter().map(|tokens| tokens.len()).collect();
         let ids = texts.concat();
-        let positions: Vec<u32> = lengths
-            .iter()
-            .flat_map(|length| self.first_position..self.first_position + length)
-            .map(|position| u32::try_from(position).expect("a model has fewer positions than that"))
-            .collect();
+        let positions: Vec<u32> = texts.iter().flat_map(|tokens| positions(tokens, self.padding)).collect();
         let rows = |table: &Tensor, rows: Vec<u32>| table.index_select(&Tensor::new(rows, &Device::Cpu)?, 0);
         let mut hidden = (rows(&self.words, ids)? + rows(&self.positions, positions)?)?;
         if let Some(token_type) = &self.token_type {
@@ -141,6 +140,21 @@ impl Transformer {
         }
         split(&hidden, &lengths)
     }
+}
+
+/// The position of each token. Where positions count from padding, padding within a text has its own and is not counted.
+fn positions(tokens: &[u32], padding: Option<usize>) -> Vec<u32> {
+    let number = |place: usize| u32::try_from(place).expect("a model has fewer positions than that");
+    let Some(padding) = padding else { return (0..tokens.len()).map(number).collect() };
+    let mut last = padding;
+    let position = |token: &u32| {
+        if *token as usize == padding {
+            return number(padding);
+        }
+        last += 1;
+        number(last)
+    };
+    tokens.iter().map(position).collect()
 }
 
 /// The rows of each text.
@@ -201,8 +215,17 @@ fn attention(text: &Tensor, heads: usize) -> Result<Tensor> {
     // Of shape (3, heads, tokens, size).
     let parts = text.reshape((tokens, 3, heads, size))?.permute((1, 2, 0, 3))?.contiguous()?;
     let (query, key, value) = (parts.get(0)?, parts.get(1)?, parts.get(2)?);
-    let scores = (query.matmul(&key.t()?)? / (size as f64).sqrt())?;
-    softmax_last_dim(&scores)?.matmul(&value)?.transpose(0, 1)?.reshape((tokens, heads * size))
+    let attended = |query: &Tensor, key: &Tensor, value: &Tensor| {
+        let scores = (query.matmul(&key.t()?)? / (size as f64).sqrt())?;
+        softmax_last_dim(&scores)?.matmul(value)
+    };
+    let attended = if heads * tokens * tokens <= MOST_SCORES {
+        attended(&query, &key, &value)?
+    } else {
+        let head = |head: usize| attended(&query.get(head)?, &key.get(head)?, &value.get(head)?);
+        Tensor::stack(&(0..heads).map(head).collect::<Result<Vec<_>>>()?, 0)?
+    };
+    attended.transpose(0, 1)?.reshape((tokens, heads * size))
 }
 
 impl Linear {

@@ -6,7 +6,7 @@
 //! several passes when together they would take too much memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -21,6 +21,7 @@ use super::registry::Unit;
 use super::target::TargetLearner;
 use super::walk::Walk;
 use super::{ColumnType, FitSource, Selector, Target, TargetSpec, TransformError, TransformSpec};
+use crate::ml::sentence::Models;
 
 /// What a feature pipeline shall do.
 #[derive(Debug, Clone)]
@@ -38,14 +39,14 @@ pub struct PipelineSpec {
 }
 
 /// What a fit may do beside its spec.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FitOptions<'path> {
+#[derive(Debug, Clone, Default)]
+pub struct FitOptions {
     /// The seed of everything random.
     pub seed: u64,
     /// How many bytes the fit may use, if there is a limit.
     pub memory_bytes: Option<u64>,
-    /// Where relative paths start, if not from the working folder.
-    pub folder: Option<&'path Path>,
+    /// Where relative paths start; if empty, from the working folder.
+    pub base_folder: PathBuf,
 }
 
 /// Fits the pipeline on all rows of `source`.
@@ -55,13 +56,13 @@ pub struct FitOptions<'path> {
 pub fn fit(
     spec: &PipelineSpec,
     source: &dyn FitSource,
-    options: &FitOptions<'_>,
+    options: &FitOptions,
 ) -> Result<FittedPipeline, TransformError> {
     let (raw, dropped) = raw_columns(spec, source)?;
     let target = fit_target(spec, source)?;
-    let FitOptions { seed, memory_bytes, folder } = *options;
-    let folder = folder.unwrap_or(Path::new("")).to_owned();
-    let facts = FitFacts { rows: source.rows(), classes: target.labels(), seed, memory_bytes, folder };
+    let FitOptions { seed, memory_bytes, base_folder } = options.clone();
+    let (rows, classes) = (source.rows(), target.labels());
+    let facts = FitFacts { rows, classes, seed, memory_bytes, base_folder, models: Models::default() };
     let transforms = spec.transforms.iter().filter(|spec| spec.is_on);
     let stages = transforms.map(|spec| Stage { spec, entries: None }).collect();
     let mut fitting =

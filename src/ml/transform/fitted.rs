@@ -2,12 +2,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::TransformError;
 use super::frame::Frame;
 use super::select::chosen::Choice;
-use crate::ml::sentence::SentenceEncoder;
+use crate::ml::sentence::Models;
 
 /// Which rows are being transformed.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +58,8 @@ pub(super) trait Fitted {
         Ok(())
     }
 
-    /// Reads what [`Fitted::save_files`] wrote; `opened` holds what others of the pipeline have read.
-    fn open_files(&mut self, _folder: &Path, _opened: &mut Vec<Arc<SentenceEncoder>>) -> Result<(), TransformError> {
+    /// Reads what [`Fitted::save_files`] wrote.
+    fn open_files(&mut self, _folder: &Path, _models: &Models) -> Result<(), TransformError> {
         Ok(())
     }
 

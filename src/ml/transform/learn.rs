@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::TransformError;
 use super::frame::Frame;
 use super::registry::Unit;
+use crate::ml::sentence::Models;
 
 /// What a kept value takes: eight bytes, and as many again while its list grows.
 pub(super) const BYTES_PER_KEPT_VALUE: u64 = 16;
@@ -29,7 +30,9 @@ pub(super) struct FitFacts {
     /// How many bytes the fit may use, if there is a limit.
     pub(super) memory_bytes: Option<u64>,
     /// Where relative paths start.
-    pub(super) folder: PathBuf,
+    pub(super) base_folder: PathBuf,
+    /// The models that transforms have opened.
+    pub(super) models: Models,
 }
 
 /// Gathers what one transform needs to know of the columns it works on.

@@ -14,6 +14,7 @@ use super::fitted::{Fitted, Rows};
 use super::frame::{Column, Frame, Kind, missing};
 use super::registry::Unit;
 use super::{Choice, ColumnType, Target, TransformError};
+use crate::ml::sentence::Models;
 use crate::table::roles::{CATEGORIES, Role};
 
 /// The file in a transform's folder.
@@ -174,8 +175,8 @@ impl FittedPipeline {
         if pipeline.version != VERSION {
             return Err(unreadable(format!("it has version {}, and this program reads {VERSION}", pipeline.version)));
         }
-        let mut opened = Vec::new();
-        pipeline.units.iter_mut().try_for_each(|unit| unit.fitted_mut().open_files(folder, &mut opened))?;
+        let models = Models::default();
+        pipeline.units.iter_mut().try_for_each(|unit| unit.fitted_mut().open_files(folder, &models))?;
         Ok(pipeline)
     }
 

@@ -1,10 +1,10 @@
 //! `sentence_embedding`: texts into the vectors of a language model in a local folder.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array};
 use schemars::JsonSchema;
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::vocabulary::need_text;
 use crate::artifact::Digest;
-use crate::ml::sentence::{EncodeOptions, SentenceEncoder, SentenceError};
+use crate::ml::sentence::{EncodeOptions, Models, SentenceEncoder, SentenceError};
 use crate::ml::transform::TransformError;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame};
+use crate::ml::transform::learn::FitFacts;
 use crate::ml::transform::plan::{Columns, Plan, Planning, Transform};
 use crate::ml::transform::registry::Unit;
 
@@ -23,6 +24,10 @@ use crate::ml::transform::registry::Unit;
 const MODELS: &str = "models";
 /// How many rows go through a model before a step says how far it is.
 const ROWS_AT_ONCE: usize = 256;
+/// How much the vectors of known texts may take.
+const KNOWN_BYTES: usize = 32 << 20;
+/// How much a known text may take beside its vector; longer ones are not kept.
+const KNOWN_OVERHEAD: usize = 512;
 
 /// Replaces a text by the vector that a language model gives it, `NAME_0`, `NAME_1`, ..., as `SentenceTransformer.encode`
 /// of sentence-transformers does it. The model is a local folder that sentence-transformers saved, of the kind BERT,
@@ -49,25 +54,20 @@ pub(in crate::ml::transform) struct Params {
     /// Whether vectors are brought to the length 1 at the end, whatever the model does.
     #[serde(default)]
     normalize_embeddings: bool,
-    /// The model, as soon as it was needed.
-    #[serde(skip)]
-    opened: OnceLock<Arc<SentenceEncoder>>,
 }
 
 impl Params {
-    fn open(&self, base: &Path) -> Result<Arc<SentenceEncoder>, TransformError> {
-        if let Some(encoder) = self.opened.get() {
-            return Ok(Arc::clone(encoder));
-        }
-        let encoder =
-            SentenceEncoder::open(&base.join(&self.model), self.max_seq_length).map_err(|error| unusable(&error))?;
+    fn open(&self, facts: &FitFacts) -> Result<Arc<SentenceEncoder>, TransformError> {
+        let folder = facts.base_folder.join(&self.model);
+        let encoder = facts.models.open(&folder, self.max_seq_length, facts.memory_bytes);
+        let encoder = encoder.map_err(|error| unusable(&error))?;
         let most = encoder.dimensions();
         if self.truncate_dim.is_some_and(|wanted| wanted > most) {
             let message = format!("`truncate_dim` is more than the {most} dimensions of `{}`", self.model);
             return Err(TransformError::input("params", message));
         }
         encoder.prompt(self.prompt.as_deref()).map_err(|error| unusable(&error))?;
-        Ok(Arc::clone(self.opened.get_or_init(|| Arc::new(encoder))))
+        Ok(encoder)
     }
 }
 
@@ -95,7 +95,7 @@ impl Transform for Params {
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_text("sentence_embedding", name, column)?;
-        let encoder = self.open(&planning.facts.folder)?;
+        let encoder = self.open(planning.facts)?;
         let dimensions = self.truncate_dim.unwrap_or(encoder.dimensions());
         Ok(Plan::Ready(Unit::SentenceEmbedding(Embedding {
             column: name.to_owned(),
@@ -105,6 +105,7 @@ impl Transform for Params {
             max_seq_length: self.max_seq_length,
             normalize_embeddings: self.normalize_embeddings,
             encoder: Some(encoder),
+            known: Known::default(),
         })))
     }
 }
@@ -123,6 +124,18 @@ pub(in crate::ml::transform) struct Embedding {
     normalize_embeddings: bool,
     #[serde(skip)]
     encoder: Option<Arc<SentenceEncoder>>,
+    #[serde(skip)]
+    known: Known,
+}
+
+/// The vectors of texts that were encoded, so that a text that comes again need not be. What is in it changes no result.
+#[derive(Debug, Clone, Default)]
+struct Known(Arc<Mutex<HashMap<String, Arc<[f32]>>>>);
+
+impl PartialEq for Known {
+    fn eq(&self, _: &Known) -> bool {
+        true
+    }
 }
 
 impl Embedding {
@@ -130,30 +143,48 @@ impl Embedding {
         let missing = || TransformError::Unreadable { reason: format!("the model {} was not opened", self.model) };
         self.encoder.as_ref().ok_or_else(missing)
     }
-}
 
-impl Fitted for Embedding {
-    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
-        let array = Arc::clone(&frame.column(&self.column)?.array);
-        let texts = array.as_string::<i32>();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut different = Vec::new();
-        for text in texts.iter().flatten() {
-            places.entry(text).or_insert_with(|| {
-                different.push(text);
-                different.len() - 1
-            });
+    /// The vector of each text.
+    fn vectors<'text>(&self, texts: BTreeSet<&'text str>) -> Result<BTreeMap<&'text str, Arc<[f32]>>, TransformError> {
+        let known = || self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vectors = BTreeMap::new();
+        let mut others = Vec::new();
+        {
+            let known = known();
+            for text in texts {
+                match known.get(text) {
+                    Some(vector) => drop(vectors.insert(text, Arc::clone(vector))),
+                    None => others.push(text),
+                }
+            }
         }
         let options = EncodeOptions {
             prompt: self.prompt.as_deref(),
             truncate_dim: Some(self.columns.len()),
             normalize_embeddings: self.normalize_embeddings,
         };
-        let vectors = self.encoder()?.encode(&different, &options).map_err(|error| unusable(&error))?;
-        let vectors: Vec<Option<&Vec<f32>>> =
-            texts.iter().map(|text| text.map(|text| &vectors[places[text]])).collect();
+        let encoded = self.encoder()?.encode(&others, &options).map_err(|error| unusable(&error))?;
+        let mut known = known();
+        let most = KNOWN_BYTES / (self.columns.len() * size_of::<f32>() + KNOWN_OVERHEAD);
+        for (text, vector) in others.into_iter().zip(encoded) {
+            let vector: Arc<[f32]> = vector.into();
+            if known.len() < most && text.len() <= KNOWN_OVERHEAD {
+                known.insert(text.to_owned(), Arc::clone(&vector));
+            }
+            vectors.insert(text, vector);
+        }
+        Ok(vectors)
+    }
+}
+
+impl Fitted for Embedding {
+    fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
+        let array = Arc::clone(&frame.column(&self.column)?.array);
+        let texts = array.as_string::<i32>();
+        let vectors = self.vectors(texts.iter().flatten().collect())?;
+        let vectors: Vec<Option<&Arc<[f32]>>> = texts.iter().map(|text| text.map(|text| &vectors[text])).collect();
         let columns = self.columns.iter().enumerate().map(|(dimension, name)| {
-            let value = |vector: Option<&Vec<f32>>| vector.map_or(0.0, |vector| f64::from(vector[dimension]));
+            let value = |vector: Option<&Arc<[f32]>>| vector.map_or(0.0, |vector| f64::from(vector[dimension]));
             let values: Float64Array = vectors.iter().copied().map(value).collect::<Vec<f64>>().into();
             (name.clone(), Column::number(Arc::new(values) as ArrayRef))
         });
@@ -181,21 +212,13 @@ impl Fitted for Embedding {
         }
     }
 
-    fn open_files(&mut self, folder: &Path, opened: &mut Vec<Arc<SentenceEncoder>>) -> Result<(), TransformError> {
-        let limit = self.max_seq_length;
-        let known = opened.iter().find(|encoder| encoder.digest() == self.model && encoder.max_seq_length() == limit);
-        if let Some(encoder) = known {
-            self.encoder = Some(Arc::clone(encoder));
-            return Ok(());
-        }
+    fn open_files(&mut self, folder: &Path, models: &Models) -> Result<(), TransformError> {
         let folder = folder.join(MODELS).join(self.model.to_string());
         let unreadable = |reason: String| TransformError::Unreadable { reason };
-        let encoder = SentenceEncoder::open(&folder, limit).map_err(|error| unreadable(whole(&error)))?;
+        let encoder = models.open(&folder, self.max_seq_length, None).map_err(|error| unreadable(whole(&error)))?;
         if encoder.digest() != self.model {
             return Err(unreadable(format!("the files in `{}` are not those it was fitted with", folder.display())));
         }
-        let encoder = Arc::new(encoder);
-        opened.push(Arc::clone(&encoder));
         self.encoder = Some(encoder);
         Ok(())
     }
@@ -218,6 +241,7 @@ fn unusable(error: &SentenceError) -> TransformError {
         SentenceError::Format { .. } | SentenceError::Unknown { .. } => {
             failure.help("save the model anew with `SentenceTransformer(...).save_pretrained(folder)`, or take another one")
         }
-        SentenceError::Text(_) | SentenceError::Forward(_) => failure,
+        SentenceError::Memory { .. } => failure.help("raise `resources.memory` of the step, or take a smaller model"),
+        SentenceError::Options(_) | SentenceError::Text(_) | SentenceError::Forward(_) => failure,
     }
 }

@@ -117,8 +117,8 @@ with:
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
         let fit = context.table("fit")?;
         let surroundings = context.surroundings();
-        let (memory_bytes, folder) = (surroundings.memory_bytes, Some(surroundings.base_folder.as_path()));
-        let options = FitOptions { seed: context.seed(), memory_bytes, folder };
+        let base_folder = surroundings.base_folder.clone();
+        let options = FitOptions { seed: context.seed(), memory_bytes: surroundings.memory_bytes, base_folder };
         let pipeline = transform::fit(&self.spec, &fit, &options)?;
         report(context, &pipeline);
         let kept = self.kept(&pipeline, &fit)?;

@@ -1,5 +1,6 @@
 //! The tables of a feature pipeline: features, target, weight, and the raw columns for slices and drift.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -91,7 +92,8 @@ fn as_stored<'name>(
     kept: &'name [InputColumn],
     is_fit: bool,
 ) -> Vec<(&'name str, String)> {
-    let is_whole = |column: &InputColumn| is_fit && !column.nullable && pipeline.needed_columns().any(|c| c == column);
+    let seen: HashSet<&str> = pipeline.needed_columns().map(|column| column.name.as_str()).collect();
+    let is_whole = |column: &InputColumn| is_fit && !column.nullable && seen.contains(column.name.as_str());
     let kept = kept.iter().filter(|column| column.column_type != ColumnType::Float || is_whole(column));
     kept.map(|column| (column.name.as_str(), raw_name(column))).collect()
 }

@@ -265,3 +265,27 @@ fn a_sentence_model_that_is_not_there_is_named_with_the_remedy() {
     assert_eq!(message, "cannot read `/nowhere/model/config.json`: No such file or directory (os error 2)");
     assert!(remedy.starts_with("`model` names a folder with `config.json`"), "{remedy}");
 }
+
+#[test]
+fn a_number_that_is_none_is_missing_in_the_copies_of_raw_columns() {
+    let table = |x: [f64; 4], y: [f64; 4]| {
+        batch(&[
+            ("x", floats(x)),
+            ("y", floats(y)),
+            ("n", ints([1, 2, 3, 4])),
+            ("churn", texts(["Yes", "No", "Yes", "No"])),
+        ])
+    };
+    let whole = [1.0, 2.0, 3.0, 4.0];
+    let holed = [1.0, f64::NAN, 3.0, 4.0];
+    let params = json!({
+        "target": {"column": "churn", "positive": "Yes"},
+        "transforms": [{"impute": "mean", "columns": ["x", "y"]}, {"drop": "n"}]
+    });
+    let ran = run(params, &table(holed, whole), Some(&table(whole, holed))).unwrap();
+    let (with_hole, without) = ([Some(1.0), None, Some(3.0), Some(4.0)], whole.map(Some));
+    assert_eq!(numbers(&ran.table("fit"), "raw.x"), with_hole);
+    assert_eq!(numbers(&ran.table("fit"), "raw.y"), without);
+    assert_eq!(numbers(&ran.table("test"), "raw.x"), without);
+    assert_eq!(numbers(&ran.table("test"), "raw.y"), with_hole);
+}

@@ -24,6 +24,8 @@ use super::{TableError, canonical};
 pub(super) const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// The first rows, which decide how a column is written.
 const SAMPLE_ROWS: usize = 8 * 1024;
+/// Rows that hold more than this are enough, however few they are.
+const SAMPLE_BYTES: usize = 64 << 20;
 /// Tables with more columns are wide: what is needed for each column is kept small, since all are open at once.
 pub(super) const MANY_COLUMNS: usize = 1000;
 /// A sample with fewer values does not say that a column has many.
@@ -44,6 +46,7 @@ enum State {
     /// Rows are gathered until there are enough to say how columns are written.
     Sampling {
         batches: Vec<RecordBatch>,
+        bytes: usize,
         file: File,
     },
     Writing(Box<Writing>),
@@ -68,7 +71,7 @@ impl TableWriter {
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TableError> {
         let file = File::create(path).map_err(|source| TableError::Open { path: path.to_owned(), source })?;
         let schema = sorted_metadata(schema);
-        let state = State::Sampling { batches: Vec::new(), file };
+        let state = State::Sampling { batches: Vec::new(), bytes: 0, file };
         Ok(TableWriter { path: path.to_owned(), schema, threads: 1, stored: None, state, rows: 0 })
     }
 
@@ -89,9 +92,10 @@ impl TableWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         self.rows += batch.num_rows() as u64;
         match &mut self.state {
-            State::Sampling { batches, .. } => {
+            State::Sampling { batches, bytes, .. } => {
                 batches.push(batch.clone());
-                if self.rows < SAMPLE_ROWS as u64 {
+                *bytes += batch.columns().iter().map(|column| held(column)).sum::<usize>();
+                if self.rows < SAMPLE_ROWS as u64 && *bytes < SAMPLE_BYTES {
                     return Ok(());
                 }
                 self.begin()
@@ -116,7 +120,7 @@ impl TableWriter {
 
     /// Writes the rows that were gathered.
     fn begin(&mut self) -> Result<(), ParquetError> {
-        let State::Sampling { batches, file } = std::mem::replace(&mut self.state, State::Broken) else {
+        let State::Sampling { batches, file, .. } = std::mem::replace(&mut self.state, State::Broken) else {
             return Ok(());
         };
         let stored = self.stored.take();
@@ -194,6 +198,11 @@ impl Writing {
         self.file.close()?;
         Ok(())
     }
+}
+
+/// How many bytes the rows of a column hold; nothing where that cannot be said.
+fn held(column: &ArrayRef) -> usize {
+    column.to_data().get_slice_memory_size().unwrap_or(0)
 }
 
 fn failed() -> ParquetError {

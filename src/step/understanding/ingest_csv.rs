@@ -118,7 +118,7 @@ pub struct IngestCsv {
 
 impl StepKind for IngestCsv {
     const NAME: &'static str = "ingest.csv";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads CSV files into a table, with types found by looking at every value.";
     const EXAMPLE: &'static str = "\
@@ -133,6 +133,14 @@ with:
     fn new(params: Params) -> Result<Self, ParamErrors> {
         check_files(&params.path, params.cursor, params.mode)?;
         let dialect = dialect(&params)?;
+        let contract = params.contract.as_ref().map(ContractFile::contract);
+        let decimals = contract.into_iter().flat_map(|contract| contract.decimals());
+        let undeclared = |name: &&str| params.decimal == "," && !params.types.contains_key(*name);
+        if let Some(column) = decimals.into_iter().find(undeclared) {
+            let message =
+                format!("the decimals of a contract are read with a point; give `{column}` its decimal type here, too");
+            return Err(ParamErrors::one(["types"], message));
+        }
         Ok(IngestCsv { params, dialect })
     }
 
@@ -409,6 +417,14 @@ mod tests {
 
     #[test]
     fn params_that_contradict_each_other_are_refused_at_once() {
+        let contract = "contract: p\ncolumns:\n  - {name: a, type: \"decimal(9, 2)\", nullable: true}\n";
+        let error = one("a\n1,5\n", json!({"delimiter": ";", "decimal": ",", "contract": contract}));
+        insta::assert_snapshot!(error, @"params: types: the decimals of a contract are read with a point; give `a` its decimal type here, too (-)");
+        let types = json!({"delimiter": ";", "decimal": ",", "contract": contract, "types": {"a": "decimal(9, 2)"}});
+        insta::assert_snapshot!(one("a\n1,5\n", types), @"
+        a:Decimal128(9, 2)
+        1.50
+        ");
         let error = one("", json!({"delimiter": ";;", "decimal": "x", "columns": ["a", "a"]}));
         insta::assert_snapshot!(error, @"params: delimiter: `;;` is not one ASCII character; decimal: a decimal point is `.` or `,`; columns: names of columns are neither empty nor given twice (-)");
     }

@@ -80,7 +80,7 @@ pub struct IngestJson {
 
 impl StepKind for IngestJson {
     const NAME: &'static str = "ingest.json";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads JSON lists or lines into a table; nested objects become columns with dots.";
     const EXAMPLE: &'static str = "\

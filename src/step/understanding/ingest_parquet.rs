@@ -19,7 +19,7 @@ pub struct IngestParquet {
 
 impl StepKind for IngestParquet {
     const NAME: &'static str = "ingest.parquet";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str =
         "Reads Parquet files into a table, with types brought to the ones that steps work with.";

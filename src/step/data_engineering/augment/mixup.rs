@@ -60,7 +60,7 @@ pub struct AugmentMixup {
 
 impl StepKind for AugmentMixup {
     const NAME: &'static str = "augment.mixup";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::DataEngineering;
     const SUMMARY: &'static str = "Adds training rows that lie between two others, with mixed targets (mixup).";
     const EXAMPLE: &'static str = "\

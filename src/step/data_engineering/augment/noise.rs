@@ -51,7 +51,7 @@ pub struct AugmentNoise {
 
 impl StepKind for AugmentNoise {
     const NAME: &'static str = "augment.noise";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::DataEngineering;
     const SUMMARY: &'static str = "Adds training rows that are copies of others with noise on their numbers.";
     const EXAMPLE: &'static str = "\

@@ -39,7 +39,7 @@ macro_rules! balance_kind {
 
             impl $crate::step::StepKind for $kind {
                 const NAME: &'static str = $name;
-                const VERSION: u32 = 1;
+                const VERSION: u32 = 2;
                 const PHASE: $crate::phase::Phase = $crate::phase::Phase::DataEngineering;
                 const SUMMARY: &'static str = $summary;
                 const EXAMPLE: &'static str =

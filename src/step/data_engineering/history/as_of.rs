@@ -141,7 +141,7 @@ pub struct DataAsOf {
 
 impl StepKind for DataAsOf {
     const NAME: &'static str = "data.as_of";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::DataEngineering;
     const SUMMARY: &'static str = "Adds aggregates of another table's events that were known at each row's time.";
     const EXAMPLE: &'static str = "\

@@ -120,12 +120,12 @@ pub fn convert(array: &ArrayRef, to: ColumnType) -> ArrayRef {
             let (found, from) = (array.as_primitive::<Decimal128Type>().iter(), from.unsigned_abs());
             decimals(to, found.map(|value| rescaled(value?, from, scale, precision)))
         }
-        (DataType::Decimal128(_, scale), ColumnType::Float64) => {
-            let (found, scale) = (array.as_primitive::<Decimal128Type>(), usize::from(scale.unsigned_abs()));
+        (DataType::Decimal128(precision, scale), ColumnType::Float64) => {
+            let (found, scale) = (array.as_primitive::<Decimal128Type>(), scale.unsigned_abs());
             let float = |row| {
-                let text = found.value_as_string(row);
-                // Both must read the same, or digits would be lost.
-                text.parse().ok().filter(|float: &f64| format!("{float:.scale$}") == text)
+                // The shortest way to write the float must mean the decimal, or digits would be lost.
+                let decimal = |float: f64| value::decimal(float.to_string().as_bytes(), b'.', *precision, scale);
+                found.value_as_string(row).parse().ok().filter(|float| decimal(*float) == Some(found.value(row)))
             };
             let floats = (0..found.len()).map(|row| found.is_valid(row).then(|| float(row)).flatten());
             Arc::new(floats.collect::<Float64Array>())
@@ -223,6 +223,7 @@ mod tests {
         check(money(), to(20, 4), "1.5000 -999.9900 0.0100");
         check(money(), ColumnType::Float64, "1.5 -999.99 0.01");
         check(convert(&texts(["12345678901234567.89", "0.5"]), to(20, 2)), ColumnType::Float64, "~ 0.5");
+        check(convert(&texts(["0.1", "123.1"]), to(38, 18)), ColumnType::Float64, "0.1 123.1");
         assert_eq!(type_of(money().data_type()), Some(to(5, 2)));
         assert!(
             is_wider(to(20, 2), to(18, 2)) && !is_wider(to(19, 4), to(18, 2)) && is_wider(to(19, 0), ColumnType::Int64)

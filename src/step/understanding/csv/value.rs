@@ -396,7 +396,7 @@ mod tests {
             }
         }
 
-    #[test]
+        #[test]
         fn joining_is_a_matter_of_the_set_not_of_the_order(texts in prop::collection::vec(
             prop::sample::select(vec!["1", "1.5", "x", "2024-01-01", "2024-01-01 10:00", "true", "nan", "007"]), 0..5)
         ) {

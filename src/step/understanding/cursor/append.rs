@@ -53,9 +53,9 @@ fn common(before: &TableReader, new: &TableReader) -> Result<SchemaRef, StepErro
         let (left, right) = (field.data_type(), found.data_type());
         let data_type = match (left, right) {
             _ if left == right => left.clone(),
-            (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
             _ if has_no_values(new, name)? => left.clone(),
             _ if has_no_values(before, name)? => right.clone(),
+            (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
             _ => {
                 return refuse(format!(
                     "column `{name}` was {left} in the earlier rows and is {right} in the new ones"
@@ -106,7 +106,7 @@ fn floats(name: &str, whole: &ArrayRef) -> Result<ArrayRef, StepError> {
     match (0..whole.len()).find(|row| whole.is_valid(*row) && floats.is_null(*row)) {
         None => Ok(floats),
         Some(row) => Err(refused(format!(
-            "column `{name}` has fractions on one side, and on the other {}, which no float64 holds exactly",
+            "column `{name}` has fractions on one side, and on the other {}, which is beyond the whole numbers that a float64 can tell apart",
             whole.as_primitive::<Int64Type>().value(row)
         ))),
     }

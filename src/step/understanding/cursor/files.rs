@@ -101,7 +101,9 @@ pub fn read_files(
     if reading.cursor.is_none() {
         return read(context, files, None);
     }
-    let (new_files, files) = NewFiles::among(context, &reading.params, reading.mode, files)?;
+    // Of a contract it matters which columns it keeps from being read as numbers.
+    let how = format!("{} {:?}", reading.params, reading.bound.texts());
+    let (new_files, files) = NewFiles::among(context, &how, reading.mode, files)?;
     if files.is_empty() {
         return reading.bound.finish_without(context, &new_files, reading.bad_rows);
     }
@@ -204,7 +206,7 @@ fn former(context: &mut StepContext, source: Digest) -> Result<Option<BTreeMap<S
         Ok(known) if known.format == FORMAT && known.source == source => Ok(Some(known.files)),
         _ => {
             context
-                .log("warning: path, params, cursor or mode have changed since the last run; everything is read again");
+                .log("warning: path, params, cursor or mode, or this program, have changed since the last run; everything is read again");
             Ok(None)
         }
     }
@@ -293,7 +295,11 @@ mod tests {
         assert_eq!(rows(&first), "1 -");
         let again = read(&bench, "ingest.csv", with(json!({"null_values": ["-"]})), Some(&first)).unwrap();
         assert_eq!(rows(&again), "1 ~");
-        assert!(again.log[0].contains("path, params, cursor or mode have changed"), "{:?}", again.log);
+        assert!(
+            again.log[0].contains("path, params, cursor or mode, or this program, have changed"),
+            "{:?}",
+            again.log
+        );
         // A contract says what rows must be, and not how they are read.
         let contract =
             json!({"contract": "c", "columns": [{"name": "id", "type": "int64"}, {"name": "x", "type": "text"}]});

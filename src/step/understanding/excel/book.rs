@@ -69,7 +69,7 @@ impl Book {
         for file in files {
             let (format, parts) = recognise(file)?;
             let part = |is_it: fn(&str) -> bool| {
-                parts.iter().filter(|(name, _)| is_it(name)).map(|(_, bytes)| bytes).sum::<u64>()
+                parts.iter().filter(|(name, _)| is_it(name)).map(|(_, bytes)| *bytes).fold(0, u64::saturating_add)
             };
             let (bytes, what) = match format {
                 Format::Xlsx | Format::Xlsb => {

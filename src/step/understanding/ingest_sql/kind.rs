@@ -92,7 +92,9 @@ with:
             (None, None) => return Err(ParamErrors::one(["url_env"], "give the database with `url_env` or `url`")),
         }
         let decimals = params.contract.iter().flat_map(|file| file.contract().decimals());
-        let targets = Targets::new(params.types.clone(), decimals.map(str::to_owned).collect());
+        // A cursor is compared by the type that the database gives it: as texts, 10 is before 9.
+        let exact = decimals.filter(|name| params.cursor.as_deref() != Some(*name)).map(str::to_owned);
+        let targets = Targets::new(params.types.clone(), exact.collect());
         Ok(IngestSql { params, targets })
     }
 

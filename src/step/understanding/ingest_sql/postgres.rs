@@ -189,6 +189,7 @@ fn json(cell: Cell, wire: &Wire) -> Result<Value, String> {
         (Cell::Int(value), _) => value.into(),
         (Cell::Float(f64::INFINITY), _) => "Infinity".into(),
         (Cell::Float(f64::NEG_INFINITY), _) => "-Infinity".into(),
+        (Cell::Float(value), _) if value.is_nan() => "NaN".into(),
         (Cell::Float(value), _) => value.into(),
         (Cell::Date(days), _) => iso_date(days).ok_or_else(beyond)?.into(),
         (Cell::Timestamp(micros), _) => iso_timestamp(micros).ok_or_else(beyond)?.into(),

@@ -37,10 +37,10 @@ impl Targets {
             let available = found.into_iter().map(|(name, _)| name).collect();
             return Err(TableError::NoColumn { column: missing.clone(), available }.into());
         }
-        Ok(found
-            .into_iter()
-            .map(|(name, found)| (self.of(&name).unwrap_or(found), name))
-            .map(|(it, name)| (name, it))
-            .collect())
+        let typed = |(name, found): (String, ColumnType)| {
+            let column_type = self.of(&name).unwrap_or(found);
+            (name, column_type)
+        };
+        Ok(found.into_iter().map(typed).collect())
     }
 }

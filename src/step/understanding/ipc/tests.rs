@@ -56,7 +56,6 @@ fn decimals_are_kept_where_a_contract_asks_for_them() {
 
 #[test]
 fn files_streams_and_compressions_give_the_same_table() {
-    // The same bytes, although one of them has all rows in one batch and the others have two.
     let digest = |name: &str| read(&Workbench::new(), &bytes(name), json!({})).unwrap().artifact("table").digest;
     for name in ["zstd.arrow", "stream.arrows", "lz4.arrows", "lz4.feather"] {
         assert_eq!(digest(name), digest("plain.arrow"), "{name}");

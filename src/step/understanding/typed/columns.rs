@@ -35,6 +35,9 @@ impl Wanted<'_> {
     /// The names of the columns to read: those that are wanted, or all.
     pub(super) fn names<F: TypedFile>(&self, file: &SourceFile, schema: &Schema) -> Result<Vec<String>, StepError> {
         let all = || schema.fields().iter().map(|field| field.name());
+        if schema.fields().is_empty() {
+            return Err(StepError::input(F::COLUMNS, format!("`{}` has no columns", file.name)));
+        }
         let read: Vec<&String> = all().filter(|name| self.columns.is_empty() || self.columns.contains(name)).collect();
         check_names(&format!("`{}`", file.name), read.iter().map(|name| name.as_str())).map_err(|wrong| {
             StepError::input(F::COLUMNS, wrong)

@@ -64,7 +64,7 @@ pub struct ValidateTable {
 
 impl StepKind for ValidateTable {
     const NAME: &'static str = "validate.table";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Checks a table against expectations and keeps the rows that fail.";
     const EXAMPLE: &'static str = "\

@@ -94,7 +94,7 @@ impl TableWriter {
         match &mut self.state {
             State::Sampling { batches, bytes, .. } => {
                 batches.push(batch.clone());
-                *bytes += batch.columns().iter().map(|column| held(column)).sum::<usize>();
+                *bytes += batch.columns().iter().map(held).sum::<usize>();
                 if self.rows < SAMPLE_ROWS as u64 && *bytes < SAMPLE_BYTES {
                     return Ok(());
                 }

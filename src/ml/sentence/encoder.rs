@@ -370,15 +370,15 @@ mod tests {
         let cut = edited("model.safetensors", |bytes| Some(bytes[..bytes.len() / 2].to_vec()));
         assert!(cut.starts_with("`FOLDER/model.safetensors`: "), "{cut}");
         insta::assert_snapshot!(edited("model.safetensors", |_| None), @"`FOLDER/model.safetensors`: there is no such file; save the model with `safe_serialization` and in one piece");
-        insta::assert_snapshot!(edited("tokenizer.json", |_| None), @"`FOLDER/tokenizer.json`: there is no such file; save the model with its fast tokenizer");
+        insta::assert_snapshot!(edited("tokenizer.json", |_| None), @"cannot read `FOLDER/tokenizer.json`");
         insta::assert_snapshot!(edited("config.json", |_| None), @"cannot read `FOLDER/config.json`");
         insta::assert_snapshot!(replaced("config.json", r#""bert""#, r#""mpnet""#), @"`FOLDER/config.json`: its `model_type` is `mpnet`; this program knows `bert`, `roberta` and `xlm-roberta`");
         insta::assert_snapshot!(replaced("config.json", r#""gelu""#, r#""mish""#), @"`FOLDER/config.json`: unknown variant `mish`, expected one of `gelu`, `gelu_fast`, `gelu_new`, `gelu_pytorch_tanh`, `relu`, `silu`, `swish`");
-        insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""hidden_size": 6"#), @"the sentence model failed");
+        insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""hidden_size": 6"#), @"`FOLDER/model.safetensors`: the array `embeddings.word_embeddings.weight` has the shape [120, 8] and not [120, 6]");
         insta::assert_snapshot!(replaced("modules.json", "normalize.Normalize", "asym.Router"), @"`FOLDER/modules.json`: part 3 is `Router`; this program knows a Transformer, then Pooling, then Dense and Normalize");
         insta::assert_snapshot!(replaced("1_Pooling/config.json", "mean", "lasttoken"), @"`FOLDER/1_Pooling/config.json`: it pools by `lasttoken`; this program knows cls, max, mean and mean_sqrt_len_tokens");
-        insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "../1_Pooling"), @"");
-        insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "/1_Pooling"), @"");
+        insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "../1_Pooling"), @"`FOLDER/modules.json`: `../1_Pooling` is not within the folder");
+        insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "/1_Pooling"), @"`FOLDER/modules.json`: `/1_Pooling` is not within the folder");
         let unknown = |key: &str| {
             let sentence = replaced("sentence_bert_config.json", "feature-extraction", key);
             assert!(
@@ -387,9 +387,9 @@ mod tests {
             );
         };
         unknown("text-generation");
-        insta::assert_snapshot!(replaced("tokenizer_config.json", r#""truncation_side": "right""#, r#""truncation_side": "left""#), @"");
-        insta::assert_snapshot!(replaced("tokenizer_config.json", r#""is_local": true"#, r#""do_lower_case": false"#), @"");
-        insta::assert_snapshot!(replaced("config_sentence_transformers.json", r#""default_prompt_name": null"#, r#""default_prompt_name": "gone""#), @"");
+        insta::assert_snapshot!(replaced("tokenizer_config.json", r#""truncation_side": "right""#, r#""truncation_side": "left""#), @r#"`FOLDER/tokenizer_config.json`: this program does not know `truncation_side: "left"`"#);
+        insta::assert_snapshot!(replaced("tokenizer_config.json", r#""is_local": true"#, r#""do_lower_case": false"#), @"`FOLDER/tokenizer_config.json`: `do_lower_case` is false, and `tokenizer.json` says true");
+        insta::assert_snapshot!(replaced("config_sentence_transformers.json", r#""default_prompt_name": null"#, r#""default_prompt_name": "gone""#), @"`FOLDER/config_sentence_transformers.json`: `default_prompt_name` is `gone`, which is not in `prompts`");
     }
 
     #[test]
@@ -397,8 +397,8 @@ mod tests {
         let refusal = |limit: Option<usize>, memory: Option<u64>| {
             SentenceEncoder::open(&folder().join("bert"), limit, memory).unwrap_err().to_string()
         };
-        insta::assert_snapshot!(refusal(Some(25), None), @"");
-        insta::assert_snapshot!(refusal(Some(2), None), @"");
+        insta::assert_snapshot!(refusal(Some(25), None), @"`max_seq_length: 25` is not from 3 to 24, which the model reads");
+        insta::assert_snapshot!(refusal(Some(2), None), @"`max_seq_length: 2` is not from 3 to 24, which the model reads");
         assert!(refusal(None, Some(1000)).ends_with("bytes of memory, and the step may use 1000"));
         let encoder = SentenceEncoder::open(&folder().join("bert"), Some(24), Some(1 << 30)).unwrap();
         assert!(encoder.encode(&["word word word word"], &EncodeOptions::default()).is_ok());

@@ -308,9 +308,7 @@ fn read_tokenizer_config(folder: &mut Folder, transformer: &str) -> Result<Optio
         }
     }
     // Models without a limit have 1e30 here.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the same line")]
-    let limit = config.get("model_max_length").and_then(Value::as_f64).filter(|most| (1.0..1e9).contains(most));
-    Ok(limit.map(|most| most as usize))
+    Ok(config.get("model_max_length").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok()))
 }
 
 /// The ways of pooling, joined where there are several, and whether the prompt takes part.

@@ -133,8 +133,7 @@ with:
     fn new(params: Params) -> Result<Self, ParamErrors> {
         check_files(&params.path, params.cursor, params.mode)?;
         let dialect = dialect(&params)?;
-        let contract = params.contract.as_ref().map(ContractFile::contract);
-        let decimals = contract.into_iter().flat_map(|contract| contract.decimals());
+        let decimals = params.contract.iter().flat_map(|file| file.contract().decimals());
         let undeclared = |name: &&str| params.decimal == "," && !params.types.contains_key(*name);
         if let Some(column) = decimals.into_iter().find(undeclared) {
             let message =

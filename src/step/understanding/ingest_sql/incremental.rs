@@ -132,7 +132,8 @@ fn a_number_among_texts_is_compared_as_the_text_that_it_is_read_as() {
 #[test]
 fn a_cursor_is_compared_as_a_number_where_a_contract_calls_it_a_decimal() {
     let mut source = Source::new("CREATE TABLE t (id TEXT, at INTEGER); INSERT INTO t VALUES ('a', 8), ('b', 9)");
-    let columns = "columns: [{name: id, type: text, nullable: true}, {name: at, type: \"decimal(20, 0)\", nullable: true}]";
+    let columns =
+        "columns: [{name: id, type: text, nullable: true}, {name: at, type: \"decimal(20, 0)\", nullable: true}]";
     let delta = || json!({"cursor": "at", "mode": "delta", "contract": format!("contract: p\n{columns}\n")});
     assert_eq!(source.read(delta()), "a 8, b 9");
     source.execute("INSERT INTO t VALUES ('c', 10)");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, is_damage};
 use super::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
-use super::json::{Columns, Cut, Flat, Flattening, JsonFormat, MAX_RECORD_BYTES, Raw, StreamError, each_record, parse};
+use super::json::{Columns, Cut, Flattening, JsonFormat, MAX_RECORD_BYTES, Raw, Rows, StreamError, each_record, parse};
 use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
@@ -159,11 +159,12 @@ fn read_json(
     let mut row: Vec<Cell> = vec![Cell::Null; types.len()];
     pass(files, params, &mut |file, raw, flat| {
         let mut wrong = None;
-        for flat in flat.unwrap_or_else(|bad| {
+        let Rows { shared, each } = flat.unwrap_or_else(|bad| {
             wrong = Some(bad);
-            Vec::new()
-        }) {
-            for (name, cell) in flat {
+            Rows { shared: Vec::new(), each: Vec::new() }
+        });
+        for own in each {
+            for (name, cell) in shared.iter().cloned().chain(own) {
                 if let Some(index) = learnt.columns.index(&name) {
                     row[index] = cell;
                 }
@@ -197,10 +198,11 @@ fn learn(context: &mut StepContext, files: &[SourceFile], params: &Params) -> Re
         match flat {
             Ok(flat) => {
                 let place = || format!("line {} of `{}`", raw.line, file.name);
-                for row in &flat {
+                columns.see(&flat.shared, &place);
+                for row in &flat.each {
                     columns.see(row, &place);
                 }
-                rows += flat.len() as u64;
+                rows += flat.each.len() as u64;
             }
             Err((_, message)) => {
                 first_bad.get_or_insert_with(|| format!("`{}`: line {} {message}", file.name, raw.line));
@@ -257,7 +259,7 @@ fn push(waiting: &mut Cells, types: &[(String, ColumnType)], row: &mut [Cell]) -
 /// The code of an error and what is wrong with a record, to stand behind its place.
 type Wrong = (&'static str, String);
 /// Takes a record and its rows.
-type Take<'take> = &'take mut dyn FnMut(&SourceFile, &Raw<'_>, Result<Vec<Flat>, Wrong>) -> Result<(), StepError>;
+type Take<'take> = &'take mut dyn FnMut(&SourceFile, &Raw<'_>, Result<Rows, Wrong>) -> Result<(), StepError>;
 
 fn bad_row(raw: &Raw<'_>, code: &'static str, message: &str) -> BadRow {
     let text = String::from_utf8_lossy(raw.bytes).into_owned();
@@ -283,7 +285,7 @@ fn pass(files: &[SourceFile], params: &Params, take: Take<'_>) -> Result<(), Ste
     Ok(())
 }
 
-fn rows(raw: &Raw<'_>, flattening: &Flattening) -> Result<Vec<Flat>, Wrong> {
+fn rows(raw: &Raw<'_>, flattening: &Flattening) -> Result<Rows, Wrong> {
     match parse(raw.bytes) {
         Ok(Value::Object(record)) => {
             flattening.rows(record).map_err(|reason| ("json_record", format!("makes no row: {reason}")))

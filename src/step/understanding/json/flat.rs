@@ -10,6 +10,14 @@ use crate::step::understanding::source::{Cell, wrong_name};
 /// A row: values with the names of their columns, each name once.
 pub type Flat = Vec<(String, Cell)>;
 
+/// The rows of one record. What they have in common is held once, so that a long text beside many elements is.
+pub struct Rows {
+    /// The values that stand in every row, before its own.
+    pub shared: Flat,
+    /// The values of each row.
+    pub each: Vec<Flat>,
+}
+
 /// How records become rows.
 #[derive(Debug, Clone, Default)]
 pub struct Flattening {
@@ -21,34 +29,32 @@ pub struct Flattening {
 
 impl Flattening {
     /// The rows of a record, or what is wrong with it. Without elements to explode there is one.
-    pub fn rows(&self, record: Map<String, Value>) -> Result<Vec<Flat>, String> {
+    pub fn rows(&self, record: Map<String, Value>) -> Result<Rows, String> {
         let mut walk = Walk { flattening: self, row: Vec::new(), elements: None, has_dots: false };
         walk.object("", record, 0)?;
-        let (mut row, has_dots) = (walk.row, walk.has_dots);
+        let (mut shared, has_dots) = (walk.row, walk.has_dots);
         let Some(path) = &self.explode else {
-            check_names(&row, has_dots)?;
-            return Ok(vec![row]);
+            check_names(&shared, &[], has_dots)?;
+            return Ok(Rows { shared: Vec::new(), each: vec![shared] });
         };
         let elements = walk.elements.unwrap_or_default();
         if elements.is_empty() {
-            row.push((format!("{path}_index"), Cell::Null));
-            check_names(&row, true)?;
-            return Ok(vec![row]);
+            shared.push((format!("{path}_index"), Cell::Null));
+            check_names(&shared, &[], true)?;
+            return Ok(Rows { shared: Vec::new(), each: vec![shared] });
         }
-        elements
-            .into_iter()
-            .zip(0..)
-            .map(|(element, index)| {
-                let mut walk = Walk { flattening: self, row: row.clone(), elements: None, has_dots };
-                walk.row.push((format!("{path}_index"), Cell::Int(index)));
-                match element {
-                    Value::Object(inner) => walk.object(&format!("{path}."), inner, 0)?,
-                    element => walk.row.push((path.clone(), scalar(element))),
-                }
-                check_names(&walk.row, true)?;
-                Ok(walk.row)
-            })
-            .collect()
+        let row = |(element, index)| {
+            let row = vec![(format!("{path}_index"), Cell::Int(index))];
+            let mut walk = Walk { flattening: self, row, elements: None, has_dots };
+            match element {
+                Value::Object(inner) => walk.object(&format!("{path}."), inner, 0)?,
+                element => walk.row.push((path.clone(), scalar(element))),
+            }
+            check_names(&shared, &walk.row, true)?;
+            Ok(walk.row)
+        };
+        let each = elements.into_iter().zip(0..).map(row).collect::<Result<_, String>>()?;
+        Ok(Rows { shared, each })
     }
 }
 
@@ -100,9 +106,9 @@ fn scalar(value: Value) -> Cell {
 }
 
 /// Keys with dots can make a name that a nested object makes too.
-fn check_names(row: &Flat, may_collide: bool) -> Result<(), String> {
+fn check_names(shared: &Flat, own: &[(String, Cell)], may_collide: bool) -> Result<(), String> {
     let mut known = BTreeSet::new();
-    match row.iter().find(|(name, _)| may_collide && !known.insert(name.as_str())) {
+    match shared.iter().chain(own).find(|(name, _)| may_collide && !known.insert(name.as_str())) {
         Some((name, _)) => Err(twice(name)),
         None => Ok(()),
     }

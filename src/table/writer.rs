@@ -59,9 +59,7 @@ struct Writing {
     factory: ArrowRowGroupWriterFactory,
     encoders: Encoders,
     stored: Option<Stored>,
-    /// Groups that were begun, and those that are in the file.
     groups: usize,
-    written: usize,
     /// Rows of the group that is being written.
     group_rows: usize,
 }
@@ -131,7 +129,7 @@ impl TableWriter {
         let (file, factory) =
             ArrowWriter::try_new(file, SchemaRef::clone(&self.schema), Some(properties))?.into_serialized_writer()?;
         let encoders = Encoders::new(&self.schema, &own, file.schema_descr(), self.threads);
-        let mut writing = Writing { file, factory, encoders, stored, groups: 0, written: 0, group_rows: 0 };
+        let mut writing = Writing { file, factory, encoders, stored, groups: 0, group_rows: 0 };
         batches.iter().try_for_each(|batch| writing.write(batch))?;
         self.state = State::Writing(Box::new(writing));
         Ok(())
@@ -169,11 +167,11 @@ impl Writing {
     ) -> Result<(), ParquetError> {
         let Some(chunks) = group else { return Ok(()) };
         let mut chunks = chunks.into_iter();
-        let leaves = self.file.schema_descr().columns().to_vec();
+        let (group, leaves) = (self.file.flushed_row_groups().len(), self.file.schema_descr().columns().to_vec());
         let mut writer = self.file.next_row_group()?;
         for leaf in leaves {
             let is_taken = match (&self.stored, leaf.path().parts()) {
-                (Some(stored), [name]) => stored.append(self.written, name, &mut writer)?,
+                (Some(stored), [name]) => stored.append(group, name, &mut writer)?,
                 _ => false,
             };
             if !is_taken {
@@ -181,7 +179,6 @@ impl Writing {
             }
         }
         writer.close()?;
-        self.written += 1;
         Ok(())
     }
 

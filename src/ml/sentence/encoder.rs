@@ -26,6 +26,7 @@ pub struct SentenceEncoder {
     tokenizer: Tokenizer,
     transformer: Transformer,
     dense: Vec<Dense>,
+    dimensions: usize,
 }
 
 /// What may be done to each text and vector, as `SentenceTransformer.encode` names it.
@@ -59,10 +60,10 @@ impl SentenceEncoder {
             return Err(SentenceError::Memory { needed, limit });
         }
         let build = |weights: &Weights| Transformer::new(&settings.config, weights);
-        let transformer = load(&mut folder, &settings.transformer, build)?;
+        let transformer = load(&mut folder, &settings.modules.transformer, build)?;
         let mut dense = Vec::new();
-        let mut width = settings.config.hidden_size * settings.pooling.len();
-        for layer in &settings.dense {
+        let mut width = settings.config.hidden_size * settings.modules.pooling.len();
+        for layer in &settings.modules.dense {
             if layer.inputs != width {
                 let reason = format!("it takes vectors of {} numbers, and gets {width}", layer.inputs);
                 return Err(folder.wrong(&format!("{}config.json", layer.path), reason));
@@ -70,7 +71,15 @@ impl SentenceEncoder {
             dense.push(load(&mut folder, &layer.path, |weights| Dense::new(layer, weights))?);
             width = layer.outputs;
         }
-        Ok(SentenceEncoder { digest: folder.digest(), folder, settings, tokenizer, transformer, dense })
+        Ok(SentenceEncoder {
+            digest: folder.digest(),
+            folder,
+            settings,
+            tokenizer,
+            transformer,
+            dense,
+            dimensions: width,
+        })
     }
 
     /// The digest of the files that make up the model.
@@ -80,7 +89,7 @@ impl SentenceEncoder {
 
     /// How many numbers a vector has.
     pub fn dimensions(&self) -> usize {
-        self.settings.dimensions()
+        self.dimensions
     }
 
     /// What goes before each text if `prompt` goes there, or else what the model says.
@@ -89,7 +98,7 @@ impl SentenceEncoder {
     /// When the model leaves prompts out of its pooling, which is not done here.
     pub fn prompt<'text>(&'text self, prompt: Option<&'text str>) -> Result<&'text str, SentenceError> {
         let prompt = prompt.or(self.settings.default_prompt.as_deref()).unwrap_or_default();
-        if prompt.is_empty() || self.settings.pools_prompt {
+        if prompt.is_empty() || self.settings.modules.pools_prompt {
             return Ok(prompt);
         }
         let message = format!(
@@ -146,7 +155,7 @@ impl SentenceEncoder {
     fn vector(&self, hidden: &Tensor, options: &EncodeOptions<'_>) -> Result<Vec<f32>, SentenceError> {
         let tokens = hidden.dim(0)? as f64;
         let mut pooled = Vec::new();
-        for pooling in &self.settings.pooling {
+        for pooling in &self.settings.modules.pooling {
             pooled.push(match pooling {
                 Pooling::Cls => hidden.narrow(0, 0, 1)?,
                 Pooling::Max => hidden.max_keepdim(0)?,
@@ -159,7 +168,7 @@ impl SentenceEncoder {
             vector = dense.forward(&vector)?;
         }
         let mut vector: Vec<f32> = vector.flatten_all()?.to_vec1()?;
-        if self.settings.is_normalized {
+        if self.settings.modules.is_normalized {
             normalize(&mut vector);
         }
         vector.truncate(options.truncate_dim.unwrap_or(vector.len()));
@@ -180,9 +189,11 @@ fn normalize(vector: &mut [f32]) {
 
 /// The tokenizer, which cuts texts after `max_length` tokens and fills none up.
 fn tokenizer(folder: &mut Folder, settings: &Settings, max_length: usize) -> Result<Tokenizer, SentenceError> {
-    let name = format!("{}tokenizer.json", settings.transformer);
+    let name = format!("{}tokenizer.json", settings.modules.transformer);
     let bytes = folder.bytes(&name)?;
-    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| folder.wrong(&name, error.to_string()))?;
+    let damaged = |error: &dyn fmt::Display| folder.wrong(&name, error.to_string());
+    let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| damaged(&error))?;
+    settings.check_tokenizer(folder, &serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?)?;
     let added = tokenizer.get_post_processor().map_or(0, |added| added.added_tokens(false));
     if added == 0 {
         return Err(folder.unknown(&name, "it adds no token to a text, such as `[CLS]`"));
@@ -194,15 +205,14 @@ fn tokenizer(folder: &mut Folder, settings: &Settings, max_length: usize) -> Res
             format!("`max_seq_length: {max_length}` is not from {least} to {positions}, which the model reads");
         return Err(SentenceError::Options(message));
     }
-    let failed = |error: tokenizers::Error| folder.wrong(&name, error.to_string());
     if settings.is_lowercase {
         let after = tokenizer.get_normalizer().cloned();
         let all: Vec<NormalizerWrapper> = [NormalizerWrapper::from(Lowercase)].into_iter().chain(after).collect();
-        tokenizer.with_normalizer(Some(Sequence::new(all))).map_err(failed)?;
+        tokenizer.with_normalizer(Some(Sequence::new(all))).map_err(|error| damaged(&error))?;
     }
     tokenizer.with_padding(None);
     let truncation = TruncationParams { max_length, ..TruncationParams::default() };
-    tokenizer.with_truncation(Some(truncation)).map_err(failed)?;
+    tokenizer.with_truncation(Some(truncation)).map_err(|error| damaged(&error))?;
     Ok(tokenizer)
 }
 
@@ -210,7 +220,7 @@ fn tokenizer(folder: &mut Folder, settings: &Settings, max_length: usize) -> Res
 /// together.
 fn needed(folder: &Folder, settings: &Settings, max_length: usize) -> u64 {
     let config = &settings.config;
-    let layers = settings.dense.iter().map(|layer| &layer.path).chain([&settings.transformer]);
+    let layers = settings.modules.dense.iter().map(|layer| &layer.path).chain([&settings.modules.transformer]);
     let weights: u64 = layers.map(|path| folder.length(&format!("{path}{WEIGHTS}"))).sum();
     let each = max_length * max_length;
     let scores = if config.num_attention_heads * each <= MOST_SCORES { MOST_SCORES } else { each };
@@ -379,14 +389,8 @@ mod tests {
         insta::assert_snapshot!(replaced("1_Pooling/config.json", "mean", "lasttoken"), @"`FOLDER/1_Pooling/config.json`: it pools by `lasttoken`; this program knows cls, max, mean and mean_sqrt_len_tokens");
         insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "../1_Pooling"), @"`FOLDER/modules.json`: `../1_Pooling` is not within the folder");
         insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "/1_Pooling"), @"`FOLDER/modules.json`: `/1_Pooling` is not within the folder");
-        let unknown = |key: &str| {
-            let sentence = replaced("sentence_bert_config.json", "feature-extraction", key);
-            assert!(
-                sentence.ends_with(&format!("this program does not know `transformer_task: \"{key}\"`")),
-                "{sentence}"
-            );
-        };
-        unknown("text-generation");
+        let task = replaced("sentence_bert_config.json", "feature-extraction", "text-generation");
+        assert!(task.ends_with("this program does not know `transformer_task: \"text-generation\"`"), "{task}");
         insta::assert_snapshot!(replaced("tokenizer_config.json", r#""truncation_side": "right""#, r#""truncation_side": "left""#), @r#"`FOLDER/tokenizer_config.json`: this program does not know `truncation_side: "left"`"#);
         insta::assert_snapshot!(replaced("tokenizer_config.json", r#""is_local": true"#, r#""do_lower_case": false"#), @"`FOLDER/tokenizer_config.json`: `do_lower_case` is false, and `tokenizer.json` says true");
         insta::assert_snapshot!(replaced("config_sentence_transformers.json", r#""default_prompt_name": null"#, r#""default_prompt_name": "gone""#), @"`FOLDER/config_sentence_transformers.json`: `default_prompt_name` is `gone`, which is not in `prompts`");

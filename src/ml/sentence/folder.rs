@@ -69,10 +69,7 @@ impl Folder {
     pub(super) fn bytes(&mut self, name: &str) -> Result<Vec<u8>, SentenceError> {
         let path = self.path.join(name);
         let bytes = fs::read(&path).map_err(|source| SentenceError::Io { path, source })?;
-        let digest = Digest::of(&bytes);
-        if !self.read.iter().any(|(known, _)| known == name) {
-            self.read.push((name.to_owned(), digest));
-        }
+        self.read.push((name.to_owned(), Digest::of(&bytes)));
         Ok(bytes)
     }
 

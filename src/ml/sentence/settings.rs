@@ -12,6 +12,7 @@ use super::folder::{Folder, SentenceError};
 
 const MODULES: &str = "modules.json";
 const ENCODE: &str = "config_sentence_transformers.json";
+const TOKENIZER: &str = "tokenizer_config.json";
 /// The names that the settings of the language model within have had, in the order in which they are looked for.
 const SENTENCE: [&str; 7] = [
     "sentence_bert_config.json",
@@ -34,15 +35,23 @@ struct Module {
 /// What the settings of a folder say.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// The folder of the language model within, with a slash at its end, or nothing.
-    pub(super) transformer: String,
+    pub(super) modules: Modules,
     pub(super) config: Config,
     /// How many tokens of a text are read.
     pub(super) max_tokens: usize,
     pub(super) is_lowercase: bool,
-    pub(super) pooling: Vec<Pooling>,
     /// What goes before a text if nothing else is said.
     pub(super) default_prompt: Option<String>,
+    /// What `tokenizer_config.json` says.
+    tokenizer: Map<String, Value>,
+}
+
+/// The parts of a model.
+#[derive(Debug, Default)]
+pub(super) struct Modules {
+    /// The folder of the language model within, with a slash at its end, or nothing.
+    pub(super) transformer: String,
+    pub(super) pooling: Vec<Pooling>,
     /// Whether the prompt takes part in the pooling.
     pub(super) pools_prompt: bool,
     pub(super) dense: Vec<DenseSettings>,
@@ -145,22 +154,15 @@ impl Settings {
     /// Reads the settings of `folder`: of sentence-transformers, or of a bare language model, whose tokens are then
     /// pooled by their mean as sentence-transformers does it.
     pub(super) fn read(folder: &mut Folder) -> Result<Settings, SentenceError> {
-        let mut settings = Modules::default();
-        if folder.has(MODULES) {
-            let modules: Vec<Module> = folder.json(MODULES)?;
-            for (place, module) in modules.iter().enumerate() {
-                settings.take(folder, place, module)?;
-            }
-            if settings.pooling.is_empty() {
-                return Err(folder.unknown(MODULES, "it has no Pooling"));
-            }
-        } else {
-            (settings.pooling, settings.pools_prompt) = (vec![Pooling::Mean], true);
-        }
-        let Modules { transformer, pooling, pools_prompt, dense, is_normalized } = settings;
-        let config = read_config(folder, &transformer)?;
-        let (limit, is_lowercase) = read_sentence_config(folder, &transformer)?;
-        let limit = limit.or(read_tokenizer_config(folder, &transformer)?).unwrap_or(usize::MAX);
+        let modules = Modules::read(folder)?;
+        let within = &modules.transformer;
+        let config = read_config(folder, within)?;
+        let (limit, is_lowercase) = read_sentence_config(folder, within)?;
+        let name = format!("{within}{TOKENIZER}");
+        let tokenizer: Map<String, Value> = folder.json_if_there(&name)?;
+        only_usual(folder, &name, &tokenizer, &[("truncation_side", "right".into())])?;
+        // Models without a limit have 1e30 here.
+        let limit = limit.or_else(|| whole(&tokenizer, "model_max_length")).unwrap_or(usize::MAX);
         let EncodeConfig { mut prompts, default_prompt_name } = folder.json_if_there(ENCODE)?;
         let prompt = |name: String| {
             let missing =
@@ -169,36 +171,59 @@ impl Settings {
         };
         let default_prompt = default_prompt_name.map(prompt).transpose()?;
         let max_tokens = limit.min(config.positions());
-        Ok(Settings {
-            transformer,
-            config,
-            max_tokens,
-            is_lowercase,
-            pooling,
-            default_prompt,
-            pools_prompt,
-            dense,
-            is_normalized,
-        })
+        Ok(Settings { modules, config, max_tokens, is_lowercase, default_prompt, tokenizer })
     }
 
-    /// How many numbers a vector has.
-    pub(super) fn dimensions(&self) -> usize {
-        self.dense.last().map_or(self.config.hidden_size * self.pooling.len(), |dense| dense.outputs)
+    /// Refuses a `tokenizer.json` of which `tokenizer_config.json` says something else: the one overrules the other in
+    /// some versions of transformers.
+    pub(super) fn check_tokenizer(&self, folder: &Folder, file: &TokenizerFile) -> Result<(), SentenceError> {
+        let pairs = [
+            ("do_lower_case", file.normalizer.get("lowercase")),
+            ("strip_accents", file.normalizer.get("strip_accents")),
+            ("tokenize_chinese_chars", file.normalizer.get("handle_chinese_chars")),
+            ("add_prefix_space", file.pre_tokenizer.get("add_prefix_space")),
+        ];
+        for (key, other) in pairs {
+            if let (Some(one), Some(other)) = (self.tokenizer.get(key), other)
+                && one != other
+            {
+                let name = format!("{}{TOKENIZER}", self.modules.transformer);
+                return Err(folder.wrong(&name, format!("`{key}` is {one}, and `tokenizer.json` says {other}")));
+            }
+        }
+        Ok(())
     }
 }
 
-/// What the parts of a model add up to.
-#[derive(Default)]
-struct Modules {
-    transformer: String,
-    pooling: Vec<Pooling>,
-    pools_prompt: bool,
-    dense: Vec<DenseSettings>,
-    is_normalized: bool,
+/// What `tokenizer.json` says of texts before they are cut into tokens.
+#[derive(Deserialize)]
+pub(super) struct TokenizerFile {
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+}
+
+/// The whole number of a key.
+fn whole(config: &Map<String, Value>, key: &str) -> Option<usize> {
+    config.get(key).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok())
 }
 
 impl Modules {
+    fn read(folder: &mut Folder) -> Result<Modules, SentenceError> {
+        if !folder.has(MODULES) {
+            return Ok(Modules { pooling: vec![Pooling::Mean], pools_prompt: true, ..Modules::default() });
+        }
+        let mut modules = Modules::default();
+        for (place, module) in folder.json::<Vec<Module>>(MODULES)?.iter().enumerate() {
+            modules.take(folder, place, module)?;
+        }
+        if modules.pooling.is_empty() {
+            return Err(folder.unknown(MODULES, "it has no Pooling"));
+        }
+        Ok(modules)
+    }
+
     fn take(&mut self, folder: &mut Folder, place: usize, module: &Module) -> Result<(), SentenceError> {
         if Path::new(&module.path).components().any(|part| !matches!(part, Component::Normal(_))) {
             return Err(folder.unknown(MODULES, format!("`{}` is not within the folder", module.path)));
@@ -282,33 +307,7 @@ fn read_sentence_config(folder: &mut Folder, transformer: &str) -> Result<(Optio
         ("config_args", nothing),
     ];
     only_usual(folder, name, &config, &usual)?;
-    let limit = config.get("max_seq_length").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-    Ok((limit, config.get("do_lower_case") == Some(&Value::Bool(true))))
-}
-
-/// How many tokens are read, if that is said. What `tokenizer_config.json` says of texts overrules `tokenizer.json` in some
-/// versions of transformers, so both must say the same.
-fn read_tokenizer_config(folder: &mut Folder, transformer: &str) -> Result<Option<usize>, SentenceError> {
-    let name = format!("{transformer}tokenizer_config.json");
-    let config: Map<String, Value> = folder.json_if_there(&name)?;
-    only_usual(folder, &name, &config, &[("truncation_side", "right".into())])?;
-    let tokenizer: Value = folder.json(&format!("{transformer}tokenizer.json"))?;
-    let pairs = [
-        ("do_lower_case", "/normalizer/lowercase"),
-        ("strip_accents", "/normalizer/strip_accents"),
-        ("tokenize_chinese_chars", "/normalizer/handle_chinese_chars"),
-        ("add_prefix_space", "/pre_tokenizer/add_prefix_space"),
-    ];
-    for (key, place) in pairs {
-        if let (Some(one), Some(other)) = (config.get(key), tokenizer.pointer(place))
-            && one != other
-        {
-            let reason = format!("`{key}` is {one}, and `tokenizer.json` says {other}");
-            return Err(folder.wrong(&name, reason));
-        }
-    }
-    // Models without a limit have 1e30 here.
-    Ok(config.get("model_max_length").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok()))
+    Ok((whole(&config, "max_seq_length"), config.get("do_lower_case") == Some(&Value::Bool(true))))
 }
 
 /// The ways of pooling, joined where there are several, and whether the prompt takes part.

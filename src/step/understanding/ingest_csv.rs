@@ -133,12 +133,14 @@ with:
     fn new(params: Params) -> Result<Self, ParamErrors> {
         check_files(&params.path, params.cursor, params.mode)?;
         let dialect = dialect(&params)?;
-        let decimals = params.contract.iter().flat_map(|file| file.contract().decimals());
-        let undeclared = |name: &&str| params.decimal == "," && !params.types.contains_key(*name);
-        if let Some(column) = decimals.into_iter().find(undeclared) {
-            let message =
-                format!("the decimals of a contract are read with a point; give `{column}` its decimal type here, too");
-            return Err(ParamErrors::one(["types"], message));
+        if params.decimal == "," {
+            let mut decimals = params.contract.iter().flat_map(|file| file.contract().decimals());
+            if let Some(column) = decimals.find(|column| !params.types.contains_key(*column)) {
+                let message = format!(
+                    "the decimals of a contract are read with a point; give `{column}` its decimal type here, too"
+                );
+                return Err(ParamErrors::one(["types"], message));
+            }
         }
         Ok(IngestCsv { params, dialect })
     }

@@ -5,22 +5,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
-use super::cursor::NewFiles;
 use super::source::SourceFile;
-use super::typed::{Params, TypedFile};
-use crate::phase::Phase;
-use crate::step::{Dependency, ParamErrors, Ports, StepContext, StepError, StepKind};
+use super::typed::{IngestTyped, TypedFile};
+use crate::step::{StepContext, StepError};
 use crate::table::{TableError, TableReader};
 
 /// A step that reads Parquet.
-pub struct IngestParquet {
-    params: Params,
+pub type IngestParquet = IngestTyped<ParquetFile>;
+
+/// An open Parquet file.
+pub struct ParquetFile {
+    name: String,
+    reader: TableReader,
 }
 
-impl StepKind for IngestParquet {
+impl TypedFile for ParquetFile {
     const NAME: &'static str = "ingest.parquet";
     const VERSION: u32 = 2;
-    const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str =
         "Reads Parquet files into a table, with types brought to the ones that steps work with.";
     const EXAMPLE: &'static str = "\
@@ -29,45 +30,6 @@ with:
   path: data/customers.parquet
   columns: [customerID, tenure, Churn]
 ";
-    type Params = Params;
-
-    fn new(params: Params) -> Result<Self, ParamErrors> {
-        params.check()?;
-        Ok(IngestParquet { params })
-    }
-
-    fn ports(&self) -> Ports {
-        self.params.ports()
-    }
-
-    fn dependencies(&self) -> Vec<Dependency> {
-        self.params.dependencies()
-    }
-
-    fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
-        self.params.run::<ParquetFile>(context)
-    }
-}
-
-impl IngestParquet {
-    /// Reads `files` into the output `table`.
-    pub(super) fn read_files(
-        &self,
-        context: &mut StepContext,
-        files: &[SourceFile],
-        new_files: Option<&NewFiles>,
-    ) -> Result<(), StepError> {
-        self.params.read_files::<ParquetFile>(context, files, new_files)
-    }
-}
-
-/// An open Parquet file.
-struct ParquetFile {
-    name: String,
-    reader: TableReader,
-}
-
-impl TypedFile for ParquetFile {
     const COLUMNS: &'static str = "parquet_columns";
 
     fn open(file: &SourceFile, _: &mut StepContext) -> Result<ParquetFile, StepError> {

@@ -28,6 +28,16 @@ pub struct ArrowFile {
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
 impl TypedFile for ArrowFile {
+    const NAME: &'static str = "ingest.arrow";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str =
+        "Reads Arrow IPC files and streams, and Feather files, into a table of the types that steps work with.";
+    const EXAMPLE: &'static str = "\
+uses: ingest.arrow
+with:
+  path: data/customers.arrow
+  columns: [customerID, tenure, Churn]
+";
     const COLUMNS: &'static str = "arrow_columns";
 
     fn open(file: &SourceFile, context: &mut StepContext) -> Result<ArrowFile, StepError> {

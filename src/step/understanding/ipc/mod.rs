@@ -9,4 +9,9 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+use crate::step::understanding::typed::IngestTyped;
+
 pub use file::ArrowFile;
+
+/// A step that reads Arrow files.
+pub type IngestArrow = IngestTyped<ArrowFile>;

@@ -8,8 +8,16 @@ use crate::step::understanding::contract::Bound;
 use crate::step::understanding::source::{SourceFile, plain_batch};
 use crate::step::{Progress, StagedTable, StepContext, StepError};
 
-/// An open file whose columns have types.
-pub trait TypedFile: Sized {
+/// An open file whose columns have types, and what the step that reads such files is called.
+pub trait TypedFile: Sized + 'static {
+    /// See [`crate::step::StepKind::NAME`].
+    const NAME: &'static str;
+    /// See [`crate::step::StepKind::VERSION`].
+    const VERSION: u32;
+    /// See [`crate::step::StepKind::SUMMARY`].
+    const SUMMARY: &'static str;
+    /// See [`crate::step::StepKind::EXAMPLE`].
+    const EXAMPLE: &'static str;
     /// The code of the error that the columns are not those that are wanted.
     const COLUMNS: &'static str;
 

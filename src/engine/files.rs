@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Digest;
+use crate::step::understanding::source::pattern_within;
 
 /// How a file looked when its digest was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,13 +66,7 @@ impl FileDigests {
         if base.join(pattern).exists() {
             found.push(base.join(pattern));
         } else {
-            // The folder of the manifest may itself hold characters that mean something in a pattern.
-            let whole = if Path::new(pattern).is_absolute() {
-                pattern.to_owned()
-            } else {
-                format!("{}/{pattern}", glob::Pattern::escape(&base.to_string_lossy()))
-            };
-            for path in glob::glob(&whole).map_err(|error| refused(error.to_string()))? {
+            for path in glob::glob(&pattern_within(base, pattern)).map_err(|error| refused(error.to_string()))? {
                 found.push(path.map_err(|error| refused(error.to_string()))?);
             }
         }

@@ -328,6 +328,13 @@ fn step_schema(registry: &StepRegistry, with: Vec<Value>) -> Value {
             "matrix".to_owned(),
             described(map_of(values), "One instance for each combination, read as `${{ matrix.KEY }}`."),
         ),
+        (
+            "compare".to_owned(),
+            json!({
+                "const": ["with", "without"],
+                "description": "Train every model a second time without this step, and say what it is worth on validation rows.",
+            }),
+        ),
     ]);
     let keys: Vec<&str> = step::KEYS.iter().chain(&settings::KEYS).copied().collect();
     let mut schema = object(properties, &keys, &[]);

@@ -29,6 +29,8 @@ pub struct StepDecl {
     pub when: Option<Spanned<String>>,
     /// One instance for each combination of values.
     pub matrix: Vec<Axis>,
+    /// Where it asks to be compared: models are trained with it and without.
+    pub compare: Option<Span>,
     /// How it is run.
     pub settings: Settings,
 }
@@ -59,8 +61,8 @@ impl StepDecl {
 }
 
 /// The keys of a step besides its settings.
-pub(super) const KEYS: [&str; 10] =
-    ["uses", "with", "run", "outputs", "files", "inputs", "needs", "when", "foreach", "matrix"];
+pub(super) const KEYS: [&str; 11] =
+    ["uses", "with", "run", "outputs", "files", "inputs", "needs", "when", "foreach", "matrix", "compare"];
 
 /// The keys of a step that are params of a command.
 const COMMAND_KEYS: [&str; 3] = ["run", "outputs", "files"];
@@ -78,8 +80,28 @@ impl StepDecl {
         });
         let when = fields.get("when").and_then(|node| decoder.expression(node, "`when`"));
         let matrix = read_matrix(decoder, fields.entry("matrix"), fields.entry("foreach"));
+        let compare = fields.entry("compare").and_then(|entry| match StepDecl::check_compare(&entry.value) {
+            Some(mistake) => {
+                decoder.note(mistake);
+                None
+            }
+            None => Some(entry.key.span.clone()),
+        });
         let settings = Settings::read(decoder, node);
-        Some(StepDecl { name: name?, phase, work, inputs, needs, when, matrix, settings })
+        Some(StepDecl { name: name?, phase, work, inputs, needs, when, matrix, compare, settings })
+    }
+
+    /// What is wrong with the value of `compare`, which has only one.
+    pub fn check_compare(value: &Node) -> Option<Mistake> {
+        let items = match &value.value {
+            Yaml::List(items) => items.as_slice(),
+            _ => &[],
+        };
+        let sides: Vec<_> = items.iter().map(Node::to_json).collect();
+        let is_right = sides == ["with", "without"] || sides == ["without", "with"];
+        let mistake =
+            || Mistake::new("unknown_value", value.span.clone(), "`compare` knows two sides: with and without");
+        (!is_right).then(|| mistake().help("write `compare: [with, without]`"))
     }
 }
 

@@ -120,18 +120,18 @@ impl Bundle {
         std::fs::write(&path, text).map_err(|source| BundleError::Io { path, source })
     }
 
-    /// Reads the bundle in `folder`.
+    /// Reads the bundle in `folder`, whose sentence models may take `memory_bytes` if there is a limit.
     ///
     /// # Errors
     /// When a part is missing, damaged or of another version, or when the parts do not fit.
-    pub fn load(folder: &Path) -> Result<Bundle, BundleError> {
+    pub fn load(folder: &Path, memory_bytes: Option<u64>) -> Result<Bundle, BundleError> {
         let path = folder.join(RECORD);
         let text = std::fs::read(&path).map_err(|source| BundleError::Io { path, source })?;
         let record: BundleRecord = serde_json::from_slice(&text).map_err(BundleError::Record)?;
         if record.format != FORMAT {
             return Err(BundleError::Format { found: record.format });
         }
-        let transform = FittedPipeline::load(&folder.join(TRANSFORM))?;
+        let transform = FittedPipeline::load(&folder.join(TRANSFORM), memory_bytes)?;
         let model = TrainedModel::load(&folder.join(MODEL))?;
         check_fit(&model, &transform)?;
         Ok(Bundle { record, transform, model })

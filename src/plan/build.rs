@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::bind::{Binder, Bindings};
+use super::compare;
 use super::conditions::Conditions;
 use super::instances::{self, Instances};
 use super::order::Graph;
@@ -40,6 +41,7 @@ impl Plan {
             &manifest.source,
             [("params", json!(params)), ("run", json!({"pipeline": manifest.pipeline.as_str()}))],
         );
+        let manifest = &*compare::written_out(manifest, &scope, registry, &mut mistakes);
         let instances = instances::expand(manifest, &scope, &mut mistakes);
         let work: Vec<Option<Work>> =
             instances.all.iter().map(|instance| work_of(instance, &scope, registry, &mut mistakes)).collect();

@@ -7,6 +7,7 @@ mod planned;
 
 mod bind;
 mod build;
+mod compare;
 mod conditions;
 mod dot;
 mod instances;

@@ -13,7 +13,7 @@ const DEFAULT_THRESHOLD: f64 = 0.5;
 
 impl ModelSource for ArtifactStore {
     fn load(&self, deployment: &Deployment) -> Result<LoadedModel, Box<dyn std::error::Error + Send + Sync>> {
-        let bundle = Bundle::load(&self.verified_path(&deployment.bundle)?)?;
+        let bundle = Bundle::load(&self.verified_path(&deployment.bundle)?, None)?;
         let record = bundle.record().clone();
         let columns = RequestColumns::new(bundle.input_schema(), record.ignored.iter().cloned().collect());
         let columns = match &record.contract {

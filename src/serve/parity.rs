@@ -67,7 +67,7 @@ static PIPELINES: LazyLock<Vec<(FittedPipeline, FittedPipeline)>> = LazyLock::ne
     let saved = |fitted: FittedPipeline| {
         let folder = tempfile::tempdir().unwrap();
         fitted.save(folder.path()).unwrap();
-        let served = FittedPipeline::load(folder.path()).unwrap();
+        let served = FittedPipeline::load(folder.path(), None).unwrap();
         (fitted, served)
     };
     chains().into_iter().map(|transforms| saved(pipeline(transforms))).collect()

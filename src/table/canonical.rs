@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options, nullif};
-use arrow::datatypes::{DataType, Float64Type, Int32Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, TimeUnit};
 
 /// Microseconds of UTC, the one type of timestamps in computations.
 pub const MICROSECONDS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -61,9 +61,47 @@ pub fn cast(array: &ArrayRef, to: &DataType) -> ArrayRef {
     if array.data_type() == to {
         return array.clone();
     }
+    if *to == DataType::Float64
+        && let Some(doubles) = doubles(array)
+    {
+        return doubles;
+    }
     let options = CastOptions { safe: true, ..CastOptions::default() };
     cast_with_options(array, to, &options).expect("canonical types can be cast to one another")
 }
+
+/// Decimals as the doubles nearest to them, as a reader of their text would have them; none for other types.
+///
+/// Arrow divides by a power of ten after rounding the digits, so that decimals of more than 15 digits are rounded twice.
+pub fn doubles(array: &ArrayRef) -> Option<ArrayRef> {
+    let (array, scale) = match array.data_type() {
+        DataType::Decimal32(_, scale) => (cast(array, &DataType::Decimal128(9, *scale)), *scale),
+        DataType::Decimal64(_, scale) => (cast(array, &DataType::Decimal128(18, *scale)), *scale),
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => (Arc::clone(array), *scale),
+        _ => return None,
+    };
+    let parsed = |text: String| text.parse().unwrap_or(f64::NAN);
+    let Some(decimals) = array.as_primitive_opt::<Decimal128Type>() else {
+        let decimals = array.as_primitive::<Decimal256Type>();
+        let double = |row| decimals.is_valid(row).then(|| parsed(decimals.value_as_string(row)));
+        return Some(Arc::new((0..decimals.len()).map(double).collect::<Float64Array>()));
+    };
+    // Both numbers are then exact, and their quotient is rounded once.
+    let power = (0..=EXACT_POWER).contains(&scale).then(|| 10_f64.powi(i32::from(scale)));
+    let double = |row: usize| {
+        let digits = decimals.value(row);
+        match power {
+            Some(power) if digits.unsigned_abs() <= EXACT_DIGITS => digits as f64 / power,
+            _ => parsed(decimals.value_as_string(row)),
+        }
+    };
+    let doubles = (0..decimals.len()).map(|row| if decimals.is_valid(row) { double(row) } else { 0.0 });
+    Some(Arc::new(Float64Array::new(doubles.collect(), decimals.nulls().cloned())))
+}
+
+/// The greatest power of ten that is a double, and the greatest whole number up to which all are.
+const EXACT_POWER: i8 = 22;
+const EXACT_DIGITS: u128 = 1 << 53;
 
 fn finite_or_null(array: &ArrayRef) -> ArrayRef {
     let floats = array.as_primitive::<Float64Type>();
@@ -73,4 +111,43 @@ fn finite_or_null(array: &ArrayRef) -> ArrayRef {
     }
     let missing = BooleanArray::from_unary(floats, |value| !value.is_finite());
     nullif(array, &missing).expect("the mask has the array's length")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Decimal256Array};
+    use arrow::datatypes::i256;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn double(digits: i128, scale: i8) -> f64 {
+        let decimals = Decimal128Array::from(vec![None, Some(digits)]).with_precision_and_scale(38, scale).unwrap();
+        let doubles = canonical(&(Arc::new(decimals) as ArrayRef)).unwrap();
+        assert!(doubles.is_null(0));
+        doubles.as_primitive::<Float64Type>().value(1)
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_is_the_double_that_its_text_is(
+            digits in prop_oneof![-999_999_999_999_999_999_i128..999_999_999_999_999_999, any::<i64>().prop_map(i128::from), -10_i128.pow(38) + 1..10_i128.pow(38)],
+            scale in 0_i8..=38,
+        ) {
+            let decimals = Decimal128Array::from(vec![digits]).with_precision_and_scale(38, scale).unwrap();
+            prop_assert_eq!(double(digits, scale).to_bits(), decimals.value_as_string(0).parse::<f64>().unwrap().to_bits());
+        }
+    }
+
+    #[test]
+    fn digits_after_the_point_that_say_nothing_change_nothing() {
+        let shown = |digits, scale| double(digits, scale).to_string();
+        assert_eq!(shown(590_310_000_000_000_000_000, 18), "590.31");
+        assert_eq!(shown(59_031, 2), "590.31");
+        assert_eq!(shown(12, -3), "12000");
+        let wide = Decimal256Array::from(vec![Some(i256::from_i128(59_031) * i256::from_i128(10_i128.pow(38))), None]);
+        let wide = wide.with_precision_and_scale(76, 40).unwrap();
+        let doubles = doubles(&(Arc::new(wide) as ArrayRef)).unwrap();
+        assert_eq!(doubles.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(590.31), None]);
+    }
 }

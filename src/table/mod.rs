@@ -17,7 +17,7 @@ mod stored;
 mod value;
 mod writer;
 
-pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, encoded};
+pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, doubles, encoded};
 pub use error::TableError;
 pub use facts::{ColumnFacts, ValueRange, column_facts};
 pub use reader::{BATCH_ROWS, TableReader};

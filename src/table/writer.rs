@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -68,9 +69,8 @@ impl TableWriter {
     /// Creates the file at `path`; schema metadata is kept.
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TableError> {
         let file = File::create(path).map_err(|source| TableError::Open { path: path.to_owned(), source })?;
-        let schema = sorted_metadata(schema);
         let state = State::Sampling { batches: Vec::new(), bytes: 0, file };
-        Ok(TableWriter { path: path.to_owned(), schema, threads: 1, stored: None, state, rows: 0 })
+        Ok(TableWriter { path: path.to_owned(), schema: Arc::clone(schema), threads: 1, stored: None, state, rows: 0 })
     }
 
     /// The same writer, which encodes columns on so many threads.
@@ -250,16 +250,9 @@ fn has_many_values<'batch>(columns: impl Iterator<Item = &'batch ArrayRef>) -> b
     values >= FEW_VALUES && seen.len() > values / 2
 }
 
-/// The same schema; metadata is a hash map whose order would otherwise reach the file's bytes.
-fn sorted_metadata(schema: &SchemaRef) -> SchemaRef {
-    // Arrow's IPC encoder, which Parquet uses to embed the schema, sorts metadata keys itself.
-    Schema::new_with_metadata(schema.fields().clone(), schema.metadata().clone()).into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Arc;
 
     use arrow::array::{Float64Array, Int64Array, ListArray, StringArray};
     use arrow::datatypes::{Field, Int64Type};

@@ -100,7 +100,7 @@ fn a_deployment_is_one_registration_with_a_bundle_that_depends_on_its_parts_alon
     assert_eq!(&registration.bundle, deployed.artifact("bundle"));
     assert_eq!(registration.bundle.digest, trained.deploy(&transform).unwrap().artifact("bundle").digest);
 
-    let bundle = Bundle::load(&deployed.path("bundle")).unwrap();
+    let bundle = Bundle::load(&deployed.path("bundle"), None).unwrap();
     assert_eq!(bundle.record().classes, ["No", "Yes"]);
     assert_eq!(bundle.record().ignored, ["Churn", "customerID"]);
     let (deployed, evaluated) = (bundle.record().metrics["roc_auc"], trained.report.metric("roc_auc").unwrap());
@@ -130,7 +130,7 @@ fn a_contract_travels_with_the_model_that_it_fits() {
     let deploy = |tenure: &str| {
         trained.deploy_with(json!({"endpoint": "churn", "contract": trained.contract(tenure)}), &transform)
     };
-    let bundle = Bundle::load(&deploy("int64").unwrap().path("bundle")).unwrap();
+    let bundle = Bundle::load(&deploy("int64").unwrap().path("bundle"), None).unwrap();
     assert_eq!(bundle.record().contract.as_ref().unwrap()["contract"], "customers");
     let refused = deploy("text").err().unwrap();
     assert_eq!(refused.code(), "contract_mismatch");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod ablation;
 mod api;
 mod attempts;
 mod bad_data;

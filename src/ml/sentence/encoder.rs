@@ -1,10 +1,13 @@
 //! [`SentenceEncoder`]: tokens, forward pass, pooling.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use candle_core::{D, Tensor};
+use serde::Deserialize;
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::{NormalizerWrapper, PostProcessor, Tokenizer, TruncationParams};
 
@@ -15,6 +18,10 @@ use crate::artifact::Digest;
 
 /// How many tokens go through the model at once; it bounds memory and changes no result.
 const TOKENS_AT_ONCE: usize = 2048;
+/// Of a longer text only the beginning is read, which holds more tokens than any model takes: in bytes.
+const LONGEST_TEXT: usize = 1 << 20;
+/// A longer header of a safetensors file is none: in bytes.
+const MOST_HEADER: u64 = 100 << 20;
 /// The file of weights, in the folder of the language model and of each dense layer.
 const WEIGHTS: &str = "model.safetensors";
 
@@ -27,6 +34,7 @@ pub struct SentenceEncoder {
     transformer: Transformer,
     dense: Vec<Dense>,
     dimensions: usize,
+    needed: u64,
 }
 
 /// What may be done to each text and vector, as `SentenceTransformer.encode` names it.
@@ -57,11 +65,12 @@ impl SentenceEncoder {
         let tokenizer = tokenizer(&mut folder, &settings, max_length)?;
         let needed = needed(&folder, &settings, max_length);
         if let Some(limit) = memory_bytes.filter(|limit| needed > *limit) {
-            return Err(SentenceError::Memory { needed, limit });
+            return Err(SentenceError::Memory { needed, limit, taken: 0 });
         }
         let build = |weights: &Weights| Transformer::new(&settings.config, weights);
         let transformer = load(&mut folder, &settings.modules.transformer, build)?;
         let mut dense = Vec::new();
+        // The weights have been read, so that the sizes are true.
         let mut width = settings.config.hidden_size * settings.modules.pooling.len();
         for layer in &settings.modules.dense {
             if layer.inputs != width {
@@ -79,6 +88,7 @@ impl SentenceEncoder {
             transformer,
             dense,
             dimensions: width,
+            needed,
         })
     }
 
@@ -90,6 +100,11 @@ impl SentenceEncoder {
     /// How many numbers a vector has.
     pub fn dimensions(&self) -> usize {
         self.dimensions
+    }
+
+    /// How many bytes of memory it takes, about.
+    pub(super) fn needed(&self) -> u64 {
+        self.needed
     }
 
     /// What goes before each text if `prompt` goes there, or else what the model says.
@@ -141,8 +156,10 @@ impl SentenceEncoder {
     }
 
     fn tokens(&self, text: &str) -> Result<Vec<u32>, SentenceError> {
-        let encoding =
-            self.tokenizer.encode_fast(text, true).map_err(|error| SentenceError::Text(error.to_string()))?;
+        let encoding = self
+            .tokenizer
+            .encode_fast(beginning(text), true)
+            .map_err(|error| SentenceError::Text(error.to_string()))?;
         let ids = encoding.get_ids();
         if let Some(unknown) = ids.iter().find(|id| **id as usize >= self.settings.config.vocab_size) {
             let message = format!("the tokenizer has a token {unknown}, which the model does not have");
@@ -177,6 +194,15 @@ impl SentenceEncoder {
         }
         Ok(vector)
     }
+}
+
+/// The part of a text that is read: up to the last white space before the limit, so that no word is cut if there are several.
+fn beginning(text: &str) -> &str {
+    if text.len() <= LONGEST_TEXT {
+        return text;
+    }
+    let head = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    head.rfind(char::is_whitespace).map_or(head, |end| &head[..end])
 }
 
 /// Brings a vector to the length 1, as `torch.nn.functional.normalize` does it.
@@ -221,11 +247,36 @@ fn tokenizer(folder: &mut Folder, settings: &Settings, max_length: usize) -> Res
 fn needed(folder: &Folder, settings: &Settings, max_length: usize) -> u64 {
     let config = &settings.config;
     let layers = settings.modules.dense.iter().map(|layer| &layer.path).chain([&settings.modules.transformer]);
-    let weights: u64 = layers.map(|path| folder.length(&format!("{path}{WEIGHTS}"))).sum();
-    let each = max_length * max_length;
-    let scores = if config.num_attention_heads * each <= MOST_SCORES { MOST_SCORES } else { each };
-    let tokens = TOKENS_AT_ONCE.max(max_length) * (config.intermediate_size + 4 * config.hidden_size);
-    weights.saturating_mul(3).saturating_add(4 * (2 * scores + 2 * tokens) as u64)
+    let of_layer = |path: &String| {
+        let name = format!("{path}{WEIGHTS}");
+        let stored = folder.length(&name);
+        stored.saturating_add(single_precision(&folder.path.join(name)).unwrap_or(stored).saturating_mul(2))
+    };
+    let weights = layers.map(of_layer).fold(0, u64::saturating_add);
+    // A damaged `config.json` may say any number.
+    let scores = max_length.saturating_mul(max_length).max(MOST_SCORES);
+    let width = config.hidden_size.saturating_mul(4).saturating_add(config.intermediate_size);
+    let tokens = TOKENS_AT_ONCE.max(max_length).saturating_mul(width);
+    weights.saturating_add((scores.saturating_add(tokens) as u64).saturating_mul(8))
+}
+
+/// How many bytes the weights of a safetensors file take in single precision, by its header.
+fn single_precision(path: &Path) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Stored {
+        #[serde(default)]
+        shape: Vec<u64>,
+    }
+    let mut file = File::open(path).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let mut header = Vec::new();
+    file.take(u64::from_le_bytes(length).min(MOST_HEADER)).read_to_end(&mut header).ok()?;
+    let stored: HashMap<String, Stored> = serde_json::from_slice(&header).ok()?;
+    let numbers = |stored: &Stored| stored.shape.iter().fold(1_u64, |all, size| all.saturating_mul(*size));
+    // What is no array has no shape.
+    let arrays = stored.values().filter(|stored| !stored.shape.is_empty());
+    Some(arrays.map(numbers).fold(0, u64::saturating_add).saturating_mul(4))
 }
 
 /// What `build` makes of the weights in `path` of the folder.
@@ -263,8 +314,8 @@ mod tests {
     use std::path::PathBuf;
 
     use proptest::prelude::*;
-    use serde::Deserialize;
 
+    use super::super::Models;
     use super::*;
 
     /// What `tools/oracle/sentences.py` wrote.
@@ -386,6 +437,8 @@ mod tests {
         insta::assert_snapshot!(replaced("config.json", r#""gelu""#, r#""mish""#), @"`FOLDER/config.json`: unknown variant `mish`, expected one of `gelu`, `gelu_fast`, `gelu_new`, `gelu_pytorch_tanh`, `relu`, `silu`, `swish`");
         insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""hidden_size": 6"#), @"`FOLDER/model.safetensors`: the array `embeddings.word_embeddings.weight` has the shape [120, 8] and not [120, 6]");
         insta::assert_snapshot!(replaced("modules.json", "normalize.Normalize", "asym.Router"), @"`FOLDER/modules.json`: part 3 is `Router`; this program knows a Transformer, then Pooling, then Dense and Normalize");
+        insta::assert_snapshot!(replaced("modules.json", "sentence_transformers.base.modules.normalize", "my_models"), @"");
+        insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""is_decoder": true, "hidden_size": 8"#), @"");
         insta::assert_snapshot!(replaced("1_Pooling/config.json", "mean", "lasttoken"), @"`FOLDER/1_Pooling/config.json`: it pools by `lasttoken`; this program knows cls, max, mean and mean_sqrt_len_tokens");
         insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "../1_Pooling"), @"`FOLDER/modules.json`: `../1_Pooling` is not within the folder");
         insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "/1_Pooling"), @"`FOLDER/modules.json`: `/1_Pooling` is not within the folder");
@@ -404,8 +457,32 @@ mod tests {
         insta::assert_snapshot!(refusal(Some(25), None), @"`max_seq_length: 25` is not from 3 to 24, which the model reads");
         insta::assert_snapshot!(refusal(Some(2), None), @"`max_seq_length: 2` is not from 3 to 24, which the model reads");
         assert!(refusal(None, Some(1000)).ends_with("bytes of memory, and the step may use 1000"));
+        let huge = replaced("config.json", r#""intermediate_size": 12"#, r#""intermediate_size": 9000000000000000000"#);
+        assert!(huge.contains("has the shape"), "{huge}");
         let encoder = SentenceEncoder::open(&folder().join("bert"), Some(24), Some(1 << 30)).unwrap();
         assert!(encoder.encode(&["word word word word"], &EncodeOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn several_models_together_may_not_take_more_than_there_is() {
+        let [bert, roberta] = ["bert", "roberta"].map(|model| folder().join(model));
+        let needed = open("bert").needed();
+        let models = Models::within(Some(needed));
+        models.open(&bert, None).unwrap();
+        models.open(&bert, None).unwrap();
+        let error = models.open(&roberta, None).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("the step may use {needed}, of which other models take {needed}")), "{error}");
+        Models::within(None).open(&roberta, None).unwrap();
+    }
+
+    #[test]
+    fn of_a_text_that_is_longer_than_all_models_read_only_the_beginning_is_looked_at() {
+        let words = "the cat sat ".repeat(LONGEST_TEXT / 12 + 9);
+        assert_eq!(beginning(&words).len(), LONGEST_TEXT - LONGEST_TEXT % 4 - 1);
+        assert_eq!(beginning(&"ö".repeat(LONGEST_TEXT)).len(), LONGEST_TEXT);
+        assert_eq!(beginning("a b"), "a b");
+        let encode = |text: &str| open("bert").encode(&[text], &EncodeOptions::default()).unwrap();
+        assert_eq!(encode(&words), encode(&words[..600]));
     }
 
     #[test]

@@ -39,12 +39,14 @@ pub enum SentenceError {
     #[error("{0}")]
     Options(String),
     /// The model takes more memory than there is.
-    #[error("the model takes about {needed} bytes of memory, and the step may use {limit}")]
+    #[error("the model takes about {needed} bytes of memory, and the step may use {limit}{}", beside(*taken))]
     Memory {
         /// What it takes, in bytes.
         needed: u64,
         /// What there is, in bytes.
         limit: u64,
+        /// What models that are open already take of that, in bytes.
+        taken: u64,
     },
     /// A text cannot be encoded.
     #[error("{0}")]
@@ -52,6 +54,10 @@ pub enum SentenceError {
     /// The forward pass failed.
     #[error("the sentence model failed")]
     Forward(#[from] candle_core::Error),
+}
+
+fn beside(taken: u64) -> String {
+    if taken == 0 { String::new() } else { format!(", of which other models take {taken}") }
 }
 
 /// The files of a model that were read, in the order of reading.

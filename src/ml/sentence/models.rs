@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{SentenceEncoder, SentenceError};
 
 /// Sentence models that are open, by folder and limit of tokens. Clones share them.
-#[derive(Clone, Default)]
-pub struct Models(Arc<Mutex<Vec<Open>>>);
+#[derive(Clone)]
+pub struct Models {
+    open: Arc<Mutex<Vec<Open>>>,
+    memory_bytes: Option<u64>,
+}
 
 struct Open {
     folder: PathBuf,
@@ -17,18 +20,26 @@ struct Open {
 }
 
 impl Models {
+    /// None yet. All of them together may take `memory_bytes`.
+    pub fn within(memory_bytes: Option<u64>) -> Models {
+        Models { open: Arc::default(), memory_bytes }
+    }
+
     /// The model in `folder`, see [`SentenceEncoder::open`]; read the first time that it is asked for.
-    pub fn open(
-        &self,
-        folder: &Path,
-        max_seq_length: Option<usize>,
-        memory_bytes: Option<u64>,
-    ) -> Result<Arc<SentenceEncoder>, SentenceError> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn open(&self, folder: &Path, max_seq_length: Option<usize>) -> Result<Arc<SentenceEncoder>, SentenceError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = open.iter().find(|open| open.folder == folder && open.max_seq_length == max_seq_length) {
             return Ok(Arc::clone(&known.encoder));
         }
-        let encoder = Arc::new(SentenceEncoder::open(folder, max_seq_length, memory_bytes)?);
+        let taken = open.iter().map(|open| open.encoder.needed()).fold(0, u64::saturating_add);
+        let left = self.memory_bytes.map(|limit| limit.saturating_sub(taken));
+        let encoder = SentenceEncoder::open(folder, max_seq_length, left).map_err(|error| match error {
+            SentenceError::Memory { needed, limit, .. } => {
+                SentenceError::Memory { needed, limit: limit.saturating_add(taken), taken }
+            }
+            error => error,
+        })?;
+        let encoder = Arc::new(encoder);
         open.push(Open { folder: folder.to_owned(), max_seq_length, encoder: Arc::clone(&encoder) });
         Ok(encoder)
     }

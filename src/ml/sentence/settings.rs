@@ -229,7 +229,12 @@ impl Modules {
             return Err(folder.unknown(MODULES, format!("`{}` is not within the folder", module.path)));
         }
         let path = if module.path.is_empty() { String::new() } else { format!("{}/", module.path) };
-        match module.kind.rsplit('.').next().unwrap_or_default() {
+        // A class of somebody else may do anything, whatever its name.
+        let class = match module.kind.strip_prefix("sentence_transformers.") {
+            Some(own) => own.rsplit('.').next().unwrap_or_default(),
+            None => &module.kind,
+        };
+        match class {
             "Transformer" if place == 0 => self.transformer = path,
             "Pooling" if place == 1 => (self.pooling, self.pools_prompt) = read_pooling(folder, &path)?,
             "Dense" if place > 1 && !self.is_normalized => self.dense.push(read_dense(folder, path)?),
@@ -276,6 +281,9 @@ fn read_config(folder: &mut Folder, transformer: &str) -> Result<Config, Sentenc
         let reason =
             format!("its `model_type` is `{model_type}`; this program knows `bert`, `roberta` and `xlm-roberta`");
         return Err(folder.unknown(&name, reason));
+    }
+    if let Value::Object(found) = &value {
+        only_usual(folder, &name, found, &[("is_decoder", false.into()), ("auto_map", Value::Object(Map::new()))])?;
     }
     let config: Config = serde_json::from_value(value).map_err(|error| folder.wrong(&name, error.to_string()))?;
     if let Some(other) = config.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {

@@ -62,7 +62,7 @@ pub fn fit(
     let target = fit_target(spec, source)?;
     let FitOptions { seed, memory_bytes, base_folder } = options.clone();
     let (rows, classes) = (source.rows(), target.labels());
-    let facts = FitFacts { rows, classes, seed, memory_bytes, base_folder, models: Models::default() };
+    let facts = FitFacts { rows, classes, seed, memory_bytes, base_folder, models: Models::within(memory_bytes) };
     let transforms = spec.transforms.iter().filter(|spec| spec.is_on);
     let stages = transforms.map(|spec| Stage { spec, entries: None }).collect();
     let mut fitting =

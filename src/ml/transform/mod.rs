@@ -55,7 +55,7 @@ pub use column::{ColumnType, canonical};
 pub use error::TransformError;
 pub use fit::{FitOptions, PipelineSpec, fit};
 pub use pipeline::{Feature, FittedPipeline, InputColumn};
-pub use registry::{Listed, catalogue};
+pub use registry::{Listed, catalogue, is_known};
 pub use select::chosen::Choice;
 pub use selector::Selector;
 pub use source::FitSource;

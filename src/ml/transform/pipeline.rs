@@ -162,11 +162,11 @@ impl FittedPipeline {
         }
     }
 
-    /// Reads `transform.json` from `folder`.
+    /// Reads `transform.json` from `folder`, with models that may take `memory_bytes` if there is a limit.
     ///
     /// # Errors
     /// When it is not there, is damaged, or comes from another version of the program.
-    pub fn load(folder: &Path) -> Result<FittedPipeline, TransformError> {
+    pub fn load(folder: &Path, memory_bytes: Option<u64>) -> Result<FittedPipeline, TransformError> {
         let unreadable = |reason: String| TransformError::Unreadable { reason };
         let path = folder.join(FILE);
         let text = std::fs::read(&path).map_err(|error| unreadable(format!("`{}`: {error}", path.display())))?;
@@ -175,7 +175,7 @@ impl FittedPipeline {
         if pipeline.version != VERSION {
             return Err(unreadable(format!("it has version {}, and this program reads {VERSION}", pipeline.version)));
         }
-        let models = Models::default();
+        let models = Models::within(memory_bytes);
         pipeline.units.iter_mut().try_for_each(|unit| unit.fitted_mut().open_files(folder, &models))?;
         Ok(pipeline)
     }

@@ -216,6 +216,11 @@ pub fn catalogue() -> Vec<Listed> {
     ENTRIES.iter().map(listed).collect()
 }
 
+/// Whether `key` names a transform.
+pub fn is_known(key: &str) -> bool {
+    ENTRIES.iter().any(|entry| entry.key == key)
+}
+
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();

@@ -179,6 +179,8 @@ fn form(entry: &Entry, generator: &mut SchemaGenerator) -> Schema {
     }
     let when = json_schema!({"type": "boolean", "description": "Whether it is done at all; for comparing a pipeline with it and without."});
     properties.insert("when".to_owned(), when.to_value());
+    let compare = json_schema!({"const": ["with", "without"], "description": "Train every model a second time without it, and say what it is worth on validation rows."});
+    properties.insert("compare".to_owned(), compare.to_value());
     json_schema!({
         "type": "object",
         "description": description,

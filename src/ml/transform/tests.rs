@@ -75,7 +75,7 @@ fn every_example_fits_and_reads_back_as_written() {
         let here = pipeline.transform(&table).unwrap();
         let folder = tempfile::tempdir().unwrap();
         pipeline.save(folder.path()).unwrap();
-        let back = FittedPipeline::load(folder.path()).unwrap();
+        let back = FittedPipeline::load(folder.path(), None).unwrap();
         assert_eq!(back.transform(&table).unwrap(), here, "{}", listed.example);
         assert!(listed.schema.get("description").is_some(), "`{}` says what it does", listed.key);
     }

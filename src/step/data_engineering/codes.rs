@@ -7,11 +7,15 @@ use arrow::array::{Array, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
+use super::room;
 use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
 
 /// How a missing value is shown.
 pub(super) const MISSING: &str = "(missing)";
+
+/// What a different value takes besides its text, until the values are in order.
+const BYTES_PER_VALUE: u64 = 160;
 
 /// What becomes of a row without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,8 @@ impl Codes {
                     .help("take a column of texts, numbers or dates")
             })?;
             groups.add(texts.as_string());
+            let values = format!("the {} different values of column `{column}`", groups.len());
+            room::check(context, &values, groups.bytes(), "take a column with fewer")?;
             if groups.len() > limit {
                 let message = format!("column `{column}` has more than {limit} values, too many for a {what}");
                 return Err(StepError::input("too_many_values", message)
@@ -87,6 +93,7 @@ pub(super) struct Groups {
     missing: Option<u32>,
     counts: Vec<usize>,
     of_row: Vec<u32>,
+    text_bytes: usize,
 }
 
 impl Groups {
@@ -111,7 +118,10 @@ impl Groups {
             let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
             self.counts.push(0);
             match text {
-                Some(text) => drop(self.known.insert(text.to_owned(), next)),
+                Some(text) => {
+                    self.text_bytes += text.len();
+                    self.known.insert(text.to_owned(), next);
+                }
                 None => self.missing = Some(next),
             }
             next
@@ -121,6 +131,12 @@ impl Groups {
     /// How many groups there are.
     pub(super) fn len(&self) -> usize {
         self.counts.len()
+    }
+
+    /// What they take, at most: rows and values.
+    fn bytes(&self) -> u64 {
+        let rows = self.of_row.capacity() * size_of::<u32>();
+        (rows + self.text_bytes) as u64 + self.len() as u64 * BYTES_PER_VALUE
     }
 
     /// The texts with the numbers of rows, and the group of each row: in the order of the texts, a missing one first, or in
@@ -166,7 +182,17 @@ mod tests {
     use crate::step::testing::{Workbench, batch, floats, ints, texts};
 
     fn codes(column: ArrayRef, missing: Missing, limit: usize) -> Result<Codes, String> {
-        let bench = Workbench::new();
+        codes_within(None, column, missing, limit)
+    }
+
+    fn codes_within(
+        memory_bytes: Option<u64>,
+        column: ArrayRef,
+        missing: Missing,
+        limit: usize,
+    ) -> Result<Codes, String> {
+        let mut bench = Workbench::new();
+        bench.memory_bytes = memory_bytes;
         let table = bench.table(&batch(&[("v", column)]));
         let (context, _) = bench.context(&[("table", &table)]);
         let told = |error: StepError| format!("{error} ({})", error.remedy().unwrap_or_default());
@@ -190,5 +216,13 @@ mod tests {
         insta::assert_snapshot!(missing, @"row 2 has no value in column `v`, which says its group (filter such rows out before)");
         let many = codes(ints(0..9), Missing::Refused, 8).unwrap_err();
         insta::assert_snapshot!(many, @"column `v` has more than 8 values, too many for a group (take a column with few values, such as the target)");
+    }
+    #[test]
+    fn values_that_take_more_memory_than_there_is_are_refused_and_few_of_them_are_not() {
+        let rows = 20_000;
+        assert!(codes_within(Some(1 << 20), ints((0..rows).map(|row| row % 7)), Missing::Refused, usize::MAX).is_ok());
+        let many = codes_within(Some(1 << 20), ints(0..rows), Missing::Refused, usize::MAX).unwrap_err();
+        assert!(many.contains("different values of column `v` needs"), "{many}");
+        assert!(many.contains("or take a column with fewer"), "{many}");
     }
 }

@@ -6,6 +6,11 @@ use crate::units::size;
 /// Logs that `what` needs `bytes`, and refuses if the step may not use as many. `help` says how to need less.
 pub(in crate::step) fn claim(context: &mut StepContext, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
     context.log(format!("{what}: {} of memory", size(bytes)));
+    check(context, what, bytes, help)
+}
+
+/// Refuses if the step may not use `bytes`: for what grows with the data and whose size shows only as it is read.
+pub(in crate::step) fn check(context: &StepContext, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
     match context.surroundings().memory_bytes {
         Some(limit) if bytes > limit => {
             let message = format!("{what} needs {} of memory, and `resources.memory` is {}", size(bytes), size(limit));

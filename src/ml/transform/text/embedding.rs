@@ -32,8 +32,8 @@ const KNOWN_OVERHEAD: usize = 512;
 /// Replaces a text by the vector that a language model gives it, `NAME_0`, `NAME_1`, ..., as `SentenceTransformer.encode`
 /// of sentence-transformers does it. The model is a local folder that sentence-transformers saved, of the kind BERT,
 /// RoBERTa or XLM-RoBERTa (`all-MiniLM-L6-v2`, `bge`, `e5`, `gte`, ...), with `model.safetensors` and `tokenizer.json`. Its
-/// content is part of the step's cache key, and a copy of it goes into the fitted transform. It runs on the CPU. A missing
-/// text becomes zeros. A bare text is `model`.
+/// content is part of the step's cache key, and a copy of it goes into the fitted transform. It runs on the CPU. Of a text
+/// of more than 1 MiB only the beginning is read. A missing text becomes zeros. A bare text is `model`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SentenceEmbedding")]
@@ -59,7 +59,7 @@ pub(in crate::ml::transform) struct Params {
 impl Params {
     fn open(&self, facts: &FitFacts) -> Result<Arc<SentenceEncoder>, TransformError> {
         let folder = facts.base_folder.join(&self.model);
-        let encoder = facts.models.open(&folder, self.max_seq_length, facts.memory_bytes);
+        let encoder = facts.models.open(&folder, self.max_seq_length);
         let encoder = encoder.map_err(|error| unusable(&error))?;
         let most = encoder.dimensions();
         if self.truncate_dim.is_some_and(|wanted| wanted > most) {
@@ -215,7 +215,7 @@ impl Fitted for Embedding {
     fn open_files(&mut self, folder: &Path, models: &Models) -> Result<(), TransformError> {
         let folder = folder.join(MODELS).join(self.model.to_string());
         let unreadable = |reason: String| TransformError::Unreadable { reason };
-        let encoder = models.open(&folder, self.max_seq_length, None).map_err(|error| unreadable(whole(&error)))?;
+        let encoder = models.open(&folder, self.max_seq_length).map_err(|error| unreadable(whole(&error)))?;
         if encoder.digest() != self.model {
             return Err(unreadable(format!("the files in `{}` are not those it was fitted with", folder.display())));
         }

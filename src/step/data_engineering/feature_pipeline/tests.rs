@@ -87,7 +87,7 @@ fn features_target_and_raw_columns_come_out_with_their_roles() {
 #[test]
 fn the_saved_pipeline_needs_only_the_columns_that_features_come_from() {
     let ran = run(params(), &customers(), None).unwrap();
-    let pipeline = FittedPipeline::load(&ran.path("transform")).unwrap();
+    let pipeline = FittedPipeline::load(&ran.path("transform"), None).unwrap();
     let names: Vec<&String> = pipeline.needed_columns().map(|column| &column.name).collect();
     assert_eq!(names, ["contract", "tenure", "total"]);
     assert_eq!(pipeline.ignored_columns(), ["churn", "id"]);
@@ -242,7 +242,7 @@ fn a_sentence_model_travels_with_the_fitted_pipeline() {
     assert_ne!(review(0), review(2));
     assert_eq!(review(1), [0.0; 8]);
     assert!((review(2).iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-6);
-    let pipeline = FittedPipeline::load(&ran.path("transform")).unwrap();
+    let pipeline = FittedPipeline::load(&ran.path("transform"), None).unwrap();
     let again = pipeline.transform(&table).unwrap();
     for field in again.schema_ref().fields() {
         assert_eq!(again.column_by_name(field.name()), fit.column_by_name(field.name()), "{}", field.name());

@@ -192,7 +192,7 @@ with:
     fn ports(&self) -> Ports {
         Ports::new(
             [InputPort::one("table", ArtifactKind::Table), InputPort::one("events", ArtifactKind::Table)],
-            [OutputPort::new("table", ArtifactKind::Table)],
+            [OutputPort::new("table", ArtifactKind::Table).with_rows_of(&["table"])],
         )
     }
 

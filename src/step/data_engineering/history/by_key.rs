@@ -32,6 +32,12 @@ impl ByKey {
         self.known.len()
     }
 
+    /// What they take while they grow, at most.
+    pub(super) fn bytes(&self) -> u64 {
+        // A table that grows has its older half beside it until all have moved.
+        self.known.capacity() as u64 * 2 * (size_of::<(u128, u32)>() as u64 + 1)
+    }
+
     /// The numbers of the rows of `batch`, which holds the columns only; new values get the next ones.
     pub(super) fn learn(&mut self, batch: &RecordBatch, missing: Missing) -> Result<Vec<Option<u32>>, StepError> {
         let number = |known: &mut HashMap<u128, u32>, key: u128| {

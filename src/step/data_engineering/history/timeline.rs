@@ -1,6 +1,6 @@
 //! When each row of a table was: its time, its group, and the order of time within each group.
 
-use super::super::moments;
+use super::super::{moments, room};
 use super::by_key::{ByKey, Missing};
 use super::lags::{DataLags, Ties};
 use super::series::Look;
@@ -156,6 +156,9 @@ fn groups(
     for batch in table.select(&names)? {
         context.check_cancelled()?;
         of_row.extend(groups.learn(&batch?, Missing::Value)?.into_iter().flatten());
+        let bytes = groups.bytes().saturating_add(rows as u64 * BYTES_PER_ROW);
+        let what = format!("telling {} groups apart", groups.len());
+        room::check(context, &what, bytes, "group by a column with fewer values")?;
     }
     Ok((of_row, groups.len()))
 }

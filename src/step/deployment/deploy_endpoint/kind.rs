@@ -96,7 +96,9 @@ with: {endpoint: churn, alias: champion}
         let transform_artifact = context.input("transform")?.artifact.clone();
         let (model_path, transform_path) = (context.path(&model_artifact)?, context.path(&transform_artifact)?);
         let model = TrainedModel::load(&model_path).map_err(|error| unusable("model", error.into()))?;
-        let transform = FittedPipeline::load(&transform_path).map_err(|error| unusable("transform", error.into()))?;
+        let memory_bytes = context.surroundings().memory_bytes;
+        let transform = FittedPipeline::load(&transform_path, memory_bytes);
+        let transform = transform.map_err(|error| unusable("transform", error.into()))?;
         bundle::check_fit(&model, &transform).map_err(|error| mismatch(&error))?;
 
         self.check_contract(&transform)?;
@@ -107,7 +109,7 @@ with: {endpoint: churn, alias: champion}
         copy_folder(&model_path, &staged.path().join(bundle::MODEL))?;
         copy_folder(&transform_path, &staged.path().join(bundle::TRANSFORM))?;
         Bundle::save_record(&record, staged.path()).map_err(|error| unusable("bundle", error))?;
-        try_out(staged.path())?;
+        try_out(staged.path(), memory_bytes)?;
 
         let bundle = context.commit("bundle", staged, None)?;
         context.log(format!("{} is ready for endpoint `{}`", bundle.digest.short(), self.endpoint));
@@ -183,8 +185,8 @@ fn mismatch(error: &BundleError) -> StepError {
 }
 
 /// Loads the bundle as the server will, and predicts one row.
-fn try_out(folder: &Path) -> Result<(), StepError> {
-    let bundle = Bundle::load(folder).map_err(|error| unusable("bundle", error))?;
+fn try_out(folder: &Path, memory_bytes: Option<u64>) -> Result<(), StepError> {
+    let bundle = Bundle::load(folder, memory_bytes).map_err(|error| unusable("bundle", error))?;
     let predictions = plain_row(&bundle)
         .map_err(StepError::from)
         .and_then(|row| bundle.predict(&row).map_err(|error| unusable("bundle", error)))?;

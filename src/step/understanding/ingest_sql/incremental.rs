@@ -130,6 +130,15 @@ fn a_number_among_texts_is_compared_as_the_text_that_it_is_read_as() {
 }
 
 #[test]
+fn a_number_that_is_kept_as_text_is_compared_as_the_number_that_it_is_read_as() {
+    let mut source = Source::new("CREATE TABLE t (id TEXT, at TEXT); INSERT INTO t VALUES ('a', '8'), ('b', '9')");
+    let delta = || json!({"cursor": "at", "mode": "delta", "types": {"at": "int64"}});
+    assert_eq!(source.read(delta()), "a 8, b 9");
+    source.execute("INSERT INTO t VALUES ('c', '10')");
+    assert_eq!(source.read(delta()), "c 10");
+}
+
+#[test]
 fn a_cursor_is_compared_as_a_number_where_a_contract_calls_it_a_decimal() {
     let mut source = Source::new("CREATE TABLE t (id TEXT, at INTEGER); INSERT INTO t VALUES ('a', 8), ('b', 9)");
     let columns =

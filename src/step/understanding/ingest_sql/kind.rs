@@ -132,7 +132,11 @@ with:
         let from = increment.as_ref().and_then(Increment::from);
         let query = from.map_or_else(
             || query.to_owned(),
-            |(cursor, column_type, from)| since(query, scheme, cursor, column_type, &from),
+            |(cursor, column_type, from)| {
+                // A server compares values in its own type of the column, which the manifest may overrule.
+                let is_overruled = scheme != Scheme::Sqlite && self.params.types.contains_key(cursor);
+                if is_overruled { query.to_owned() } else { since(query, scheme, cursor, column_type, &from) }
+            },
         );
         let landing = Landing { bound, increment };
         runtime.block_on(async {
@@ -153,7 +157,7 @@ impl IngestSql {
         let source = DigestWriter::new("phaseline cursor of ingest.sql 1")
             .bytes(redacted(url))
             .bytes(self.params.query.trim())
-            .bytes(format!("{:?} {:?}", self.params.mode, self.params.types))
+            .bytes(format!("{:?} {:?} {:?}", self.params.mode, self.params.types, self.targets.exact()))
             .finish();
         Increment::begin(context, cursor, self.params.mode, self.params.lookback.as_deref(), source).map(Some)
     }

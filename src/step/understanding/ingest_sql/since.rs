@@ -17,6 +17,10 @@ pub(super) fn since(query: &str, scheme: Scheme, cursor: &str, column_type: Colu
     let condition = match (from, column_type, scheme) {
         // SQLite keeps days and moments as texts in whatever form they came.
         (_, ColumnType::Date | ColumnType::Timestamp | ColumnType::Instant, Scheme::Sqlite) => return query.to_owned(),
+        // A column of texts would compare the number as one.
+        (Mark::Whole(number), ColumnType::Int64, Scheme::Sqlite) => {
+            format!("{column} >= {number} OR typeof({column}) <> 'integer'")
+        }
         (Mark::Whole(number), ColumnType::Int64, _) => format!("{column} >= {number}"),
         (_, ColumnType::Instant, Scheme::Postgres) => format!("{column} >= {}", text(&format!("{written}+00"))),
         (Mark::Whole(_), ..) => format!("{column} >= {}", text(&written)),
@@ -65,6 +69,12 @@ mod tests {
             ColumnType::Text,
             odd(),
             "CAST(CONVERT(`at` USING utf8mb4) AS BINARY) >= CAST('o''b\\\\' AS BINARY) OR `at` IS NULL",
+        );
+        check(
+            Scheme::Sqlite,
+            ColumnType::Int64,
+            Mark::Whole(9),
+            "\"at\" >= 9 OR typeof(\"at\") <> 'integer' OR \"at\" IS NULL",
         );
         assert_eq!(since("SELECT 1", Scheme::Sqlite, "at", ColumnType::Date, &moment()), "SELECT 1");
     }

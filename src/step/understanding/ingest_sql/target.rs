@@ -20,6 +20,11 @@ impl Targets {
         Targets { types, exact }
     }
 
+    /// The columns that are read to the last digit for a contract.
+    pub(super) fn exact(&self) -> &[String] {
+        &self.exact
+    }
+
     /// The type that a column gets, whatever the database says.
     pub(super) fn of(&self, column: &str) -> Option<ColumnType> {
         let as_text = || self.exact.iter().any(|name| name == column).then_some(ColumnType::Text);

@@ -90,15 +90,23 @@ impl Location {
     }
 }
 
+/// `pattern` from `base` on, if it is relative. A folder may itself hold characters that mean something in a pattern.
+pub fn pattern_within(base: &Path, pattern: &str) -> String {
+    if Path::new(pattern).is_absolute() {
+        return pattern.to_owned();
+    }
+    format!("{}/{pattern}", glob::Pattern::escape(&base.to_string_lossy()))
+}
+
 fn local_files(pattern: &str, context: &StepContext) -> Result<Vec<SourceFile>, StepError> {
     let path = context.resolve(pattern);
     if path.exists() || !pattern.contains(['*', '?', '[']) {
         return Ok(vec![SourceFile::at(pattern.to_owned(), path)?]);
     }
     let wrong = |reason: String| StepError::input("file_pattern", format!("`{pattern}` is no valid pattern: {reason}"));
-    let text = path.to_str().ok_or_else(|| wrong("it is not UTF-8".to_owned()))?;
+    let base = context.resolve("");
     let mut found = Vec::new();
-    for entry in glob::glob(text).map_err(|error| wrong(error.to_string()))? {
+    for entry in glob::glob(&pattern_within(&base, pattern)).map_err(|error| wrong(error.to_string()))? {
         let path = entry.map_err(|error| StepError::environment("io", error.to_string()))?;
         if path.is_file() {
             found.push(path);
@@ -110,7 +118,6 @@ fn local_files(pattern: &str, context: &StepContext) -> Result<Vec<SourceFile>, 
     }
     // By bytes, whatever the locale.
     found.sort();
-    let base = context.resolve("");
     found
         .into_iter()
         .map(|path| SourceFile::at(path.strip_prefix(&base).unwrap_or(&path).display().to_string(), path))
@@ -138,6 +145,21 @@ fn unreadable(name: &str, error: io::Error) -> StepError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_means_the_files_of_its_folder_whatever_that_is_called() {
+        let base = tempfile::tempdir().unwrap();
+        for (folder, text) in [("run[1]", "a"), ("run1", "b")] {
+            std::fs::create_dir(base.path().join(folder)).unwrap();
+            std::fs::write(base.path().join(folder).join("x.csv"), text).unwrap();
+        }
+        let found = |pattern: &str| {
+            let paths = glob::glob(&pattern_within(&base.path().join("run[1]"), pattern)).unwrap();
+            paths.map(|path| std::fs::read_to_string(path.unwrap()).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("*.csv"), ["a"]);
+        assert_eq!(found(&format!("{}/run1/?.csv", base.path().display())), ["b"]);
+    }
 
     #[test]
     fn a_file_that_is_written_to_is_told() {

@@ -16,7 +16,7 @@ pub use aside::{Aside, BadRow, BadRows};
 pub use cells::{Cell, Cells};
 pub use download::{Answer, Download, RAISE, Request, Secret, Session, download};
 pub use intake::Intake;
-pub use local::{Location, SourceFile};
+pub use local::{Location, SourceFile, pattern_within};
 pub use names::{check_names, wrong_columns, wrong_name};
 pub use object::redacted;
 pub use plain::{plain_batch, plain_type};

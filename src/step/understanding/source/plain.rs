@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::step::StepError;
-use crate::table::canonical_type;
+use crate::table::{canonical_type, doubles};
 
 /// The type that a column of type `found` gets: whole numbers of 64 bits, doubles, text, truth values, days and
 /// moments in microseconds. None where there is no such type.
@@ -43,6 +43,11 @@ pub fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
         .map(|(field, column)| {
             if column.data_type() == field.data_type() {
                 return Ok(Arc::clone(column));
+            }
+            if *field.data_type() == DataType::Float64
+                && let Some(doubles) = doubles(column)
+            {
+                return Ok(doubles);
             }
             cast_with_options(&near(column), field.data_type(), &options).map_err(|error| {
                 let message = format!("a value of column `{}` does not fit {}", field.name(), field.data_type());

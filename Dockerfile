@@ -11,7 +11,7 @@ COPY src ./src
 COPY migrations ./migrations
 COPY pipelines ./pipelines
 
-# Both programs: `phaseline`, and `phaseline-sql`, which carries DataFusion for `data.sql` steps.
+# Both programs: `phaseline`, and `phaseline-sql`, which carries DataFusion for steps that ask queries.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --features sql --bins \

@@ -80,7 +80,8 @@ pub trait StepKind: Send + Sync + Sized + 'static {
     const EFFECT: Effect = Effect::Pure;
     /// A step of this kind as YAML (`uses`, `inputs`, `with`), used in the documentation and tested.
     const EXAMPLE: &'static str;
-    /// Another program that runs steps of this kind, found beside this one; without it, `run` is called here.
+    /// Another program that runs steps of this kind, or those that need it, found beside this one; without it, `run` is
+    /// called here.
     const PROGRAM: Option<&'static str> = None;
     /// What `with` holds. Use `#[serde(deny_unknown_fields)]`.
     type Params: DeserializeOwned + JsonSchema;
@@ -104,6 +105,11 @@ pub trait StepKind: Send + Sync + Sized + 'static {
         Vec::new()
     }
 
+    /// Whether the step, with its params, is one for [`StepKind::PROGRAM`].
+    fn needs_program(&self) -> bool {
+        Self::PROGRAM.is_some()
+    }
+
     /// Does the work, inside the worker process.
     fn run(&self, context: &mut StepContext) -> Result<(), StepError>;
 }
@@ -114,6 +120,8 @@ pub trait Step: Send + Sync {
     fn ports(&self) -> Ports;
     /// See [`StepKind::dependencies`].
     fn dependencies(&self) -> Vec<Dependency>;
+    /// See [`StepKind::needs_program`].
+    fn needs_program(&self) -> bool;
     /// See [`StepKind::run`].
     fn run(&self, context: &mut StepContext) -> Result<(), StepError>;
 }
@@ -125,6 +133,10 @@ impl<K: StepKind> Step for K {
 
     fn dependencies(&self) -> Vec<Dependency> {
         StepKind::dependencies(self)
+    }
+
+    fn needs_program(&self) -> bool {
+        StepKind::needs_program(self)
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {

@@ -10,6 +10,7 @@ mod docs;
 mod error;
 mod outcome;
 mod ports;
+mod query;
 mod registry;
 mod retry_on;
 

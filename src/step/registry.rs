@@ -21,7 +21,7 @@ pub struct KindInfo {
     pub effect: Effect,
     /// A step of this kind as YAML.
     pub example: &'static str,
-    /// Another program that runs steps of this kind, if there is one.
+    /// Another program that runs steps of this kind, if there is one; [`Step::needs_program`] says which of them.
     pub program: Option<&'static str>,
     /// Makes the JSON Schema of `with`.
     pub schema: fn() -> schemars::Schema,
@@ -118,7 +118,7 @@ impl StepRegistry {
         registry
     }
 
-    /// A registry with one kind, for programs that run nothing else.
+    /// A registry that begins with one kind, for programs that run few.
     pub fn of<K: StepKind>() -> StepRegistry {
         let mut registry = StepRegistry { kinds: BTreeMap::new() };
         registry.register::<K>();

@@ -106,10 +106,15 @@ fn work(folder: &AttemptFolder, registry: &StepRegistry) -> ExitCode {
     }
 }
 
-/// Becomes the program that runs steps of this kind, if there is one beside this program. The process stays the same,
-/// so whoever started it need not know.
+/// Becomes the program that runs such steps, if there is one beside this program. The process stays the same, so whoever
+/// started it need not know.
 fn hand_over(folder: &AttemptFolder, order: &WorkOrder, registry: &StepRegistry) {
-    let Some(program) = registry.kind(&order.kind).ok().and_then(|kind| kind.program) else { return };
+    let Ok(kind) = registry.kind(&order.kind) else { return };
+    let Some(program) = kind.program else { return };
+    // What is wrong with params is told where the step runs.
+    if !kind.build(order.params.clone()).is_ok_and(|step| step.needs_program()) {
+        return;
+    }
     let Some(path) = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(program))) else { return };
     if path.is_file() {
         let error = std::process::Command::new(&path).arg(WORKER_COMMAND).arg(folder.path()).exec();

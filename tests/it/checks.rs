@@ -111,12 +111,12 @@ fn a_suite_becomes_a_block_of_yaml_that_runs() {
         r#"{"name": "orders", "expectations": [
           {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "plan", "value_set": ["pro", "basic", "no"], "mostly": 0.8}},
           {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "plan", "regex": "^[a-z]+$", "row_condition": "spent > 0", "condition_parser": "pandas"}},
-          {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "SELECT 1"}}]}"#,
+          {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "SELECT * FROM returns"}}]}"#,
     );
     let block = project.run(&["import-suite", "suite.json", "--table", "rows"]).expect(0).stdout();
     insta::assert_snapshot!(block, @r##"
     # From the suite `orders`: 2 of 3 expectations.
-    # Not imported: expectation 3 of the suite, `unexpected_rows_expectation`: a query runs in a `data.sql` step; check its rows with `row_count`.
+    # Not imported: expectation 3 of the suite, `unexpected_rows_expectation`: its query does not read `{batch}`, and no other table of its source is there; write it as `sql` over `table`, and `reference` for a second table.
     checked:
       uses: validate.table
       inputs: {table: rows}

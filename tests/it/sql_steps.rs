@@ -1,4 +1,4 @@
-//! `data.sql` through the program: joins and windows, and what a query may not do.
+//! Queries through the program: joins and windows, checks, and what a query may not do.
 
 use std::fs;
 
@@ -35,19 +35,83 @@ const SO_FAR: &str = "
     FROM customers c LEFT JOIN calls s ON s.customer = c.Id
     ORDER BY c.Id, s.day";
 
-#[test]
-fn without_its_program_the_step_says_how_to_build_it() {
-    let project = project(SO_FAR, "");
-    // A folder with `phaseline` alone, whatever was built beside it.
+/// A run by `phaseline` in a folder of its own, whatever was built beside it.
+fn alone(project: &Project) -> Ended {
     let alone = project.path().join("bin/phaseline");
     fs::create_dir(project.path().join("bin")).unwrap();
     fs::copy(env!("CARGO_BIN_EXE_phaseline"), &alone).unwrap();
-    let output = std::process::Command::new(&alone)
+    let run = std::process::Command::new(&alone)
         .args(["run", "pipeline.yaml", "--json"])
         .current_dir(project.path())
-        .output()
-        .unwrap();
-    let ended = Ended(output).expect(1);
+        .output();
+    Ended(run.unwrap())
+}
+
+/// A table of orders with checks, and a step that reads it on.
+fn checked(expect: &str) -> Project {
+    let project = Project::with_manifest(&format!(
+        "
+version: 1
+pipeline: orders
+understanding:
+  steps:
+    rows: {{uses: ingest.csv, with: {{path: rows.csv}}}}
+    plans: {{uses: ingest.csv, with: {{path: plans.csv}}}}
+    checked:
+      uses: validate.table
+      inputs: {{table: rows, reference: plans}}
+      with:
+        expect:
+          - {{column: Id, check: not_null}}
+{expect}
+    profile: {{uses: profile.table, inputs: {{table: checked}}}}
+"
+    ));
+    project.write("rows.csv", "Id,plan,spent\n1,pro,10\n2,basic,5\n3,gold,-4\n");
+    project.write("plans.csv", "plan,least\npro,1\nbasic,1\n");
+    project
+}
+
+/// A check that finds the order without a plan.
+const UNKNOWN_PLAN: &str = "          - {check: sql, id: plans, query: file:checks/plans.sql}";
+
+fn with_unknown_plan(expect: &str) -> Project {
+    let project = checked(expect);
+    let query = "SELECT t.Id, t.plan FROM table t LEFT JOIN reference r ON r.plan = t.plan WHERE r.plan IS NULL;\n";
+    project.write("checks/plans.sql", query);
+    project
+}
+
+#[test]
+fn without_its_program_a_step_with_a_query_among_its_checks_says_how_to_build_it() {
+    let ended = alone(&with_unknown_plan(UNKNOWN_PLAN)).expect(1);
+    let error = ended.json()["steps"]["checked"]["error"].clone();
+    assert_eq!(error["code"], "program_missing");
+    assert!(error["message"].as_str().unwrap().contains("`sql` checks need the program `phaseline-sql`"), "{error}");
+    assert!(error["help"].as_str().unwrap().contains("cargo build --release --features sql"), "{error}");
+}
+
+#[test]
+fn steps_without_a_query_need_no_other_program() {
+    let ended = alone(&checked("          - {check: row_count, min: 1}")).expect(0);
+    assert_eq!(ended.json()["steps"]["checked"]["metrics"]["success_percent"], 100.0);
+}
+
+#[test]
+fn what_is_wrong_with_a_query_of_a_check_is_told_before_anything_runs() {
+    let told = |check: &str| checked(check).run(&["check", "pipeline.yaml"]).expect(2).stderr();
+    let dropped = told("          - {check: sql, query: DROP TABLE table}");
+    assert!(dropped.contains("pipeline.yaml:14") && dropped.contains("not with `drop`"), "{dropped}");
+    let filtered = told("          - {check: sql, query: SELECT 1, where: Id > 1}");
+    assert!(filtered.contains("put the condition into the query"), "{filtered}");
+    let missing = told("          - {check: sql, query: file:checks/none.sql}");
+    assert!(missing.contains("checks/none.sql"), "{missing}");
+}
+
+#[test]
+fn without_its_program_the_step_says_how_to_build_it() {
+    let project = project(SO_FAR, "");
+    let ended = alone(&project).expect(1);
     let error = ended.json()["steps"]["joined"]["error"].clone();
     assert_eq!(error["code"], "program_missing");
     let told = error.to_string();
@@ -148,5 +212,75 @@ mod with_the_engine {
         let error = ended.json()["steps"]["joined"]["error"].clone();
         assert_eq!((&error["code"], &error["fault"]), (&"out_of_memory".into(), &"environment".into()));
         assert!(error["help"].as_str().unwrap().contains("resources: {memory: …}"), "{error}");
+    }
+
+    #[test]
+    fn rows_that_a_query_of_a_check_gives_are_counted_and_shown_and_the_result_is_reused() {
+        let project = with_unknown_plan(UNKNOWN_PLAN);
+        let ended = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
+        let step = ended.json()["steps"]["checked"].clone();
+        assert_eq!((&step["metrics"]["checks"], &step["metrics"]["failed"]), (&2.0.into(), &1.0.into()));
+        assert_eq!(step["outputs"]["table"]["rows"], 3, "the table goes on");
+        let report = report(&project, &step);
+        let found = &report["results"][1];
+        assert_eq!((&found["check_id"], &found["gx_type"]), (&"plans".into(), &"unexpected_rows_expectation".into()));
+        let rows =
+            serde_json::json!({"observed_value": 1, "details": {"unexpected_rows": [{"Id": 3, "plan": "gold"}]}});
+        assert_eq!(found["result"], rows);
+        let again = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
+        assert_eq!(again.state("checked"), "reused");
+        project.write("plans.csv", "plan,least\npro,1\nbasic,1\ngold,9\n");
+        let mended = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
+        assert_eq!((mended.state("rows"), mended.state("checked")), ("reused".to_owned(), "succeeded".to_owned()));
+        assert_eq!(mended.json()["steps"]["checked"]["metrics"]["failed"], 0.0);
+    }
+
+    /// The report of a step of checks.
+    fn report(project: &Project, step: &serde_json::Value) -> serde_json::Value {
+        let digest = step["outputs"]["report"]["digest"].as_str().unwrap();
+        let shown = project.run(&["artifacts", "show", digest, "--json"]).expect(0).json();
+        serde_json::from_slice(&fs::read(shown["path"].as_str().unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_failed_query_leads_to_what_its_check_says() {
+        let with = |more: &str| with_unknown_plan(&UNKNOWN_PLAN.replace('}', &format!(", {more}}}")));
+        let failed = with("on_fail: fail").run(&["run", "pipeline.yaml", "--json"]).expect(1);
+        let error = failed.json()["steps"]["checked"]["error"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains(r#"plans failed: the query gives 1 row, such as {"Id":3,"plan":"gold"}"#),
+            "{message}"
+        );
+        let skipping = with("on_fail: skip_downstream").run(&["run", "pipeline.yaml", "--json"]);
+        assert_eq!(
+            (skipping.state("checked"), skipping.state("profile")),
+            ("succeeded".to_owned(), "skipped".to_owned())
+        );
+        let warned = with("severity: warning").run(&["run", "pipeline.yaml", "--json"]).expect(0);
+        let metrics = warned.json()["steps"]["checked"]["metrics"].clone();
+        assert_eq!((&metrics["failed"], &metrics["warnings"]), (&0.0.into(), &1.0.into()));
+    }
+
+    #[test]
+    fn a_query_that_cannot_be_planned_fails_its_check_in_the_engines_words_and_the_others_count() {
+        let project = checked("          - {check: sql, query: SELECT id FROM table}");
+        let ended = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
+        let step = ended.json()["steps"]["checked"].clone();
+        assert_eq!((&step["metrics"]["failed"], &step["metrics"]["success_percent"]), (&1.0.into(), &50.0.into()));
+        let report = report(&project, &step);
+        insta::assert_snapshot!(report["results"][1]["exception_info"]["exception_message"].as_str().unwrap(), @r#"No field named id. Did you mean 'table."Id"'?; the tables are the step's inputs, `reference`, `table`; names keep their case"#);
+    }
+
+    #[test]
+    fn a_suite_of_great_expectations_asks_its_queries() {
+        let project = checked("        suite: file:suite.json");
+        project.write(
+            "suite.json",
+            r#"{"name": "orders", "expectations": [{"type": "unexpected_rows_expectation", "severity": "warning",
+              "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE spent < 0"}}]}"#,
+        );
+        let ended = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
+        assert_eq!(ended.json()["steps"]["checked"]["metrics"]["warnings"], 1.0);
     }
 }

@@ -5,10 +5,8 @@ use serde::Deserialize;
 
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
+use crate::step::query::{QUERY_PROGRAM, problem, program_missing, trimmed};
 use crate::step::{InputPort, OutputPort, ParamErrors, Ports, StepContext, StepError, StepKind};
-
-/// The program that runs steps of this kind, found beside this one.
-pub const PROGRAM: &str = "phaseline-sql";
 
 /// Joins, filters and aggregates tables with a SQL query.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -28,7 +26,7 @@ pub struct DataSql {
 impl DataSql {
     /// The query.
     pub fn query(&self) -> &str {
-        self.params.query.trim().trim_end_matches(';')
+        trimmed(&self.params.query)
     }
 }
 
@@ -46,20 +44,13 @@ with:
     FROM customers c LEFT JOIN calls s ON s.customer = c.id
     GROUP BY ALL ORDER BY c.id
 ";
-    const PROGRAM: Option<&'static str> = Some(PROGRAM);
+    const PROGRAM: Option<&'static str> = Some(QUERY_PROGRAM);
     type Params = Params;
 
     fn new(params: Params) -> Result<Self, ParamErrors> {
-        let step = DataSql { params };
-        match first_word(step.query()).to_ascii_lowercase().as_str() {
-            "" => Err(ParamErrors::one(["query"], "the query is empty")),
-            "select" | "with" | "values" | "(" => Ok(step),
-            word => Err(ParamErrors::one(
-                ["query"],
-                format!(
-                    "a query begins with `SELECT` or `WITH` and not with `{word}`: steps read their inputs and change nothing"
-                ),
-            )),
+        match problem(&params.query) {
+            None => Ok(DataSql { params }),
+            Some(reason) => Err(ParamErrors::one(["query"], reason)),
         }
     }
 
@@ -71,28 +62,7 @@ with:
 
     /// Reached only where `phaseline-sql` is missing: otherwise it has taken over before the step began.
     fn run(&self, _: &mut StepContext) -> Result<(), StepError> {
-        Err(StepError::input(
-            "program_missing",
-            format!("`data.sql` steps need the program `{PROGRAM}` beside this one"),
-        )
-        .help("build it with `cargo build --release --features sql`; releases and the Docker image carry it"))
-    }
-}
-
-/// The first word of a query, behind comments.
-fn first_word(query: &str) -> &str {
-    let mut rest = query.trim_start();
-    loop {
-        if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.split_once('\n').map_or("", |(_, after)| after).trim_start();
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/").map_or("", |(_, after)| after).trim_start();
-        } else if rest.starts_with('(') {
-            return "(";
-        } else {
-            let end = rest.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(rest.len());
-            return &rest[..end];
-        }
+        Err(program_missing("`data.sql` steps"))
     }
 }
 

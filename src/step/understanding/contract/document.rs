@@ -183,6 +183,11 @@ impl Contract {
                 Some(_) => {}
             }
         }
+        if self.checks.iter().any(Expectation::asks_query) {
+            problems.push(
+                "a query is no rule of a contract: write `sql` under `expect` of a `validate.table` step".to_owned(),
+            );
+        }
         for rule in rules::of(self) {
             let about = match rule.named_columns().as_slice() {
                 [one] => format!("column `{one}`: "),

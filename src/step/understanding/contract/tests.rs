@@ -122,6 +122,13 @@ fn rows_that_break_a_rule_can_be_put_aside_with_those_that_cannot_be_read() {
 }
 
 #[test]
+fn a_query_is_no_rule_of_a_contract() {
+    let contract = format!("{CUSTOMERS}checks:\n  - {{check: sql, query: SELECT * FROM table}}\n");
+    let error = super::Contract::parse(&contract).unwrap_err();
+    assert_eq!(error, "a query is no rule of a contract: write `sql` under `expect` of a `validate.table` step");
+}
+
+#[test]
 fn a_check_of_a_column_that_is_not_there_is_told() {
     let contract = format!("{CUSTOMERS}checks:\n  - {{check: not_null, column: chrge}}\n");
     let text = "id,tenure,charge,plan\n1,5,2.5,pro\n";

@@ -34,6 +34,8 @@ pub(super) enum Target {
     AnyColumns,
     /// Whatever the measure is asked about.
     Any,
+    /// The rows that a query gives.
+    Query,
 }
 
 /// One check of the catalogue.
@@ -96,11 +98,6 @@ impl CheckName {
     /// There is none; the nearest name is in the message.
     pub fn parse(name: &str) -> Result<CheckName, String> {
         catalogue::all().find(|known| known.name == name).map(CheckName).ok_or_else(|| {
-            if name == "sql" {
-                return "there is no check `sql`: let a `data.sql` step find the rows, and check that their `row_count` \
-                        equals 0; a condition on single rows is an `expr`"
-                    .to_owned();
-            }
             let nearest = catalogue::all()
                 .map(|known| (strsim::damerau_levenshtein(known.name, name), known.name))
                 .min()

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::definition::CheckName;
+use super::definition::{CheckName, Target};
 use crate::ml::drift;
 
 /// How bad a failed check is.
@@ -293,6 +293,10 @@ pub struct Expectation {
     /// An expression over the row that must hold; null counts as missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expr: Option<String>,
+    /// One `SELECT` over the table at each input, under its name: `table`, `reference`, `history`. Every row that it gives is
+    /// unexpected. Long queries are kept beside the manifest: `query: file:checks/orders.sql`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// The bound that is measured against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
@@ -401,7 +405,7 @@ pub(super) fn list_schema(generator: &mut SchemaGenerator) -> Schema {
         "type": "array",
         "items": {
             "type": "object",
-            "if": {"properties": {"check": {"pattern": "^expect_"}}, "required": ["check"]},
+            "if": {"properties": {"check": {"pattern": "^(expect_|unexpected_rows_expectation$)"}}, "required": ["check"]},
             "then": {
                 "type": "object",
                 "description": "A check under Great Expectations' name, with its arguments under its names or ours.",
@@ -421,6 +425,11 @@ impl Expectation {
     /// The columns that it names, in order.
     pub fn named_columns(&self) -> Vec<&str> {
         self.column.iter().chain(self.columns.iter().flatten()).map(String::as_str).collect()
+    }
+
+    /// Whether it asks a query, which only some programs can answer.
+    pub fn asks_query(&self) -> bool {
+        self.check.definition().target == Target::Query
     }
 
     /// `method` as a way to measure correlation.

@@ -7,6 +7,9 @@
 //! bytes for each different value, `median`, `quantiles` and `no_outliers` 8 bytes for each value up to four million and a
 //! sketch beyond, `drift`, `train_serve_skew` and rank correlations the values of both sides; all others keep a few numbers.
 //!
+//! Queries (`sql`) are answered before the first pass, by the engine of the program `phaseline-sql`: it carries a step with
+//! such a check out as a whole, with everything here and an implementation of [`Queries`].
+//!
 //! `catalogue/` has the checks, each registered in one place. `gx/` reads what Great Expectations writes.
 
 mod block;
@@ -24,6 +27,7 @@ mod kinds;
 mod outliers;
 mod patterns;
 mod problems;
+mod queries;
 mod reference;
 mod report;
 mod row_check;
@@ -54,6 +58,7 @@ pub use expectation::{
     AnomalyStrategy, Consequence, CorrelationMethod, Distribution, Expectation, IgnoreRowIf, OneOrMany, OutlierMethod,
     Partition, Severity, SkewMetric, TextKind,
 };
+pub use queries::{Answer, Queries};
 pub use reference::checks_reference;
 pub use row_test::cell;
 pub use screen::{Broken, BrokenRow, RowScreen, Screen};

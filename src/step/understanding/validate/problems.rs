@@ -9,7 +9,7 @@ use super::expectation::{AnomalyStrategy, Consequence, Expectation};
 use super::families::Family;
 use super::{json_schema, patterns};
 use crate::expr::Expr;
-use crate::step::ParamError;
+use crate::step::{ParamError, query};
 
 /// The arguments that every check takes, or that its target stands for.
 const COMMON: &[&str] = &["check", "column", "columns", "where", "severity", "on_fail", "id"];
@@ -75,9 +75,27 @@ impl Expectation {
             }
             Target::Columns if many.is_none() || self.column.is_some() => "needs `columns`",
             Target::AnyColumns if self.column.is_some() => "takes `columns`, not `column`",
+            Target::Query => return self.check_query(found),
             _ => return,
         };
         found.add("check", format!("`{}` {wanted}", self.check.as_str()));
+    }
+
+    /// What stands in the query and nowhere else, and whether there is one.
+    fn check_query(&self, found: &mut Problems) {
+        let name = self.check.as_str();
+        let given =
+            [("column", self.column.is_some()), ("columns", self.columns.is_some()), ("where", self.filter.is_some())];
+        for (argument, _) in given.iter().filter(|(_, is_given)| *is_given) {
+            found.add(argument, format!("`{name}` looks at the rows that its query gives and takes no `{argument}`"));
+        }
+        match self.query.as_deref() {
+            Some(text) if text.contains("{batch}") => {
+                found.add("query", "`{batch}` is a word of Great Expectations; here the table is `table`".to_owned());
+            }
+            Some(text) => query::problem(text).into_iter().for_each(|reason| found.add("query", reason)),
+            None => {}
+        }
     }
 
     /// The names of the arguments that are given, apart from those that every check takes.
@@ -165,8 +183,12 @@ impl Expectation {
             "drift" => self.drift_method().err(),
             _ => None,
         };
-        if let Some(Err(reason)) = self.measure.as_deref().map(CheckName::parse) {
-            found.add("measure", reason);
+        match self.measure.as_deref().map(CheckName::parse) {
+            Some(Err(reason)) => found.add("measure", reason),
+            Some(Ok(measure)) if measure.definition().target == Target::Query => {
+                found.add("measure", format!("`{}` measures no single number of the table", measure.as_str()));
+            }
+            _ => {}
         }
         if let Some(distribution) = self.distribution
             && let Err(reason) = Family::new(distribution, &self.parameters.clone().unwrap_or_default())
@@ -212,6 +234,13 @@ impl Problems {
             "in_set" => Some("write `{column: plan, check: in_set, values: [basic, pro]}`"),
             "greater_than" => Some("write `{columns: [end, start], check: greater_than, or_equal: true}`"),
             "quantiles" => Some("write `{column: age, check: quantiles, quantiles: {0.5: [30, 50]}}`"),
+            "sql" => Some(match name {
+                "column" | "columns" => "name the columns in the query",
+                "where" => "put the condition into the query",
+                "mostly" => "count in the query, and give a row only where too many are wrong",
+                "on_fail" => "say it of each row with `check: expr`, or let a `data.sql` step put the rows aside",
+                _ => "write `{check: sql, query: SELECT * FROM table WHERE spent < 0}`",
+            }),
             _ => None,
         };
         self.list.push(ParamError { path: vec![name.to_owned()], message, help: example.map(str::to_owned) });

@@ -60,8 +60,23 @@ checked:
 
 With fewer earlier values than the strategy needs the check passes and is marked `vacuous`.
 
-A query over the table is no check: let a `data.sql` step find the rows that should not be, and check that its `row_count`
-equals 0. Queries run in a program of their own (`phaseline-sql`), and a step is carried out by one program.
+`sql` asks a query, and every row that it gives is unexpected:
+
+```yaml
+checked:
+  uses: validate.table
+  inputs: {table: orders, reference: customers}
+  with:
+    expect:
+      - {check: sql, id: known, query: SELECT t.* FROM table t LEFT JOIN reference r ON r.id = t.customer WHERE r.id IS NULL}
+      - {check: sql, id: paid, query: file:checks/paid.sql, severity: warning}
+```
+
+The tables are the inputs that are bound, `table`, `reference` and `history`, and nothing else; names of columns keep their case. In a
+query a missing value is null, and NaN is a number greater than all others. A query stands for itself: the condition is in it and
+not in `where`, a share that is bearable is counted in it (`HAVING avg(...) > 0.01`), and rows are put aside by an `expr` or a
+`data.sql` step. The report counts the rows and shows the first 20. A query that cannot be planned fails its check and no other.
+Queries are answered by the program `phaseline-sql`, which carries out the whole of a step that has one; all other steps do without.
 ";
 
 /// The page of all checks as Markdown.
@@ -88,6 +103,7 @@ fn row(check: &Definition) -> String {
         Target::Columns => "`columns`",
         Target::AnyColumns => "`columns`, or all",
         Target::Any => "what the measure is",
+        Target::Query => "what its query reads",
     };
     let list = |names: &[&str], mark: &str| {
         names.iter().map(|name| format!("{mark}`{name}`")).collect::<Vec<_>>().join(if mark.is_empty() {

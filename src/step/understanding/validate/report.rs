@@ -152,6 +152,11 @@ fn one(check: &Check, outcome: Result<Outcome, String>) -> Value {
 
 /// What a failed check found, in a few words.
 pub(super) fn found(result: &Map<String, Value>) -> String {
+    if let Some(rows) = result.get("details").and_then(|details| details.get("unexpected_rows")?.as_array()) {
+        let count = result.get("observed_value").and_then(Value::as_u64).unwrap_or_default();
+        let example = rows.first().map(|row| format!(", such as {}", shortened(&row.to_string()))).unwrap_or_default();
+        return format!("the query gives {count} row{}{example}", if count == 1 { "" } else { "s" });
+    }
     match (result.get("unexpected_count"), result.get("element_count"), result.get("observed_value")) {
         (Some(unexpected), Some(elements), _) => {
             let example = result.get("partial_unexpected_list").and_then(|list| list.get(0));
@@ -168,4 +173,13 @@ pub(super) fn found(result: &Map<String, Value>) -> String {
         (_, _, Some(observed)) => format!("observed {observed}"),
         _ => "not as expected".to_owned(),
     }
+}
+
+/// As much of an example as fits into a line.
+fn shortened(example: &str) -> String {
+    const LONGEST: usize = 300;
+    if example.chars().count() <= LONGEST {
+        return example.to_owned();
+    }
+    example.chars().take(LONGEST - 1).chain(['…']).collect()
 }

@@ -105,6 +105,7 @@ fn setting(schema: &Schema, rows: u64, memory_bytes: Option<u64>) -> Setting<'_>
         rows,
         reference: None,
         history: None,
+        answers: None,
         now: chrono::Utc::now().timestamp_micros(),
         limit: row_check::SHOWN,
         memory_bytes,

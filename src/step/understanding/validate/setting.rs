@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 use super::check::{Check, State};
 use super::column::Column;
 use super::expectation::Expectation;
+use super::queries::Answers;
 use super::row_check::RowCheck;
 use super::row_test::RowTest;
 use crate::expr::Expr;
@@ -21,6 +22,8 @@ pub(super) struct Setting<'a> {
     pub(super) reference: Option<&'a TableReader>,
     /// What was measured in earlier runs.
     pub(super) history: Option<&'a TableReader>,
+    /// What queries gave; none where nobody asks them.
+    pub(super) answers: Option<&'a Answers>,
     /// Microseconds since 1970 that count as now.
     pub(super) now: i64,
     /// How many failing rows each row check remembers.

@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use super::check::Check;
 use super::expectation::{Consequence, Expectation, list_schema};
+use super::queries::{Answers, Queries};
 use super::report::report;
 use super::setting::{Setting, ids, microseconds};
 use super::{first_pass, gx, row_check, second_pass};
 use crate::artifact::ArtifactKind;
 use crate::phase::Phase;
+use crate::step::query::QUERY_PROGRAM;
 use crate::step::understanding::contract::ContractFile;
 use crate::step::{
     Dependency, InputPort, OutputPort, ParamError, ParamErrors, Ports, StepContext, StepError, StepKind,
@@ -79,6 +81,7 @@ with:
     - {check: expr, expr: TotalCharges >= MonthlyCharges, where: tenure > 0, mostly: 0.95}
     - {check: row_count, min: 100}
 ";
+    const PROGRAM: Option<&'static str> = Some(QUERY_PROGRAM);
     type Params = Params;
 
     fn adapt(params: Value) -> Result<Value, ParamErrors> {
@@ -128,8 +131,26 @@ with:
         if reads_clock { vec![Dependency::Unknown("`freshness` reads the clock".to_owned())] } else { Vec::new() }
     }
 
+    fn needs_program(&self) -> bool {
+        self.params.expect.iter().any(Expectation::asks_query)
+    }
+
+    /// Without an engine: where there are queries to ask, the program that has one was not there to take over.
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
+        self.run_with(context, None)
+    }
+}
+
+impl ValidateTable {
+    /// Does the work, queries being asked of an engine.
+    ///
+    /// # Errors
+    /// As [`StepKind::run`].
+    pub fn run_with(&self, context: &mut StepContext, engine: Option<&dyn Queries>) -> Result<(), StepError> {
         let table = context.table("table")?;
+        let expect = self.expectations(table.schema());
+        let ids = ids(&expect);
+        let answers = Answers::of(context, engine, ids.iter().zip(&expect))?;
         let reference = context.optional_table("reference")?;
         let history = context.optional_table("history")?;
         let setting = Setting {
@@ -137,13 +158,12 @@ with:
             rows: table.rows(),
             reference: reference.as_ref(),
             history: history.as_ref(),
+            answers: Some(&answers),
             now: self.now(),
-            limit: self.failures_per_check(self.expectations(table.schema()).len()),
+            limit: self.failures_per_check(expect.len()),
             memory_bytes: context.surroundings().memory_bytes,
         };
-        let expect = self.expectations(table.schema());
-        let expected = ids(&expect).into_iter().zip(&expect);
-        let checks: Vec<Check> = expected.map(|(id, expectation)| setting.check(id, expectation)).collect();
+        let checks: Vec<Check> = ids.into_iter().zip(&expect).map(|(id, it)| setting.check(id, it)).collect();
         let mut checks = first_pass::run(context, &table, checks)?;
         let mut quarantined = 0;
         if second_pass::is_needed(&checks, self.params.max_failures) {
@@ -181,9 +201,7 @@ with:
         context.metric("quarantined_share", share);
         self.verdict(&report)
     }
-}
 
-impl ValidateTable {
     /// Microseconds since 1970 that count as now.
     fn now(&self) -> i64 {
         let given = self.params.now.as_deref().and_then(microseconds);

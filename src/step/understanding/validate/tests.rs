@@ -267,8 +267,36 @@ fn mistakes_in_the_manifest_are_all_reported_before_anything_runs() {
     ");
     let unknown = json!({"expect": [{"column": "a", "check": "uniqe"}]});
     assert_eq!(refused(&unknown), "expect.0.check: there is no check `uniqe`; did you mean `unique`?");
-    let query = json!({"expect": [{"check": "sql"}]});
-    assert!(refused(&query).contains("let a `data.sql` step find the rows"), "{}", refused(&query));
+}
+
+#[test]
+fn a_query_says_all_itself_and_what_it_cannot_have_names_the_remedy() {
+    let with = json!({"expect": [
+        {"check": "sql"},
+        {"check": "sql", "query": " -- SELECT 1"},
+        {"check": "sql", "query": "DELETE FROM table"},
+        {"check": "sql", "query": "SELECT * FROM {batch}"},
+        {"check": "sql", "query": "SELECT 1", "column": "a", "where": "a > 1", "mostly": 0.9},
+        {"check": "sql", "query": "SELECT 1", "on_fail": "quarantine"},
+        {"check": "row_count", "min": 1, "query": "SELECT 1"},
+        {"check": "anomaly", "measure": "sql", "strategy": "batch_normal"},
+    ]});
+    insta::assert_snapshot!(refused(&with), @"
+    expect.0.query: `sql` needs `query` (write `{check: sql, query: SELECT * FROM table WHERE spent < 0}`)
+    expect.1.query: the query is empty (write `{check: sql, query: SELECT * FROM table WHERE spent < 0}`)
+    expect.2.query: a query begins with `SELECT` or `WITH` and not with `delete`: steps read their inputs and change nothing (write `{check: sql, query: SELECT * FROM table WHERE spent < 0}`)
+    expect.3.query: `{batch}` is a word of Great Expectations; here the table is `table` (write `{check: sql, query: SELECT * FROM table WHERE spent < 0}`)
+    expect.4.column: `sql` looks at the rows that its query gives and takes no `column` (name the columns in the query)
+    expect.4.where: `sql` looks at the rows that its query gives and takes no `where` (put the condition into the query)
+    expect.4.mostly: `sql` takes no `mostly` (count in the query, and give a row only where too many are wrong)
+    expect.5.on_fail: `sql` looks at no single rows, so there is nothing to put aside (say it of each row with `check: expr`, or let a `data.sql` step put the rows aside)
+    expect.6.query: `row_count` takes no `query`
+    expect.7.measure: `sql` measures no single number of the table
+    ");
+    assert_eq!(
+        refused(&json!({"expect": [{"check": "sql", "query": "WITH a AS (SELECT 1) SELECT * FROM a;"}]})),
+        "accepted"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod history;
 mod hypothesis;
 mod order;
 mod presence;
+mod query;
 mod ranges;
 mod reference;
 mod sets;
@@ -31,6 +32,7 @@ pub(super) const GROUPS: &[(&str, &[Definition])] = &[
     ("Tests of hypotheses", hypothesis::CHECKS),
     ("Against another table", reference::CHECKS),
     ("Against earlier runs", history::CHECKS),
+    ("Queries", query::CHECKS),
 ];
 
 /// Every check.

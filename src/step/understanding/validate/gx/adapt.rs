@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::suite::read_suite;
-use super::translate::translate;
+use super::translate::{UNEXPECTED_ROWS, translate};
 use crate::step::{ParamError, ParamErrors};
 
 /// The params with every check under our name.
@@ -20,7 +20,7 @@ pub(in super::super) fn adapt(params: Value) -> Result<Value, ParamErrors> {
     if let Some(Value::String(text)) = params.get("suite") {
         match read_suite(text) {
             Ok(suite) => {
-                let help = "take them out of the suite, or write them as `expr` or in a `data.sql` step";
+                let help = "take them out of the suite, or write them as `expr` or `sql`";
                 errors.extend(
                     suite.unsupported.iter().map(|one| error(&["suite"], one.to_string(), Some(help.to_owned()))),
                 );
@@ -41,7 +41,8 @@ pub(in super::super) fn adapt(params: Value) -> Result<Value, ParamErrors> {
 
 fn adapt_one(expectation: &mut Value) -> Result<(), String> {
     let Value::Object(fields) = expectation else { return Ok(()) };
-    let Some(gx_type) = fields.get("check").and_then(Value::as_str).filter(|name| name.starts_with("expect_")) else {
+    let is_theirs = |name: &&str| name.starts_with("expect_") || *name == UNEXPECTED_ROWS;
+    let Some(gx_type) = fields.get("check").and_then(Value::as_str).filter(is_theirs) else {
         return Ok(());
     };
     // What every check takes is ours and no argument of theirs.

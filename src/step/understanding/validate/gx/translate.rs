@@ -3,6 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::condition::condition;
+use crate::step::query;
+
+/// The one name of theirs that does not begin with `expect_`.
+pub(super) const UNEXPECTED_ROWS: &str = "unexpected_rows_expectation";
 
 /// Their names of checks with ours.
 const CHECKS: &[(&str, &str)] = &[
@@ -63,6 +67,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("expect_multicolumn_values_to_be_equal", "columns_equal"),
     ("expect_column_pair_values_a_to_be_greater_than_b", "greater_than"),
     ("expect_multicolumn_sum_to_equal", "sum_equals"),
+    (UNEXPECTED_ROWS, "sql"),
 ];
 
 /// Their names of arguments with ours, where these differ.
@@ -106,7 +111,7 @@ const LEFT_OUT: &[&str] = &[
 /// The expectation as it stands under `expect`.
 pub(super) fn translate(gx_type: &str, kwargs: &Map<String, Value>) -> Result<Map<String, Value>, String> {
     let Some((_, check)) = CHECKS.iter().find(|(name, _)| *name == gx_type) else {
-        return Err(unknown(gx_type));
+        return Err(unknown(gx_type, kwargs));
     };
     let mut translated = Map::new();
     translated.insert("check".to_owned(), json!(check));
@@ -122,6 +127,9 @@ pub(super) fn translate(gx_type: &str, kwargs: &Map<String, Value>) -> Result<Ma
                 let names = value.as_array().map_or_else(|| vec![value], |names| names.iter().collect());
                 let names: Vec<&str> = names.into_iter().filter_map(Value::as_str).map(type_name).collect();
                 translated.insert("type".to_owned(), json!(names));
+            }
+            "unexpected_rows_query" => {
+                translated.insert("query".to_owned(), over_table(value)?.into());
             }
             "quantile_ranges" => {
                 translated.insert("quantiles".to_owned(), quantiles(value)?);
@@ -152,14 +160,41 @@ pub(super) fn translate(gx_type: &str, kwargs: &Map<String, Value>) -> Result<Ma
     Ok(translated)
 }
 
-fn unknown(gx_type: &str) -> String {
+fn unknown(gx_type: &str, kwargs: &Map<String, Value>) -> String {
     match gx_type {
-        "unexpected_rows_expectation" | "expect_query_results_to_match_comparison" => {
-            "a query runs in a `data.sql` step; check its rows with `row_count`".to_owned()
+        "expect_query_results_to_match_comparison" => {
+            "two queries over two sources are compared; write one as `sql` over `table` and `reference`".to_owned()
         }
+        _ if kwargs.contains_key("unexpected_rows_query") => format!(
+            "it is a class of its own; if that holds nothing but a query, call it `{UNEXPECTED_ROWS}`, or write it as `sql`"
+        ),
         name if name.starts_with("expect_") || name.is_empty() => "no check of ours says this".to_owned(),
         _ => "it is no expectation of Great Expectations itself".to_owned(),
     }
+}
+
+/// A query of theirs, with the table in the place of `{batch}` and single braces in that of doubled ones.
+fn over_table(query: &Value) -> Result<String, String> {
+    const PLACES: &[(&str, &str)] = &[("{{", "{"), ("}}", "}"), ("{batch}", "table")];
+    let mut rest = query.as_str().ok_or("`unexpected_rows_query` is no text")?;
+    if !rest.contains("{batch}") {
+        return Err(
+            "its query does not read `{batch}`, and no other table of its source is there; write it as `sql` over \
+                    `table`, and `reference` for a second table"
+                .to_owned(),
+        );
+    }
+    let mut filled = String::new();
+    while let Some(brace) = rest.find(['{', '}']) {
+        filled.push_str(&rest[..brace]);
+        rest = &rest[brace..];
+        let known = PLACES.iter().find(|(written, _)| rest.starts_with(written));
+        let (written, meant) = known
+            .ok_or("its query has a brace that is neither doubled nor part of `{batch}`, which no query there may")?;
+        filled.push_str(meant);
+        rest = &rest[written.len()..];
+    }
+    Ok(query::trimmed(&(filled + rest)).to_owned())
 }
 
 /// The name of a type in pandas, SQL or Spark in ours; what is not known stays and is compared with Arrow's name.
@@ -224,7 +259,24 @@ mod tests {
         let kwargs = json!({"column": "a", "type_list": ["VARCHAR(10)", "int64", "datetime64[ns]"]});
         let translated = translate("expect_column_values_to_be_in_type_list", kwargs.as_object().unwrap()).unwrap();
         assert_eq!(translated["type"], json!(["text", "int", "timestamp"]));
-        let error = translate("unexpected_rows_expectation", &Map::new()).unwrap_err();
-        assert!(error.contains("data.sql"), "{error}");
+    }
+
+    #[test]
+    fn a_query_over_the_batch_is_one_over_the_table() {
+        let translated = |gx_type: &str, query: &str| {
+            let kwargs = json!({"unexpected_rows_query": query});
+            translate(gx_type, kwargs.as_object().unwrap())
+        };
+        let query = "SELECT b.*, '{{x}}' FROM {batch} AS b WHERE n NOT IN (SELECT max(n) FROM {batch});\n";
+        let expected = "SELECT b.*, '{x}' FROM table AS b WHERE n NOT IN (SELECT max(n) FROM table)";
+        let found = translated(UNEXPECTED_ROWS, query).unwrap();
+        assert_eq!(Value::Object(found), json!({"check": "sql", "query": expected}));
+        let refused = |gx_type: &str, query: &str, reason: &str| {
+            let error = translated(gx_type, query).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        };
+        refused(UNEXPECTED_ROWS, "SELECT * FROM orders", "does not read `{batch}`");
+        refused(UNEXPECTED_ROWS, "SELECT * FROM {batch} WHERE n = {limit}", "a brace");
+        refused("expect_orders_to_be_paid", "SELECT * FROM {batch}", "call it `unexpected_rows_expectation`");
     }
 }

@@ -274,13 +274,18 @@ mod with_the_engine {
 
     #[test]
     fn a_suite_of_great_expectations_asks_its_queries() {
-        let project = checked("        suite: file:suite.json");
+        let project = checked(
+            "          - check: unexpected_rows_expectation
+            unexpected_rows_query: SELECT Id FROM {batch} WHERE Id > 2
+        suite: file:suite.json",
+        );
         project.write(
             "suite.json",
             r#"{"name": "orders", "expectations": [{"type": "unexpected_rows_expectation", "severity": "warning",
               "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE spent < 0"}}]}"#,
         );
         let ended = project.run(&["run", "pipeline.yaml", "--json"]).expect(0);
-        assert_eq!(ended.json()["steps"]["checked"]["metrics"]["warnings"], 1.0);
+        let metrics = ended.json()["steps"]["checked"]["metrics"].clone();
+        assert_eq!((&metrics["failed"], &metrics["warnings"]), (&1.0.into(), &1.0.into()));
     }
 }

@@ -120,6 +120,9 @@ pub(super) fn translate(gx_type: &str, kwargs: &Map<String, Value>) -> Result<Ma
         match name.as_str() {
             "column_A" => pair[0] = Some(value.clone()),
             "column_B" => pair[1] = Some(value.clone()),
+            "row_condition" if gx_type == UNEXPECTED_ROWS => {
+                return Err("its `row_condition` filters `{batch}`; put the condition into the query".to_owned());
+            }
             "row_condition" => {
                 translated.insert("where".to_owned(), condition(value)?.into());
             }
@@ -277,6 +280,9 @@ mod tests {
         };
         refused(UNEXPECTED_ROWS, "SELECT * FROM orders", "does not read `{batch}`");
         refused(UNEXPECTED_ROWS, "SELECT * FROM {batch} WHERE n = {limit}", "a brace");
+        let filtered = json!({"unexpected_rows_query": "SELECT * FROM {batch}", "row_condition": "n > 1"});
+        let error = translate(UNEXPECTED_ROWS, filtered.as_object().unwrap()).unwrap_err();
+        assert!(error.contains("put the condition into the query"), "{error}");
         refused("expect_orders_to_be_paid", "SELECT * FROM {batch}", "call it `unexpected_rows_expectation`");
     }
 }

@@ -437,8 +437,8 @@ mod tests {
         insta::assert_snapshot!(replaced("config.json", r#""gelu""#, r#""mish""#), @"`FOLDER/config.json`: unknown variant `mish`, expected one of `gelu`, `gelu_fast`, `gelu_new`, `gelu_pytorch_tanh`, `relu`, `silu`, `swish`");
         insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""hidden_size": 6"#), @"`FOLDER/model.safetensors`: the array `embeddings.word_embeddings.weight` has the shape [120, 8] and not [120, 6]");
         insta::assert_snapshot!(replaced("modules.json", "normalize.Normalize", "asym.Router"), @"`FOLDER/modules.json`: part 3 is `Router`; this program knows a Transformer, then Pooling, then Dense and Normalize");
-        insta::assert_snapshot!(replaced("modules.json", "sentence_transformers.base.modules.normalize", "my_models"), @"");
-        insta::assert_snapshot!(replaced("config.json", r#""hidden_size": 8"#, r#""is_decoder": true, "hidden_size": 8"#), @"");
+        insta::assert_snapshot!(replaced("modules.json", "sentence_transformers.base.modules.normalize", "my_models"), @"`FOLDER/modules.json`: part 3 is `my_models.Normalize`; this program knows a Transformer, then Pooling, then Dense and Normalize");
+        insta::assert_snapshot!(replaced("config.json", r#""is_decoder": false"#, r#""is_decoder": true"#), @"`FOLDER/config.json`: this program does not know `is_decoder: true`");
         insta::assert_snapshot!(replaced("1_Pooling/config.json", "mean", "lasttoken"), @"`FOLDER/1_Pooling/config.json`: it pools by `lasttoken`; this program knows cls, max, mean and mean_sqrt_len_tokens");
         insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "../1_Pooling"), @"`FOLDER/modules.json`: `../1_Pooling` is not within the folder");
         insta::assert_snapshot!(replaced("modules.json", "1_Pooling", "/1_Pooling"), @"`FOLDER/modules.json`: `/1_Pooling` is not within the folder");

@@ -183,6 +183,7 @@ mod tests {
         let (results, _) = run(&Workbench::new(), with, &inputs).unwrap();
         assert_eq!(results[0]["result"]["details"]["unexpected_rows"], json!([{"Id": 2, "n": 2, "value": 7.5}]));
         insta::assert_snapshot!(answer("SELECT * FROM reference"), @"table 'reference' not found; the tables are the step's inputs, `table`; names keep their case");
+        insta::assert_snapshot!(answer("SELECT * FROM TABLE"), @"table 'TABLE' not found; the tables are the step's inputs, `table`; names keep their case");
         insta::assert_snapshot!(answer("SELECT * FROM '/etc/passwd'"), @"table '/etc/passwd' not found; the tables are the step's inputs, `table`; names keep their case");
     }
 

@@ -11,9 +11,6 @@ use phaseline::step::StepError;
 
 use crate::failure::failure;
 
-/// How a table is named that people most often read.
-const TABLE: &str = "table";
-
 /// The statement of a text.
 ///
 /// # Errors
@@ -43,11 +40,10 @@ fn with_names(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         rest.iter().find(|it| !matches!(it.token, Token::Whitespace(_))).is_some_and(|it| it.token == Token::LParen)
     };
     for place in 0..tokens.len() {
-        let is_name =
-            matches!(&tokens[place].token, Token::Word(word) if word.value == TABLE && word.quote_style.is_none());
-        if is_name && !is_called(&tokens[place + 1..]) {
-            tokens[place].token =
-                Token::Word(Word { value: TABLE.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword });
+        let Token::Word(word) = &tokens[place].token else { continue };
+        if word.keyword == Keyword::TABLE && word.quote_style.is_none() && !is_called(&tokens[place + 1..]) {
+            let value = word.value.clone();
+            tokens[place].token = Token::Word(Word { value, quote_style: Some('"'), keyword: Keyword::NoKeyword });
         }
     }
     tokens

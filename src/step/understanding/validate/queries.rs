@@ -14,8 +14,8 @@ pub trait Queries {
     /// How many rows a query gives, and the first `shown` of them.
     ///
     /// # Errors
-    /// The query cannot be carried out. If it is itself at fault, its check fails and all others count; everything else fails
-    /// the step.
+    /// The query cannot be carried out. If that is a matter of the query or of the engine, its check fails and all others
+    /// count; what the surroundings are to blame for fails the step.
     fn answer(&self, context: &mut StepContext, query: &str, shown: usize) -> Result<Answer, StepError>;
 }
 
@@ -37,7 +37,7 @@ impl Answers {
     /// Asks the query of every expectation that has one, equal ones once.
     ///
     /// # Errors
-    /// There is no engine to ask, or it fails for a reason that lies not in the query.
+    /// There is no engine to ask, or the surroundings let it fail.
     pub(super) fn of<'a>(
         context: &mut StepContext,
         engine: Option<&dyn Queries>,
@@ -58,8 +58,8 @@ impl Answers {
             }
             let answer = match engine.answer(context, trimmed(query), row_check::SHOWN) {
                 Ok(answer) => Ok(answer),
-                Err(error) if error.fault() == Fault::Input => Err(told(&error)),
-                Err(error) => return Err(error),
+                Err(error) if error.fault() == Fault::Environment => return Err(error),
+                Err(error) => Err(told(&error)),
             };
             for warning in answer.iter().flat_map(|answer: &Answer| &answer.warnings) {
                 context.log(format!("warning: {id}: {warning}"));
@@ -111,6 +111,7 @@ mod tests {
                     Ok(Answer { rows: 3, first, warnings: vec!["`now` gives another value".to_owned()] })
                 }
                 "wide" => Ok(Answer { rows: 1, first: vec![json!({"text": "x".repeat(900)})], warnings: Vec::new() }),
+                "hard" => Err(StepError::bug("a plan has lost a column")),
                 "wrong" => Err(StepError::input("sql_query", "no field named id").help("the tables are `table`")),
                 _ => Err(StepError::environment("out_of_memory", "the query needs more memory than it may use")),
             }
@@ -195,16 +196,23 @@ mod tests {
 
     #[test]
     fn a_query_that_is_wrong_fails_its_check_and_no_other() {
-        let ended = run(json!([{"check": "sql", "query": "SELECT wrong"}, {"check": "row_count", "equals": 3}]));
+        let ended = run(json!([
+            {"check": "sql", "query": "SELECT wrong"},
+            {"check": "row_count", "equals": 3},
+            {"check": "sql", "query": "SELECT hard", "id": "hard", "severity": "info"},
+        ]));
         let raised = &ended.report["results"][0]["exception_info"];
         assert_eq!(raised["exception_message"], "no field named id; the tables are `table`");
         assert_eq!(ended.report["results"][1]["success"], true);
-        assert_eq!(ended.log, ["sql could not be checked: no field named id; the tables are `table`"]);
+        insta::assert_snapshot!(ended.log.join("\n"), @"
+        sql could not be checked: no field named id; the tables are `table`
+        hard could not be checked: a plan has lost a column
+        ");
         assert_eq!(ended.metric("failed"), Some(1.0));
     }
 
     #[test]
-    fn what_is_not_the_querys_fault_fails_the_step() {
+    fn what_the_surroundings_are_to_blame_for_fails_the_step() {
         let large = json!({"expect": [{"check": "sql", "query": "SELECT large"}]});
         let error = run_on(3, large, Some(&Heart::default())).map(|_| ()).unwrap_err();
         assert_eq!((error.code(), error.fault()), ("out_of_memory", Fault::Environment));

@@ -191,7 +191,7 @@ mod tests {
     fn a_wrong_query_is_told_in_the_engines_words() {
         insta::assert_snapshot!(answer("SELECT id FROM table"), @r#"No field named id. Did you mean 'table."Id"'?; the tables are the step's inputs, `table`; names keep their case"#);
         insta::assert_snapshot!(answer("SELECT 1; SELECT 2"), @"the text holds several statements; write one query; another one is another step or check");
-        insta::assert_snapshot!(answer("WITH a AS (SELECT 1) INSERT INTO table SELECT * FROM a"), @r#"Query INSERT INTO "table" SELECT * FROM a not implemented yet; the tables are the step's inputs, `table`; names keep their case"#);
+        insta::assert_snapshot!(answer("WITH a AS (SELECT 1) INSERT INTO \"table\" SELECT * FROM a"), @r#"Query INSERT INTO "table" SELECT * FROM a not implemented yet; the tables are the step's inputs, `table`; names keep their case"#);
         insta::assert_snapshot!(answer("SELECT 1 / (Id - Id) AS x FROM table WHERE Id = 1"), @"Divide by zero error");
     }
 

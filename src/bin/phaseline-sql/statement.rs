@@ -34,19 +34,30 @@ fn one(mut statements: VecDeque<Statement>) -> Result<Statement, StepError> {
 }
 
 /// The tokens, in which `table` is a name like that of any other input. To SQL it is a word of its own, which begins a table
-/// function where a bracket follows.
+/// function where a bracket follows, and says what is made or dropped elsewhere.
 fn with_names(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let is_called = |rest: &[TokenWithSpan]| {
-        rest.iter().find(|it| !matches!(it.token, Token::Whitespace(_))).is_some_and(|it| it.token == Token::LParen)
-    };
-    for place in 0..tokens.len() {
+    let places: Vec<usize> =
+        (0..tokens.len()).filter(|place| !matches!(tokens[*place].token, Token::Whitespace(_))).collect();
+    for (order, place) in places.iter().copied().enumerate() {
+        let token = |order: Option<usize>| order.and_then(|order| places.get(order)).map(|place| &tokens[*place].token);
+        let (before, after) = (token(order.checked_sub(1)), token(Some(order + 1)));
         let Token::Word(word) = &tokens[place].token else { continue };
-        if word.keyword == Keyword::TABLE && word.quote_style.is_none() && !is_called(&tokens[place + 1..]) {
+        if word.keyword == Keyword::TABLE && word.quote_style.is_none() && is_named(before, after) {
             let value = word.value.clone();
             tokens[place].token = Token::Word(Word { value, quote_style: Some('"'), keyword: Keyword::NoKeyword });
         }
     }
     tokens
+}
+
+/// Whether a name stands between these.
+fn is_named(before: Option<&Token>, after: Option<&Token>) -> bool {
+    let is_read = match before {
+        Some(Token::Word(word)) => matches!(word.keyword, Keyword::FROM | Keyword::JOIN),
+        Some(Token::Comma | Token::LParen) => true,
+        _ => false,
+    };
+    after == Some(&Token::Period) || (is_read && after != Some(&Token::LParen))
 }
 
 #[cfg(test)]
@@ -79,6 +90,10 @@ mod tests {
     fn there_is_one_statement() {
         let told = |text: &str| parse(text).err().unwrap().to_string();
         assert_eq!(told("SELECT 1; SELECT 2"), "the text holds several statements");
+        assert_eq!(
+            told("SELECT * FROM table; drop table x; CREATE TABLE y (a INT)"),
+            "the text holds several statements"
+        );
         assert_eq!(told(" -- nothing"), "the query is empty");
         assert!(parse("SELECT 1;").is_ok());
         assert!(told("SELECT 'open").contains("Unterminated"));

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(results[2]["result"]["unexpected_count"], 2, "other checks are measured as ever");
         insta::assert_snapshot!(ended.log.join("\n"), @r#"
         warning: unpaid: `now` gives another value
-        unpaid failed: the query gives 3 rows, such as {"id":0,"plan":"pro"}
+        warning: unpaid failed: the query gives 3 rows, such as {"id":0,"plan":"pro"}
         unique_id failed: 2 of 3 rows, such as 2
         "#);
         assert_eq!((ended.metric("failed"), ended.has("table")), (Some(1.0), true));

@@ -15,8 +15,10 @@ pub(super) struct Report {
     /// Failed checks that count as warnings.
     pub(super) warnings: usize,
     pub(super) success_percent: f64,
-    /// A line for the log about each check that failed or had nothing to look at.
+    /// A line for the log about each check that failed or had nothing to look at; a warning where that counts.
     pub(super) remarks: Vec<String>,
+    /// The lines about those that failed.
+    pub(super) failures: Vec<String>,
     /// The failed checks that fail the step by themselves.
     pub(super) fatal: Vec<String>,
     /// The failed checks for which the steps that read the table are skipped.
@@ -40,6 +42,7 @@ pub(super) fn report(checks: &[Check], rows: u64, quarantined: u64) -> Report {
         warnings: 0,
         success_percent: 100.0,
         remarks: Vec::new(),
+        failures: Vec::new(),
         fatal: Vec::new(),
         skipping: Vec::new(),
     };
@@ -47,20 +50,15 @@ pub(super) fn report(checks: &[Check], rows: u64, quarantined: u64) -> Report {
     let mut succeeded = 0usize;
     for check in checks {
         let outcome = check.outcome();
-        if outcome.as_ref().is_ok_and(|outcome| outcome.success) {
-            succeeded += 1;
-        } else {
-            report.add_failed(check, outcome.is_err());
-        }
         match &outcome {
-            Ok(outcome) if !outcome.success => {
-                report.remarks.push(format!("{} failed: {}", check.id, found(&outcome.result)));
+            Ok(outcome) if outcome.success => {
+                succeeded += 1;
+                if outcome.vacuous {
+                    report.remarks.push(format!("warning: {} passed without a single value to look at", check.id));
+                }
             }
-            Ok(outcome) if outcome.vacuous => {
-                report.remarks.push(format!("warning: {} passed without a single value to look at", check.id));
-            }
-            Ok(_) => {}
-            Err(reason) => report.remarks.push(format!("{} could not be checked: {reason}", check.id)),
+            Ok(outcome) => report.add_failed(check, false, format!("{} failed: {}", check.id, found(&outcome.result))),
+            Err(reason) => report.add_failed(check, true, format!("{} could not be checked: {reason}", check.id)),
         }
         results.push(one(check, outcome));
     }
@@ -87,7 +85,7 @@ pub(super) fn report(checks: &[Check], rows: u64, quarantined: u64) -> Report {
 }
 
 impl Report {
-    fn add_failed(&mut self, check: &Check, is_raised: bool) {
+    fn add_failed(&mut self, check: &Check, is_raised: bool, line: String) {
         let by_severity = match check.expectation.severity {
             Severity::Critical => Weight::Failed,
             Severity::Warning => Weight::Warning,
@@ -112,6 +110,8 @@ impl Report {
             Weight::Warning => self.warnings += 1,
             Weight::Nothing => {}
         }
+        self.remarks.push(if weight == Weight::Nothing { line.clone() } else { format!("warning: {line}") });
+        self.failures.push(line);
     }
 }
 

@@ -225,7 +225,7 @@ impl ValidateTable {
             return Ok(());
         }
         let failed = report.failed.max(report.fatal.len());
-        let message = format!("{failed} of {} checks failed: {}", report.checks, report.remarks.join("; "));
+        let message = format!("{failed} of {} checks failed: {}", report.checks, report.failures.join("; "));
         Err(StepError::input("checks_failed", message)
             .help("leave `on_fail` out to record the result and let a gate decide"))
     }

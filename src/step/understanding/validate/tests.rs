@@ -53,8 +53,8 @@ fn failing_checks_are_counted_by_severity_and_the_step_succeeds() {
     let metrics = ["checks", "failed", "warnings", "success_percent", "rows"].map(|name| ran.metric(name).unwrap());
     assert_eq!(format!("{metrics:?}"), "[4.0, 1.0, 1.0, 25.0, 5.0]");
     insta::assert_snapshot!(ran.log.join("\n"), @r#"
-    unique_id failed: 2 of 5 rows, such as "b"
-    between_age failed: 2 of 5 rows, such as -1
+    warning: unique_id failed: 2 of 5 rows, such as "b"
+    warning: between_age failed: 2 of 5 rows, such as -1
     in_set_plan name failed: 1 of 5 rows, such as "gold"
     "#);
 }
@@ -222,15 +222,15 @@ fn a_check_that_does_not_fit_the_table_fails_and_says_why() {
         {"columns": ["id", "age"], "check": "greater_than"},
     ]));
     insta::assert_snapshot!(ran.log.join("\n"), @"
-    not_null_agee could not be checked: there is no column `agee`; did you mean `age`?
-    between_id could not be checked: column `id` is Utf8, and the bound 0 is not
-    in_set_age could not be checked: column `age` is Int64, and \"x\" in `values` is not
-    regex_age could not be checked: column `age` is Int64 and not text
-    mean_id could not be checked: `mean` does not fit column `id`, which is Utf8
-    expr could not be checked: `expr` gives Int64 and not true or false
-    expr_2 could not be checked: there is no column `agee`; did you mean `age`?
-    not_null_age could not be checked: text cannot be compared with int; cast with `float(x)`, `int(x)` or `string(x)`
-    greater_than_id_age could not be checked: column `id` is Utf8 and column `age` is Int64
+    warning: not_null_agee could not be checked: there is no column `agee`; did you mean `age`?
+    warning: between_id could not be checked: column `id` is Utf8, and the bound 0 is not
+    warning: in_set_age could not be checked: column `age` is Int64, and \"x\" in `values` is not
+    warning: regex_age could not be checked: column `age` is Int64 and not text
+    warning: mean_id could not be checked: `mean` does not fit column `id`, which is Utf8
+    warning: expr could not be checked: `expr` gives Int64 and not true or false
+    warning: expr_2 could not be checked: there is no column `agee`; did you mean `age`?
+    warning: not_null_age could not be checked: text cannot be compared with int; cast with `float(x)`, `int(x)` or `string(x)`
+    warning: greater_than_id_age could not be checked: column `id` is Utf8 and column `age` is Int64
     ");
     assert_eq!(ran.metric("failed"), Some(9.0));
 }

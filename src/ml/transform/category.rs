@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use serde::{Deserialize, Serialize};
 
 use super::TransformError;
+use super::needs::infinite;
 use crate::table::keys::{KeyHasher, word};
 
 /// The code of a value that is not among the categories.
@@ -44,6 +45,11 @@ impl Category {
             (Category::Text(one), Category::Text(two)) => one.cmp(two),
             _ => self.rank().cmp(&other.rank()),
         }
+    }
+
+    /// The text, if it is one.
+    pub(super) fn text(&self) -> Option<String> {
+        if let Category::Text(text) = self { Some(text.clone()) } else { None }
     }
 
     fn rank(&self) -> u8 {
@@ -114,7 +120,19 @@ impl Dictionary {
     }
 
     /// The code of each row, where a value seen for the first time becomes a category.
-    pub(super) fn learn(&mut self, column: &str, array: &ArrayRef) -> Result<Vec<u32>, TransformError> {
+    ///
+    /// # Errors
+    /// When there are too many, or an infinite one, which `transform` could not read back from JSON.
+    pub(super) fn learn(
+        &mut self,
+        transform: &str,
+        column: &str,
+        array: &ArrayRef,
+    ) -> Result<Vec<u32>, TransformError> {
+        let floats = array.as_primitive_opt::<Float64Type>();
+        if floats.is_some_and(|floats| floats.iter().flatten().any(f64::is_infinite)) {
+            return Err(infinite(column, transform));
+        }
         let is_float = array.data_type() == &DataType::Float64;
         let is_bool = array.data_type() == &DataType::Boolean;
         let codes = codes_of(array, |key| {
@@ -304,7 +322,7 @@ mod tests {
     fn categories_are_sorted_with_the_missing_value_last() {
         let array: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("ä"), Some(""), Some("b")]));
         let mut dictionary = Dictionary::default();
-        assert_eq!(dictionary.learn("x", &array).unwrap(), [0, 1, 2, 3, 0]);
+        assert_eq!(dictionary.learn("ordinal", "x", &array).unwrap(), [0, 1, 2, 3, 0]);
         let (dictionary, order) = dictionary.sorted();
         let names: Vec<String> = dictionary.categories().iter().map(Category::to_string).collect();
         assert_eq!(names, ["", "b", "ä", "null"]);
@@ -321,7 +339,7 @@ mod tests {
         let encoded: ArrayRef = Arc::new(DictionaryArray::try_new(keys, texts).unwrap());
         let learnt = [&plain, &encoded].map(|array| {
             let mut dictionary = Dictionary::default();
-            (dictionary.learn("x", array).unwrap(), dictionary)
+            (dictionary.learn("ordinal", "x", array).unwrap(), dictionary)
         });
         assert_eq!(learnt[0], learnt[1]);
         assert_eq!(learnt[0].0, [0, 1, 2, 0]);
@@ -335,7 +353,7 @@ mod tests {
         let array: ArrayRef = Arc::new(StringArray::from(texts.clone()));
         let mut dictionary = Dictionary::default();
         let codes: Vec<u32> = (0..59).collect();
-        assert_eq!(dictionary.learn("x", &array).unwrap(), codes);
+        assert_eq!(dictionary.learn("ordinal", "x", &array).unwrap(), codes);
         assert_eq!(Dictionary::from(Vec::from(dictionary)).codes(&array), codes);
     }
 
@@ -343,7 +361,7 @@ mod tests {
     fn a_dictionary_reads_back_as_written() {
         let array: ArrayRef = Arc::new(Float64Array::from(vec![Some(2.0), Some(-0.0), None, Some(1.5)]));
         let mut dictionary = Dictionary::default();
-        dictionary.learn("x", &array).unwrap();
+        dictionary.learn("ordinal", "x", &array).unwrap();
         let text = serde_json::to_string(&dictionary).unwrap();
         let back: Dictionary = serde_json::from_str(&text).unwrap();
         assert_eq!(back.codes(&array), dictionary.codes(&array));

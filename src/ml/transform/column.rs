@@ -80,7 +80,8 @@ impl ColumnType {
 /// When the column holds something else, such as text where numbers were in the fit table.
 pub fn canonical(name: &str, array: &ArrayRef, wanted: ColumnType) -> Result<ArrayRef, TransformError> {
     let found = ColumnType::of(array.data_type()).ok_or_else(|| unusable(name, array.data_type()))?;
-    let is_all_null = array.null_count() == array.len();
+    // A column of no type at all has no mask either.
+    let is_all_null = array.logical_null_count() == array.len();
     if is_all_null && *array.data_type() != wanted.arrow() {
         return Ok(new_null_array(&wanted.arrow(), array.len()));
     }
@@ -140,6 +141,11 @@ pub(super) fn numbers(array: &ArrayRef) -> Result<Float64Array, TransformError> 
             Ok(cast.as_primitive::<Float64Type>().clone())
         }
     }
+}
+
+/// What `of` makes of each value that is there; what lies under a null is not looked at.
+pub(super) fn map_present(values: &Float64Array, of: impl Fn(f64) -> f64) -> Float64Array {
+    if values.null_count() == 0 { values.unary(of) } else { values.iter().map(|value| value.map(&of)).collect() }
 }
 
 /// The same column with a null for each NaN.

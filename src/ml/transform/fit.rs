@@ -12,9 +12,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
 use super::column::{canonical, canonical_or_encoded, unusable};
+use super::finite::is_finite;
 use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind, missing};
 use super::learn::{FitFacts, Learner, LearningRows};
+use super::needs::too_large;
 use super::pipeline::{FittedPipeline, InputColumn};
 use super::plan::{Columns, Scope};
 use super::registry::Unit;
@@ -59,7 +61,7 @@ pub fn fit(
     options: &FitOptions,
 ) -> Result<FittedPipeline, TransformError> {
     let (raw, dropped) = raw_columns(spec, source)?;
-    let target = fit_target(spec, source)?;
+    let (target, rows_with_target) = fit_target(spec, source)?;
     let FitOptions { seed, memory_bytes, base_folder } = options.clone();
     let (rows, classes) = (source.rows(), target.labels());
     let facts = FitFacts { rows, classes, seed, memory_bytes, base_folder, models: Models::within(memory_bytes) };
@@ -71,7 +73,9 @@ pub fn fit(
         let walk = fitting.walk()?;
         if walk.learners.is_empty() {
             let frame = walk.frame;
-            return fitting.finish(spec, &frame, dropped);
+            let mut pipeline = fitting.finish(spec, &frame, dropped)?;
+            pipeline.rows = rows_with_target;
+            return Ok(pipeline);
         }
         fitting.pass(walk.learners)?;
     }
@@ -120,13 +124,15 @@ fn raw_columns(spec: &PipelineSpec, source: &dyn FitSource) -> Result<(Vec<Input
     Ok((raw, dropped))
 }
 
-fn fit_target(spec: &PipelineSpec, source: &dyn FitSource) -> Result<Target, TransformError> {
+/// The target, and how many rows have one.
+fn fit_target(spec: &PipelineSpec, source: &dyn FitSource) -> Result<(Target, u64), TransformError> {
     let schema = source.schema();
     let data_type =
         schema.field_with_name(&spec.target.column).map_or(&DataType::Null, arrow::datatypes::Field::data_type);
     let mut learner = TargetLearner::new(&spec.target, data_type)?;
     source.scan_encoded(&[&spec.target.column], &|_| true, &mut |batch| learner.learn(batch.column(0)))?;
-    learner.finish(&spec.target, spec.drop_null_target)
+    let rows = learner.rows;
+    Ok((learner.finish(&spec.target, spec.drop_null_target)?, rows))
 }
 
 /// One transform of the manifest: after it is resolved, one entry for each of its columns, or one for all.
@@ -193,6 +199,10 @@ impl Fitting<'_> {
                     continue;
                 }
                 let unit = scheduled.learner.finish()?;
+                // A score that is not finite is only told, and judges nothing later.
+                if unit.fitted().choices().is_empty() && !is_finite(&unit) {
+                    return Err(too_large(&unit.fitted().inputs(), unit.key()));
+                }
                 if let Some(entries) = &mut self.stages[scheduled.stage].entries {
                     entries[scheduled.entry].unit = Some(unit);
                 }
@@ -308,7 +318,7 @@ impl Fitting<'_> {
             self.source.scan(&columns, &mut |batch| {
                 for (column, array) in columns.iter().zip(batch.columns()) {
                     let is_null = |array: &arrow::array::ArrayRef| {
-                        array.null_count() > 0
+                        array.logical_null_count() > 0
                             || array
                                 .as_primitive_opt::<arrow::datatypes::Float64Type>()
                                 .is_some_and(|floats| floats.values().iter().any(|value| value.is_nan()))
@@ -319,14 +329,13 @@ impl Fitting<'_> {
             })?;
         }
         pipeline.allow_nulls(&self.nulls);
-        pipeline.rows = self.facts.rows;
         Ok(pipeline)
     }
 }
 
 /// The rows of `batch` whose target, in column `place`, is not null.
 pub(super) fn with_target(batch: &RecordBatch, place: usize, target: &Target) -> Result<RecordBatch, TransformError> {
-    if batch.column(place).null_count() == 0 && !batch.column(place).data_type().is_floating() {
+    if batch.column(place).logical_null_count() == 0 && !batch.column(place).data_type().is_floating() {
         return Ok(batch.clone());
     }
     Ok(arrow::compute::filter_record_batch(batch, &target.present(batch.column(place))?)?)

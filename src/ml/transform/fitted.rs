@@ -33,7 +33,7 @@ pub(super) trait Fitted {
     /// The columns that it makes or changes.
     fn outputs(&self) -> Vec<&str>;
 
-    /// Whether it fills the missing values of `column`.
+    /// Whether it sees to it that `column`, which it makes or changes, has no missing value.
     fn fills(&self, _column: &str) -> bool {
         false
     }

@@ -113,7 +113,9 @@ impl Frame {
     pub(super) fn replace(&mut self, name: &str, columns: impl IntoIterator<Item = (String, Column)>) {
         let Some((mut place, _, _)) = self.columns.shift_remove_full(name) else { return };
         for (name, column) in columns {
-            self.columns.shift_insert(place, name, column);
+            // A column that is there already moves, so that there is one place less.
+            let end = self.columns.len() - usize::from(self.columns.contains_key(&name));
+            self.columns.shift_insert(place.min(end), name, column);
             place += 1;
         }
     }

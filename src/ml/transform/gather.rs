@@ -8,7 +8,7 @@ use super::chance;
 use super::column::numbers;
 use super::frame::Frame;
 use super::learn::{BYTES_PER_KEPT_VALUE, LearningRows};
-use super::needs::{infinite, nothing_to_learn};
+use super::needs::{infinite, nothing_to_learn, too_large};
 use super::stats::Moments;
 use crate::ml::quantile::Ranks;
 
@@ -34,13 +34,16 @@ impl Range {
     /// The name and the moments, for the transform called `transform`.
     ///
     /// # Errors
-    /// When there is no value, or an infinite one.
+    /// When there is no value, or an infinite one, or when they are too far apart for their distance to be a number.
     pub(super) fn finish(self, transform: &str) -> Result<(String, Moments), TransformError> {
         if self.moments.count == 0.0 {
             return Err(nothing_to_learn(&self.name, transform));
         }
         if !(self.moments.min.is_finite() && self.moments.max.is_finite()) {
             return Err(infinite(&self.name, transform));
+        }
+        if !((self.moments.max - self.moments.min).is_finite() && self.moments.mean.is_finite()) {
+            return Err(too_large(&[&self.name], transform));
         }
         Ok((self.name, self.moments))
     }

@@ -27,6 +27,7 @@ mod create;
 mod discretise;
 mod encode;
 mod error;
+mod finite;
 mod fit;
 mod fitted;
 mod frame;
@@ -62,6 +63,8 @@ pub use source::FitSource;
 pub use spec::TransformSpec;
 pub use target::{Target, TargetSpec, TaskName};
 
+#[cfg(test)]
+mod odd_tables;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

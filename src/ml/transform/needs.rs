@@ -45,6 +45,19 @@ pub(super) fn infinite(column: &str, transform: &str) -> TransformError {
     .help(format!("guard the division that makes them, or put `{column}` under `drop`"))
 }
 
+/// The error for columns whose values are so large that what is learnt from them is no finite number.
+pub(super) fn too_large(columns: &[&str], transform: &str) -> TransformError {
+    let of = match columns {
+        [one] => format!("column `{one}`"),
+        several => format!("columns `{}`", several.join("`, `")),
+    };
+    TransformError::input(
+        "too_large",
+        format!("the values of {of} are too large for `{transform}`: what it learns from them is not finite"),
+    )
+    .help("divide them by a constant in a `derive` before, or leave such columns out")
+}
+
 /// The error for a number that a function does not take.
 pub(super) fn domain(
     transform: &str,

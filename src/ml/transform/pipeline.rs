@@ -154,12 +154,27 @@ impl FittedPipeline {
 
     /// Lets columns be null that were so in the fit table or that a transform fills.
     pub(super) fn allow_nulls(&mut self, nulls: &BTreeMap<String, bool>) {
-        let units = &self.units;
-        for column in &mut self.columns {
-            let first = units.iter().map(Unit::fitted).find(|fitted| fitted.inputs().contains(&column.name.as_str()));
-            column.nullable = nulls.get(&column.name).copied().unwrap_or(false)
-                || first.is_some_and(|fitted| fitted.fills(&column.name));
+        let is_filled: Vec<bool> = self.columns.iter().map(|column| self.is_filled(&column.name)).collect();
+        for (column, is_filled) in self.columns.iter_mut().zip(is_filled) {
+            column.nullable = is_filled || nulls.get(&column.name).copied().unwrap_or(false);
         }
+    }
+
+    /// Whether a missing value of the raw column `name` leaves none in any feature, since transforms fill it and all
+    /// that was made of it before.
+    fn is_filled(&self, name: &str) -> bool {
+        let mut missing = BTreeSet::from([name]);
+        for fitted in self.units.iter().map(Unit::fitted) {
+            let reaches = fitted.inputs().iter().any(|input| missing.contains(input));
+            for output in fitted.outputs() {
+                if reaches && !fitted.fills(output) {
+                    missing.insert(output);
+                } else {
+                    missing.remove(output);
+                }
+            }
+        }
+        !self.features.iter().any(|feature| missing.contains(feature.name.as_str()))
     }
 
     /// Reads `transform.json` from `folder`, with models that may take `memory_bytes` if there is a limit.

@@ -100,7 +100,9 @@ impl Moments {
     /// Whether the values cannot be told from a constant, scikit-learn's rule.
     pub(super) fn is_constant(&self) -> bool {
         let variance = self.variance();
-        variance <= self.count * f64::EPSILON * variance + (self.count * self.mean * f64::EPSILON).powi(2)
+        // The variance of values beyond 1e154 is infinite, and says nothing.
+        variance.is_finite()
+            && variance <= self.count * f64::EPSILON * variance + (self.count * self.mean * f64::EPSILON).powi(2)
     }
 }
 

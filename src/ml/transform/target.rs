@@ -1,6 +1,7 @@
 //! The target: which kind of prediction it asks for, and how its values become class indexes or numbers.
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array};
+use arrow::datatypes::Float64Type;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,7 +128,8 @@ pub(super) struct TargetLearner {
     values: Dictionary,
     counts: Vec<u64>,
     nulls: u64,
-    rows: u64,
+    /// How many rows have a target.
+    pub(super) rows: u64,
     /// Whether there are too many distinct numbers to be classes, so that they are no longer counted.
     is_quantity: bool,
 }
@@ -157,11 +159,17 @@ impl TargetLearner {
         let array = canonical_or_encoded(&self.column, array, self.column_type)?;
         self.nulls += array.null_count() as u64;
         self.rows += (array.len() - array.null_count()) as u64;
+        let floats = array.as_primitive_opt::<Float64Type>();
+        if floats.is_some_and(|floats| floats.iter().flatten().any(f64::is_infinite)) {
+            let message = format!("the target `{}` has infinite values in the fit table", self.column);
+            return Err(TransformError::input("infinite_values", message)
+                .help("filter such rows out before, or guard the division that makes them"));
+        }
         if self.is_quantity {
             return Ok(());
         }
         let array = arrow::compute::filter(&array, &arrow::compute::is_not_null(&array)?)?;
-        let codes = self.values.learn(&self.column, &array)?;
+        let codes = self.values.learn("target", &self.column, &array)?;
         self.counts.resize(self.values.len(), 0);
         for code in codes {
             self.counts[code as usize] += 1;

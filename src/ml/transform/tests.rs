@@ -59,7 +59,7 @@ pub(super) fn fitted(transforms: Value, target: ArrayRef) -> Result<FittedPipeli
 }
 
 /// The example of a transform, with a model that is there.
-fn example(listed: &Listed) -> Value {
+pub(super) fn example(listed: &Listed) -> Value {
     let text = listed.example.replace("models/all-MiniLM-L6-v2", "tests/fixtures/oracle/sentences/bert");
     serde_saphyr::from_str(&text).unwrap()
 }

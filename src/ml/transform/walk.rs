@@ -61,6 +61,8 @@ impl Walk {
                 }
                 let fits = kept == 0 || self.kept_bytes == 0 || self.kept_bytes.saturating_add(kept) <= most(facts);
                 let mut read = columns.iter().map(String::as_str).chain(learner.reads());
+                let new: Vec<&str> = promise.new.iter().map(|(name, _, _)| name.as_str()).collect();
+                self.refuse_twice(spec.key(), columns, &new)?;
                 if fits && !read.any(|column| self.pending.contains(column)) {
                     self.kept_bytes = self.kept_bytes.saturating_add(kept);
                     self.learners.push(Scheduled { stage: place.0, entry: place.1, learner });
@@ -105,13 +107,7 @@ impl Walk {
         let (inputs, outputs) = (fitted.inputs(), fitted.outputs());
         let is_pending = inputs.iter().any(|input| self.pending.contains(*input));
         if !fitted.overwrites() {
-            let mut seen = BTreeSet::new();
-            let mut new = outputs.iter().filter(|output| !inputs.contains(output));
-            if let Some(twice) = new.find(|name| self.frame.has(name) || !seen.insert(**name)) {
-                let message = format!("`{}` would make a second column `{twice}`", unit.key());
-                return Err(TransformError::input("duplicate_column", message)
-                    .help("rename the other column before this step, or `drop` it before this transform"));
-            }
+            self.refuse_twice(unit.key(), &inputs, &outputs)?;
         }
         fitted.apply(&mut self.frame, Rows::Fresh)?;
         for output in outputs {
@@ -122,6 +118,22 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a transform of `inputs` that makes a column under a name that another one has.
+    fn refuse_twice<Name: AsRef<str>>(
+        &self,
+        key: &str,
+        inputs: &[Name],
+        outputs: &[&str],
+    ) -> Result<(), TransformError> {
+        let mut seen = BTreeSet::new();
+        let mut new = outputs.iter().filter(|output| !inputs.iter().any(|input| input.as_ref() == **output));
+        let Some(twice) = new.find(|name| self.frame.has(name) || !seen.insert(**name)) else { return Ok(()) };
+        let message = format!("`{key}` would make a second column `{twice}`");
+        Err(TransformError::input("duplicate_column", message).help(
+            "rename the other column before this step, `drop` it before this transform, or give this one another `prefix` if it takes one",
+        ))
     }
 }
 

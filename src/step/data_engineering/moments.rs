@@ -9,8 +9,29 @@ use crate::table::{TableReader, canonical, cast};
 
 const MICROSECONDS_OF_A_DAY: f64 = 86_400e6;
 
+/// When something was that only a day is known of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Day {
+    /// As the day began.
+    Begins,
+    /// In its last microsecond: by then it is known, whenever in the day it was.
+    Ends,
+}
+
+impl Day {
+    /// What is added to the day's beginning.
+    fn later(self) -> f64 {
+        if self == Day::Ends { MICROSECONDS_OF_A_DAY - 1.0 } else { 0.0 }
+    }
+}
+
 /// The time of every row on one scale, and whether that scale is time.
-pub(super) fn of(table: &TableReader, name: &str, context: &StepContext) -> Result<(Vec<f64>, bool), StepError> {
+pub(super) fn of(
+    table: &TableReader,
+    name: &str,
+    day: Day,
+    context: &StepContext,
+) -> Result<(Vec<f64>, bool), StepError> {
     let mut keys = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
     let mut is_time = true;
     for batch in table.select(&[name])? {
@@ -28,7 +49,7 @@ pub(super) fn of(table: &TableReader, name: &str, context: &StepContext) -> Resu
         match canonical.data_type() {
             DataType::Date32 => {
                 let days = canonical.as_primitive::<Date32Type>().values();
-                keys.extend(days.iter().map(|days| f64::from(*days) * MICROSECONDS_OF_A_DAY));
+                keys.extend(days.iter().map(|days| f64::from(*days) * MICROSECONDS_OF_A_DAY + day.later()));
             }
             DataType::Timestamp(..) => {
                 let moments = canonical.as_primitive::<TimestampMicrosecondType>().values();
@@ -48,7 +69,8 @@ pub(super) fn of(table: &TableReader, name: &str, context: &StepContext) -> Resu
                         )
                         .help("write times like 2026-02-28 or 2026-02-28 12:00:00")
                     })?;
-                    keys.push(moment.0 as f64);
+                    let later = if value::date(text.as_bytes()).is_some() { day.later() } else { 0.0 };
+                    keys.push(moment.0 as f64 + later);
                 }
             }
             _ => return Err(wrong_type(name, column)),

@@ -106,7 +106,7 @@ with: {column: signed_up, valid_from: 2026-01-01, test_from: 2026-03-01}
         let table = context.table("table")?;
         let per_row = if self.shares.is_some() { 16 } else { 8 };
         room::claim(context, "the time of each row", table.rows().saturating_mul(per_row), "split fewer rows")?;
-        let (keys, is_time) = moments::of(&table, &self.params.column, context)?;
+        let (keys, is_time) = moments::of(&table, &self.params.column, moments::Day::Begins, context)?;
         let (valid_from, test_from) = match self.shares {
             Some(shares) => cuts(shares, &keys),
             None => (

@@ -140,7 +140,7 @@ impl Fitted for DateParts {
             DataType::Date32 => array
                 .as_primitive::<Date32Type>()
                 .iter()
-                .map(|day| day.map(|day| i64::from(day) * 86_400_000_000))
+                .map(|day| day.and_then(|day| i64::from(day).checked_mul(86_400_000_000)))
                 .collect(),
             _ => array.as_primitive::<TimestampMicrosecondType>().iter().collect(),
         };

@@ -13,7 +13,7 @@ use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
 use crate::ml::transform::gather::{Range, Values};
 use crate::ml::transform::learn::{Learner, LearningRows};
-use crate::ml::transform::needs::need_numbers;
+use crate::ml::transform::needs::{need_numbers, too_large};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
 use crate::ml::transform::stats::{Moments, whole};
@@ -153,6 +153,9 @@ impl Learner for Edges {
         }
         let (column, mut ranks) = values.ranks("bin")?;
         let (min, max) = (ranks.at(0), ranks.at(ranks.len() - 1));
+        if params.strategy == Strategy::Kmeans && !(max - min).is_finite() {
+            return Err(too_large(&[&column], "bin"));
+        }
         let all: Vec<f64> = match params.strategy {
             _ if min.total_cmp(&max).is_eq() => Vec::new(),
             Strategy::Kmeans => {

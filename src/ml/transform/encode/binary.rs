@@ -47,7 +47,7 @@ impl Transform for Params {
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_categories("binary", name, column)?;
-        let learner = Listing { handle_unknown: self.handle_unknown, counting: Counting::of(name) };
+        let learner = Listing { handle_unknown: self.handle_unknown, counting: Counting::of("binary", name) };
         Ok(Plan::Learn(Box::new(learner), Promise::open(Kind::Encoded)))
     }
 }

@@ -51,7 +51,7 @@ impl Transform for Params {
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_categories("count", name, column)?;
-        let learner = Counts { params: self.clone(), counting: Counting::of(name) };
+        let learner = Counts { params: self.clone(), counting: Counting::of("count", name) };
         Ok(Plan::Learn(Box::new(learner), Promise::numbers()))
     }
 }

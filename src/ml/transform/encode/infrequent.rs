@@ -6,20 +6,22 @@ use crate::ml::transform::frame::Frame;
 
 /// Counts the rows of each category of one column.
 pub(super) struct Counting {
+    /// The transform that asks.
+    key: &'static str,
     name: String,
     categories: Dictionary,
     counts: Vec<u64>,
 }
 
 impl Counting {
-    /// Of the column called `name`.
-    pub(super) fn of(name: &str) -> Counting {
-        Counting { name: name.to_owned(), categories: Dictionary::default(), counts: Vec::new() }
+    /// Of the column called `name`, for the transform `key`.
+    pub(super) fn of(key: &'static str, name: &str) -> Counting {
+        Counting { key, name: name.to_owned(), categories: Dictionary::default(), counts: Vec::new() }
     }
 
     /// Takes in the next rows.
     pub(super) fn learn(&mut self, frame: &Frame) -> Result<(), TransformError> {
-        let codes = self.categories.learn(&self.name, &frame.column(&self.name)?.array)?;
+        let codes = self.categories.learn(self.key, &self.name, &frame.column(&self.name)?.array)?;
         self.counts.resize(self.categories.len(), 0);
         for code in codes {
             self.counts[code as usize] += 1;

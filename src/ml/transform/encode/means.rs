@@ -100,6 +100,7 @@ pub(super) fn plan(
     let columns = columns(name, planning.facts);
     let promise = promise(&columns);
     let learner = Means {
+        key,
         name: name.to_owned(),
         formula,
         folds,
@@ -114,6 +115,7 @@ pub(super) fn plan(
 }
 
 struct Means {
+    key: &'static str,
     name: String,
     formula: Formula,
     folds: u32,
@@ -153,7 +155,7 @@ impl Means {
 impl Learner for Means {
     fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
         let column = frame.column(&self.name)?;
-        let codes = self.categories.learn(&self.name, &column.array)?;
+        let codes = self.categories.learn(self.key, &self.name, &column.array)?;
         let (cells, width) = (self.cells(), self.columns.len());
         self.by_category.resize(self.categories.len() * cells, Moments::default());
         self.all.resize(cells, Moments::default());

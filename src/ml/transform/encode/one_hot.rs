@@ -1,5 +1,6 @@
 //! `one_hot`: a 0/1 column for each category.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
@@ -8,19 +9,21 @@ use serde::{Deserialize, Serialize};
 
 use super::infrequent::{Counting, Limits};
 use crate::ml::transform::TransformError;
-use crate::ml::transform::category::{Dictionary, UNKNOWN};
+use crate::ml::transform::category::{Category, Dictionary, UNKNOWN};
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
 use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::needs::{need_categories, unseen};
 use crate::ml::transform::plan::{Columns, Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
+use crate::table::free_name;
 
 /// More columns than this out of one are a mistake: an identifier, mostly.
 const MOST_COLUMNS: usize = 1000;
 
 /// A 0/1 column `NAME_VALUE` for each category (scikit-learn's `OneHotEncoder`). A missing value is a category of its
-/// own if the fit table has one.
+/// own, `NAME_null`, if the fit table has one; that name and `NAME_infrequent` begin the value with `_` where it is that of
+/// a category.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "OneHot")]
@@ -76,7 +79,7 @@ impl Transform for Params {
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_categories("one_hot", name, column)?;
-        let learner = Categories { params: self.clone(), counting: Counting::of(name) };
+        let learner = Categories { params: self.clone(), counting: Counting::of("one_hot", name) };
         Ok(Plan::Learn(Box::new(learner), Promise::open(Kind::Encoded)))
     }
 }
@@ -105,17 +108,21 @@ impl Learner for Categories {
         let Categories { params, counting } = *self;
         let (name, categories, counts) = counting.sorted();
         let infrequent = params.limits().infrequent(&counts);
-        let mut columns = Vec::new();
+        let mut columns: Vec<String> = Vec::new();
+        // The names for what has none of its own give way to a category of that name.
+        let taken: BTreeSet<String> = categories.categories().iter().filter_map(Category::text).collect();
+        let free = |name: &str| free_name(name, |name| taken.contains(name));
         let mut column_of = Vec::with_capacity(categories.len());
         for (category, is_infrequent) in categories.categories().iter().zip(&infrequent) {
             column_of.push(if *is_infrequent { None } else { Some(columns.len()) });
             if !is_infrequent {
-                columns.push(format!("{name}_{category}"));
+                let value = if *category == Category::Null { free("null") } else { category.to_string() };
+                columns.push(format!("{name}_{value}"));
             }
         }
         let has_infrequent = infrequent.contains(&true);
         if has_infrequent {
-            columns.push(format!("{name}_infrequent"));
+            columns.push(format!("{name}_{}", free("infrequent")));
         }
         let last = columns.len().saturating_sub(1);
         let mut column_of: Vec<usize> = column_of.into_iter().map(|column| column.unwrap_or(last)).collect();
@@ -138,8 +145,8 @@ impl Learner for Categories {
             )));
         }
         let infrequent = (has_infrequent && params.handle_unknown == HandleUnknown::Infrequent)
-            .then(|| columns.len() - 1)
-            .filter(|_| !columns.is_empty());
+            .then(|| columns.len().checked_sub(1))
+            .flatten();
         Ok(Unit::OneHot(OneHot {
             column: name,
             categories,

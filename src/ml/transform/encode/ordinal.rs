@@ -62,7 +62,7 @@ impl Transform for Params {
     fn plan(&self, planning: &Planning<'_>) -> Result<Plan, TransformError> {
         let (name, column) = planning.one()?;
         need_categories("ordinal", name, column)?;
-        let learner = Listing { params: self.clone(), counting: Counting::of(name) };
+        let learner = Listing { params: self.clone(), counting: Counting::of("ordinal", name) };
         let promise = Promise::same(ColumnType::Int, Kind::Encoded);
         Ok(Plan::Learn(Box::new(learner), promise))
     }

@@ -108,6 +108,7 @@ fn plan(
     let columns = columns(name, planning.facts);
     let promise = promise(&columns);
     let learner = Sums {
+        key,
         name: name.to_owned(),
         columns,
         others,
@@ -142,6 +143,7 @@ impl Tally {
 }
 
 struct Sums {
+    key: &'static str,
     name: String,
     columns: Vec<String>,
     others: Others,
@@ -154,7 +156,7 @@ struct Sums {
 
 impl Learner for Sums {
     fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
-        let codes = self.categories.learn(&self.name, &frame.column(&self.name)?.array)?;
+        let codes = self.categories.learn(self.key, &self.name, &frame.column(&self.name)?.array)?;
         let width = self.columns.len();
         self.tally.grow(self.categories.len(), width);
         for (code, target) in codes.into_iter().zip(rows.targets) {

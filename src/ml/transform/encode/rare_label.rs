@@ -66,7 +66,7 @@ impl Transform for Params {
             return Err(TransformError::input("column_type", message)
                 .help("leave the column out, or read it as text where it is ingested"));
         }
-        let learner = Frequent { params: self.clone(), counting: Counting::of(name) };
+        let learner = Frequent { params: self.clone(), counting: Counting::of("rare_label", name) };
         Ok(Plan::Learn(Box::new(learner), Promise::same(ColumnType::Text, Kind::Category)))
     }
 }

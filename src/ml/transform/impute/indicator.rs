@@ -99,4 +99,8 @@ impl Fitted for Indicators {
     fn outputs(&self) -> Vec<&str> {
         names(&self.columns)
     }
+
+    fn fills(&self, column: &str) -> bool {
+        self.outputs().contains(&column)
+    }
 }

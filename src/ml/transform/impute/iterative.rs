@@ -287,6 +287,6 @@ impl Fitted for Iterative {
     }
 
     fn fills(&self, column: &str) -> bool {
-        self.columns.iter().any(|name| name == column)
+        self.outputs().contains(&column)
     }
 }

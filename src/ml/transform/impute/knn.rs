@@ -228,6 +228,6 @@ impl Fitted for Knn {
     }
 
     fn fills(&self, column: &str) -> bool {
-        self.columns.iter().any(|name| name == column)
+        self.outputs().contains(&column)
     }
 }

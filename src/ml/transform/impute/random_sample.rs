@@ -13,7 +13,7 @@ use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Frame, missing};
 use crate::ml::transform::gather::Sample;
 use crate::ml::transform::learn::{Learner, LearningRows};
-use crate::ml::transform::needs::{need_categories, nothing_to_learn};
+use crate::ml::transform::needs::{infinite, need_categories, nothing_to_learn};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Same, Transform};
 use crate::ml::transform::registry::Unit;
 use crate::ml::transform::{ColumnType, TransformError};
@@ -89,6 +89,10 @@ struct Drawing {
 impl Learner for Drawing {
     fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
         let array = &frame.column(&self.name)?.array;
+        let floats = array.as_primitive_opt::<Float64Type>();
+        if floats.is_some_and(|floats| floats.iter().flatten().any(f64::is_infinite)) {
+            return Err(infinite(&self.name, "impute_random_sample"));
+        }
         for (place, row) in (0..array.len()).zip(rows.first..) {
             if array.is_null(place) {
                 continue;

@@ -284,7 +284,7 @@ impl Fitted for Impute {
     }
 
     fn fills(&self, column: &str) -> bool {
-        self.column == column
+        self.outputs().contains(&column)
     }
 }
 
@@ -335,7 +335,7 @@ struct Frequencies {
 impl Learner for Frequencies {
     fn learn(&mut self, frame: &Frame, _: &LearningRows<'_>) -> Result<(), TransformError> {
         let column = frame.column(&self.name)?;
-        let codes = self.values.learn(&self.name, &column.array)?;
+        let codes = self.values.learn("impute", &self.name, &column.array)?;
         self.counts.resize(self.values.len(), 0);
         for code in codes {
             self.counts[code as usize] += 1;
@@ -359,6 +359,13 @@ impl Learner for Frequencies {
         let Some(fill) = best.map(|(_, fill)| fill).or(self.empty.as_ref()) else {
             return Err(nothing_to_learn(&self.name, "impute"));
         };
+        if let (ColumnType::Int, Category::Float(value)) = (self.found, fill) {
+            let message = format!(
+                "`fill_value: {value}` does not fit column `{}`, which holds an integer and has no value in the fit table",
+                self.name
+            );
+            return Err(TransformError::input("param_value", message).help("give a whole number without a point"));
+        }
         if matches!(fill, Category::Float(value) if !value.is_finite()) {
             return Err(infinite(&self.name, "impute"));
         }

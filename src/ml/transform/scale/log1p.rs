@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ml::transform::TransformError;
-use crate::ml::transform::column::numbers;
+use crate::ml::transform::column::{map_present, numbers};
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame};
 use crate::ml::transform::needs::need_numbers;
@@ -48,7 +47,7 @@ impl Fitted for Log1p {
                 TransformError::input("domain", message).help("`winsorize` or `derive` the column into range before")
             );
         }
-        let logs: Float64Array = values.unary(f64::ln_1p);
+        let logs = map_present(&values, f64::ln_1p);
         frame.set(&self.column, Column::number(Arc::new(logs)));
         Ok(())
     }

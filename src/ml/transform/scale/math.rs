@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ml::transform::TransformError;
-use crate::ml::transform::column::numbers;
+use crate::ml::transform::column::{map_present, numbers};
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame};
 use crate::ml::transform::needs::{domain, need_numbers};
@@ -177,7 +176,7 @@ impl Fitted for Math {
                 ));
             }
         }
-        let mapped: Float64Array = values.unary(|value| self.function.of(value));
+        let mapped = map_present(&values, |value| self.function.of(value));
         frame.set(&self.column, Column::number(Arc::new(mapped)));
         Ok(())
     }

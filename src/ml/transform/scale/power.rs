@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::brent::minimum;
 use crate::ml::transform::TransformError;
-use crate::ml::transform::column::numbers;
+use crate::ml::transform::column::{map_present, numbers};
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame};
 use crate::ml::transform::gather::Values;
@@ -188,8 +187,7 @@ impl Fitted for Power {
             return Err(domain("power", "box-cox", &self.column, Some(row), value, "greater than 0")
                 .help("use `method: yeo-johnson`, which takes any numbers"));
         }
-        let bent: Float64Array =
-            values.unary(|value| (self.method.apply(value, self.lambda) - self.center) / self.divisor);
+        let bent = map_present(&values, |value| (self.method.apply(value, self.lambda) - self.center) / self.divisor);
         frame.set(&self.column, Column::number(Arc::new(bent)));
         Ok(())
     }

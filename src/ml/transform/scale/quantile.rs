@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::Float64Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::normal::inverse_cdf;
 use crate::ml::quantile::quantile;
 use crate::ml::transform::TransformError;
-use crate::ml::transform::column::numbers;
+use crate::ml::transform::column::{map_present, numbers};
 use crate::ml::transform::fitted::{Fitted, Rows};
 use crate::ml::transform::frame::{Column, Frame};
 use crate::ml::transform::gather::{Sample, Values};
@@ -147,6 +146,9 @@ pub(in crate::ml::transform) struct Quantile {
 impl Quantile {
     /// The share of `value`: where it equals several quantiles, the middle of their shares.
     fn share(&self, value: f64) -> f64 {
+        if value.is_nan() {
+            return value;
+        }
         let (first, last) = (self.quantiles[0], self.quantiles[self.quantiles.len() - 1]);
         let slack = if self.output == Output::Normal { BOUND } else { 0.0 };
         // As in scikit-learn, the lower bound wins where both hold.
@@ -174,7 +176,7 @@ impl Fitted for Quantile {
     fn apply(&self, frame: &mut Frame, _: Rows<'_>) -> Result<(), TransformError> {
         let values = numbers(&frame.column(&self.column)?.array)?;
         let cut = inverse_cdf(BOUND - f64::EPSILON);
-        let placed: Float64Array = values.unary(|value| {
+        let placed = map_present(&values, |value| {
             let share = self.share(value);
             match self.output {
                 Output::Uniform => share,

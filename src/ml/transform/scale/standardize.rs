@@ -8,7 +8,7 @@ use crate::ml::transform::TransformError;
 use crate::ml::transform::frame::Frame;
 use crate::ml::transform::gather::Range;
 use crate::ml::transform::learn::{Learner, LearningRows};
-use crate::ml::transform::needs::need_numbers;
+use crate::ml::transform::needs::{need_numbers, too_large};
 use crate::ml::transform::plan::{Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
 
@@ -53,6 +53,9 @@ impl Learner for Standard {
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
         let (column, moments) = self.range.finish("standardize")?;
+        if self.params.with_std && !moments.variance().is_finite() {
+            return Err(too_large(&[&column], "standardize"));
+        }
         let center = if self.params.with_mean { moments.mean } else { 0.0 };
         let divisor = if self.params.with_std { moments.scale() } else { 1.0 };
         Ok(Unit::Standardize(Affine { column, center, divisor, offset: 0.0, clip: None }))

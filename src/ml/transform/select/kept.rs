@@ -44,7 +44,7 @@ impl Kept {
             return Err(refused(key, &self.name));
         }
         if let Some(categories) = &mut self.categories {
-            let codes = categories.learn(&self.name, array)?;
+            let codes = categories.learn(key, &self.name, array)?;
             let value = |(row, code): (usize, &u32)| if array.is_null(row) { f64::NAN } else { f64::from(*code) };
             self.values.extend(codes.iter().enumerate().map(value));
             return Ok(());

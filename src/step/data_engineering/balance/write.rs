@@ -11,8 +11,8 @@ use super::super::retyped;
 use super::input::{Input, Layout};
 use crate::ml::resample::{Added, Dropped, Plan, Rows};
 use crate::step::{StepContext, StepError};
-use crate::table::TableReader;
 use crate::table::roles::Role;
+use crate::table::{TableReader, free_name};
 
 /// Writes the rows that stay in their order, and after them those that come, by the number of their base.
 pub(super) fn train(
@@ -186,13 +186,7 @@ pub(super) fn dropped(context: &mut StepContext, table: &TableReader, plan: &Pla
 }
 
 fn dropped_schema(table: &Schema) -> SchemaRef {
-    let free = |name: &str| {
-        let mut name = name.to_owned();
-        while table.index_of(&name).is_ok() {
-            name.insert(0, '_');
-        }
-        name
-    };
+    let free = |name: &str| free_name(name, |name| table.index_of(name).is_ok());
     let own = [
         Field::new(free("reason"), DataType::Utf8, false),
         Field::new(free("row_number"), DataType::Int64, false),

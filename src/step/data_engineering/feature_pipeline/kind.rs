@@ -47,7 +47,7 @@ pub struct FeaturePipeline {
 
 impl StepKind for FeaturePipeline {
     const NAME: &'static str = "feature.pipeline";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PHASE: Phase = Phase::DataEngineering;
     const SUMMARY: &'static str =
         "Fits imputation, encoding, scaling and derived columns on the fit table and applies them to every split.";

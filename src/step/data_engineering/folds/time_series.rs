@@ -80,7 +80,7 @@ with:
         let rank = match &self.params.column {
             None => None,
             Some(column) => {
-                let moments = moments::of(&table, column, context)?.0;
+                let moments = moments::of(&table, column, moments::Day::Begins, context)?.0;
                 let order = order(&moments);
                 warn_of_ties(context, column, &windows, |rank| moments[order[rank] as usize]);
                 Some(ranks(&order))

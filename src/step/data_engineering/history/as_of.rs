@@ -8,8 +8,9 @@ use arrow::record_batch::RecordBatch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::{moments, parts, room};
-use super::by_key::{need_numbers, type_of};
+use super::super::moments::{self, Day};
+use super::super::{parts, room};
+use super::by_key::{Reading, need_numbers, type_of};
 use super::events::{BYTES_PER_EVENT, BYTES_PER_VALUE, Events};
 use super::span::micros;
 use super::tally::Function as Statistic;
@@ -69,7 +70,8 @@ impl Function {
 }
 
 /// Adds aggregates of the events that have the same key as a row and a time strictly before its own; an event at the
-/// very same time is not known yet. Rows stay as they are and where they are.
+/// very same time is not known yet, and one of which only the day is known counts from the end of that day. Rows stay as
+/// they are and where they are.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -80,7 +82,7 @@ pub struct Params {
     pub events_key: Option<Names>,
     /// The column of the table that says as of when.
     pub time: String,
-    /// The same in the events, if it is called otherwise there.
+    /// The same in the events, if it is called otherwise there. An event on a day, without a time, is known when the day is over.
     #[serde(default)]
     pub events_time: Option<String>,
     /// How far back events count, such as `30d`: those from exactly that long before on. Without it all of them do.
@@ -141,7 +143,7 @@ pub struct DataAsOf {
 
 impl StepKind for DataAsOf {
     const NAME: &'static str = "data.as_of";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PHASE: Phase = Phase::DataEngineering;
     const SUMMARY: &'static str = "Adds aggregates of another table's events that were known at each row's time.";
     const EXAMPLE: &'static str = "\
@@ -212,8 +214,8 @@ with:
             "leave out events that are too old to count in a `data.sql` step before",
         )?;
         let events_time = self.params.events_time.as_ref().unwrap_or(&self.params.time);
-        let (times, is_time) = moments::of(&table, &self.params.time, context)?;
-        let (of_events, events_are_times) = moments::of(&events, events_time, context)?;
+        let (times, is_time) = moments::of(&table, &self.params.time, Day::Begins, context)?;
+        let (of_events, events_are_times) = moments::of(&events, events_time, Day::Ends, context)?;
         let has_rows = table.rows() > 0 && events.rows() > 0;
         if is_time != events_are_times && has_rows {
             let message = format!(
@@ -228,7 +230,8 @@ with:
             let message = format!("column `{}` holds numbers, and `within` needs times", self.params.time);
             return Err(StepError::input("time_type", message).help("leave `within` out, or take a column of dates"));
         }
-        let loaded = Events::load(&events, &self.events_key, &of_events, &self.params.aggregates, context)?;
+        let readings = self.readings(&table, &events)?;
+        let loaded = Events::load(&events, &self.events_key, readings, &of_events, &self.params.aggregates, context)?;
         let mut output = context.create_table(&schema)?;
         let (mut first, mut matched) = (0, 0_u64);
         for batch in table.batches()? {
@@ -313,6 +316,16 @@ impl DataAsOf {
             }
         }
         Ok(())
+    }
+
+    /// How the values of each key are compared.
+    fn readings(&self, table: &TableReader, events: &TableReader) -> Result<Vec<Reading>, StepError> {
+        let keys = self.key.iter().zip(&self.events_key);
+        keys.map(|(key, events_key)| {
+            let (here, there) = (parts::known(table, key)?, parts::known(events, events_key)?);
+            Ok(Reading::of_both(here.data_type(), there.data_type()))
+        })
+        .collect()
     }
 
     fn keys_of(&self, batch: &RecordBatch) -> Result<RecordBatch, StepError> {

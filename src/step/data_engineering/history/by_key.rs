@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use super::super::parts;
 use crate::step::StepError;
 use crate::table::keys::Keys;
-use crate::table::{TableReader, canonical, canonical_type, cast};
+use crate::table::{TableReader, canonical, canonical_type, cast, digits, exact, need_digits, present};
 
 /// What becomes of a row without a value in one of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,55 @@ pub(super) enum Missing {
 }
 
 /// Numbers for the different values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ByKey {
+    readings: Vec<Reading>,
     known: HashMap<u128, u32>,
 }
 
+/// How values of a column are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// In the few types of computations, infinities too.
+    Values,
+    /// To the last digit, in one column.
+    Exact,
+    /// By their digits, in two columns of different types.
+    Digits,
+}
+
+impl Reading {
+    /// Of one column.
+    pub(super) fn of(stored: &DataType) -> Reading {
+        if need_digits(stored, stored) { Reading::Exact } else { Reading::Values }
+    }
+
+    /// Of a column in one table and another in another one.
+    pub(super) fn of_both(one: &DataType, other: &DataType) -> Reading {
+        if one == other {
+            Reading::of(one)
+        } else if need_digits(one, other) {
+            Reading::Digits
+        } else {
+            Reading::Values
+        }
+    }
+
+    fn read(self, column: &ArrayRef) -> Option<ArrayRef> {
+        match self {
+            Reading::Values => present(column),
+            Reading::Exact => exact(column),
+            Reading::Digits => Some(digits(column)),
+        }
+    }
+}
+
 impl ByKey {
+    /// No values yet, of columns that are read like this.
+    pub(super) fn new(readings: Vec<Reading>) -> ByKey {
+        ByKey { readings, known: HashMap::new() }
+    }
+
     /// How many different values there are.
     pub(super) fn len(&self) -> usize {
         self.known.len()
@@ -44,31 +87,41 @@ impl ByKey {
             let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
             Some(*known.entry(key).or_insert(next))
         };
-        each(batch, missing, |key| number(&mut self.known, key))
+        each(batch, &self.readings, missing, |key| number(&mut self.known, key))
     }
 
     /// The numbers of the rows of `batch`; none for values that are not known.
     pub(super) fn find(&self, batch: &RecordBatch) -> Result<Vec<Option<u32>>, StepError> {
-        each(batch, Missing::Unequal, |key| self.known.get(&key).copied())
+        each(batch, &self.readings, Missing::Unequal, |key| self.known.get(&key).copied())
     }
 }
 
 fn each(
     batch: &RecordBatch,
+    readings: &[Reading],
     missing: Missing,
     mut number: impl FnMut(u128) -> Option<u32>,
 ) -> Result<Vec<Option<u32>>, StepError> {
     let columns: Vec<ArrayRef> = batch
         .columns()
         .iter()
-        .map(|column| {
-            canonical(column).ok_or_else(|| {
+        .zip(readings)
+        .map(|(column, reading)| {
+            let read = reading.read(column).ok_or_else(|| {
                 StepError::input(
                     "column_type",
                     format!("a column of type {} cannot tell rows apart", column.data_type()),
                 )
                 .help("take a column of texts, numbers or dates")
-            })
+            })?;
+            // NaN is a missing value; anything else that has gone would be one by mistake.
+            let is_float = canonical_type(column.data_type()) == Some(DataType::Float64);
+            if !is_float && read.logical_null_count() > column.logical_null_count() {
+                let message =
+                    format!("a column of type {} has values beyond those that are compared", column.data_type());
+                return Err(StepError::input("key_value", message).help("filter such rows out before"));
+            }
+            Ok(read)
         })
         .collect::<Result<_, _>>()?;
     let keys = Keys::of_rows(&columns);

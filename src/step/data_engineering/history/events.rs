@@ -8,7 +8,7 @@ use arrow::compute::{concat, take};
 use arrow::record_batch::RecordBatch;
 
 use super::as_of::{Aggregate, Function};
-use super::by_key::{ByKey, Missing, is_number, numbers};
+use super::by_key::{ByKey, Missing, Reading, is_number, numbers};
 use super::tally::{Function as Statistic, Tally};
 use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
@@ -60,11 +60,12 @@ impl Events {
     pub(super) fn load(
         table: &TableReader,
         key: &[String],
+        readings: Vec<Reading>,
         times: &[f64],
         aggregates: &[Aggregate],
         context: &StepContext,
     ) -> Result<Events, StepError> {
-        let mut keys = ByKey::default();
+        let mut keys = ByKey::new(readings);
         let mut of_row = Vec::with_capacity(times.len());
         let names: Vec<&str> = key.iter().map(String::as_str).collect();
         for batch in table.select(&names)? {

@@ -134,7 +134,7 @@ pub struct DataLags {
 
 impl StepKind for DataLags {
     const NAME: &'static str = "data.lags";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::DataEngineering;
     const SUMMARY: &'static str =
         "Adds what earlier rows of the same group had: lags, windows and expanding statistics.";

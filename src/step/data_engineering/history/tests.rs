@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, NullArray};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array, NullArray,
+    UInt64Array,
+};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -277,4 +280,64 @@ fn new_columns_say_where_they_come_from() {
     let with = json!({"key": "who", "time": "n", "aggregates": [{"column": "x", "functions": ["sum"]}]});
     let found = edges("data.as_of", with, &[("table", &input), ("events", &input)]);
     assert_eq!(found[..2], ["x_sum < x (aggregate)", "x_sum < who (condition)"]);
+}
+
+/// Customers whose numbers have twenty digits, or are beyond those of signed integers.
+fn long_keys() -> [(ArrayRef, ArrayRef); 3] {
+    let base = 10_i128.pow(19);
+    let decimals = |values: [i128; 2], scale: i8| -> ArrayRef {
+        let factor = 10_i128.pow(u32::from(scale.unsigned_abs()));
+        let values = values.map(|value| value * factor).to_vec();
+        Arc::new(Decimal128Array::from(values).with_precision_and_scale(22, scale).unwrap())
+    };
+    let unsigned = |values: [u64; 2]| -> ArrayRef { Arc::new(UInt64Array::from(values.to_vec())) };
+    [
+        (decimals([base + 1, base + 2], 0), decimals([base + 2, base + 3], 0)),
+        (decimals([base + 1, base + 2], 0), decimals([base + 2, base + 3], 2)),
+        (unsigned([u64::MAX - 1, u64::MAX]), unsigned([u64::MAX, 1 << 63])),
+    ]
+}
+
+#[test]
+fn keys_are_compared_to_the_last_digit() {
+    let bench = Workbench::new();
+    for (here, there) in long_keys() {
+        let rows = batch(&[("who", Arc::clone(&here)), ("n", ints([5, 5])), ("x", floats([1.0, 2.0]))]);
+        let events = batch(&[("who", there), ("n", ints([1, 2]))]);
+        let with = json!({"key": "who", "time": "n", "aggregates": [{"functions": ["count"]}, {"column": "who", "functions": ["nunique"]}]});
+        let inputs = [("table", &bench.table(&rows)), ("events", &bench.table(&events))];
+        let found = bench.run("data.as_of", with, &inputs).unwrap().table("table");
+        assert_eq!(column(&found, "events_count").as_ref(), ints([0, 1]).as_ref(), "{}", here.data_type());
+        assert_eq!(column(&found, "who_nunique").as_ref(), ints([0, 1]).as_ref());
+        let with = json!({"time": "n", "group_by": ["who"], "columns": ["x"], "lag": [1]});
+        let found = bench.run("data.lags", with, &[("table", &bench.table(&rows))]).unwrap().table("table");
+        assert_eq!(column(&found, "x_lag_1").null_count(), 2, "{}", here.data_type());
+    }
+    let rows = batch(&[("who", floats([f64::INFINITY, f64::NAN])), ("n", ints([1, 2])), ("x", floats([1.0, 2.0]))]);
+    let with = json!({"time": "n", "group_by": ["who"], "columns": ["x"], "lag": [1]});
+    let found = bench.run("data.lags", with, &[("table", &bench.table(&rows))]).unwrap().table("table");
+    assert_eq!(column(&found, "x_lag_1").null_count(), 2, "infinity is a value, and NaN is none");
+}
+
+#[test]
+fn an_event_of_which_only_the_day_is_known_counts_when_the_day_is_over() {
+    let bench = Workbench::new();
+    let asked = ["2026-03-01 08:00:00", "2026-03-02 00:00:00", "2026-03-08 08:00:00", "2026-03-09 00:00:00"];
+    let rows = batch(&[("who", texts(["a"; 4])), ("at", texts(asked))]);
+    let days: [ArrayRef; 2] = [Arc::new(Date32Array::from(vec![20_513])), texts(["2026-03-01"])];
+    for day in days {
+        let events = batch(&[("who", texts(["a"])), ("at", day)]);
+        let count = |rows: &RecordBatch, within: Value| {
+            let with = json!({"key": "who", "time": "at", "within": within, "aggregates": [{"functions": ["count"]}]});
+            let inputs = [("table", &bench.table(rows)), ("events", &bench.table(&events))];
+            let found = bench.run("data.as_of", with, &inputs).unwrap().table("table");
+            found.columns().last().unwrap().as_primitive::<Int64Type>().values().to_vec()
+        };
+        assert_eq!(count(&rows, Value::Null), [0, 1, 1, 1]);
+        assert_eq!(count(&rows, json!("7d")), [0, 1, 1, 0]);
+        // Day against day it is as before: an event of the very day is not known yet.
+        let days =
+            batch(&[("who", texts(["a"; 4])), ("at", texts(["2026-03-01", "2026-03-02", "2026-03-08", "2026-03-09"]))]);
+        assert_eq!(count(&days, json!("7d")), [0, 1, 1, 0]);
+    }
 }

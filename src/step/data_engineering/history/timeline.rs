@@ -1,7 +1,7 @@
 //! When each row of a table was: its time, its group, and the order of time within each group.
 
-use super::super::{moments, room};
-use super::by_key::{ByKey, Missing};
+use super::super::{moments, parts, room};
+use super::by_key::{ByKey, Missing, Reading};
 use super::lags::{DataLags, Ties};
 use super::series::Look;
 use super::span::Reach;
@@ -24,7 +24,7 @@ pub(super) struct Timeline {
 impl Timeline {
     /// Reads times and groups. Rows of one group at the same time are refused if the step says so.
     pub(super) fn read(step: &DataLags, table: &TableReader, context: &StepContext) -> Result<Timeline, StepError> {
-        let (times, is_time) = moments::of(table, &step.params.time, context)?;
+        let (times, is_time) = moments::of(table, &step.params.time, moments::Day::Begins, context)?;
         let is_of_time =
             |look: Look| matches!(look, Look::Lag(Reach::Time(_)) | Look::Window { size: Reach::Time(_), .. });
         if !is_time && step.made.iter().any(|made| is_of_time(made.look)) {
@@ -151,7 +151,11 @@ fn groups(
         return Ok((vec![0; rows], 1));
     }
     let names: Vec<&str> = step.params.group_by.iter().map(String::as_str).collect();
-    let mut groups = ByKey::default();
+    let readings = names
+        .iter()
+        .map(|name| Ok(Reading::of(parts::known(table, name)?.data_type())))
+        .collect::<Result<_, StepError>>()?;
+    let mut groups = ByKey::new(readings);
     let mut of_row = Vec::with_capacity(rows);
     for batch in table.select(&names)? {
         context.check_cancelled()?;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::detector::{Detector, Outlier};
 use crate::step::data_engineering::parts;
 use crate::step::{Progress, StagedTable, StepContext, StepError};
-use crate::table::TableReader;
+use crate::table::{TableReader, free_name};
 
 /// Writes all bound sets, the table of what was dropped, the detector and the report.
 pub(super) fn sets(
@@ -90,13 +90,7 @@ fn one(
 }
 
 fn dropped_schema(table: &Schema) -> SchemaRef {
-    let free = |name: &str| {
-        let mut name = name.to_owned();
-        while table.index_of(&name).is_ok() {
-            name.insert(0, '_');
-        }
-        name
-    };
+    let free = |name: &str| free_name(name, |name| table.index_of(name).is_ok());
     let own = [
         Field::new(free("set"), DataType::Utf8, false),
         Field::new(free("reason"), DataType::Utf8, false),

@@ -1,11 +1,10 @@
 //! A column as checks read it.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use arrow::compute::nullif;
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::record_batch::RecordBatch;
 
-use crate::table::{MICROSECONDS, canonical, canonical_type, cast};
+use crate::table::{MICROSECONDS, canonical_type, cast, digits, exact_type, present};
 
 /// A column of the table and how its values are read.
 #[derive(Debug, Clone)]
@@ -22,7 +21,9 @@ enum Reading {
     Values,
     /// As stored.
     Stored,
-    /// As the text of each value, to the last digit.
+    /// In a type that keeps every digit.
+    Exact,
+    /// As the text of each value, to the last digit and without zeros behind it.
     Digits,
 }
 
@@ -37,14 +38,18 @@ impl Column {
         Column { name: name.to_owned(), kind: stored.clone(), reading: Reading::Stored }
     }
 
-    /// The same column, read as text where it is stored with more digits than a double keeps.
-    pub(super) fn into_digits(self, schema: &Schema) -> Column {
-        match schema.field_with_name(&self.name).map(Field::data_type) {
-            Ok(DataType::Decimal128(16.., _) | DataType::Decimal256(16.., _)) => {
-                Column { kind: DataType::Utf8, reading: Reading::Digits, ..self }
-            }
+    /// The same column, read to the last digit where it is stored with more than computations keep.
+    pub(super) fn into_exact(self, schema: &Schema) -> Column {
+        let stored = schema.field_with_name(&self.name).map(Field::data_type);
+        match stored.ok().and_then(exact_type) {
+            Some(kind) if kind != self.kind => Column { kind, reading: Reading::Exact, ..self },
             _ => self,
         }
+    }
+
+    /// The same column of whole numbers or decimals, read as the shortest text of each.
+    pub(super) fn into_digits(self) -> Column {
+        Column { kind: DataType::Utf8, reading: Reading::Digits, ..self }
     }
 
     /// The same column, read in another type.
@@ -87,27 +92,14 @@ impl Column {
         let array = batch.column_by_name(&self.name).ok_or_else(|| format!("there is no column `{}`", self.name))?;
         match self.reading {
             Reading::Stored => Ok(array.clone()),
-            Reading::Digits => Ok(cast(array, &self.kind)),
+            Reading::Exact => Ok(cast(array, &self.kind)),
+            Reading::Digits => Ok(digits(array)),
             Reading::Values => {
-                let values = values(array).ok_or_else(|| format!("column `{}` cannot be read", self.name))?;
+                let values = present(array).ok_or_else(|| format!("column `{}` cannot be read", self.name))?;
                 Ok(cast(&values, &self.kind))
             }
         }
     }
-}
-
-/// `array` in its canonical type, with NaN as missing. Unlike in expressions, infinities stay values, as in pandas.
-pub(super) fn values(array: &ArrayRef) -> Option<ArrayRef> {
-    if canonical_type(array.data_type()) != Some(DataType::Float64) {
-        return canonical(array);
-    }
-    let floats = cast(array, &DataType::Float64);
-    let numbers = floats.as_primitive::<Float64Type>();
-    if numbers.values().iter().all(|value| !value.is_nan()) {
-        return Some(floats);
-    }
-    let missing = BooleanArray::from_unary(numbers, f64::is_nan);
-    Some(nullif(&floats, &missing).expect("the mask has the array's length"))
 }
 
 /// The numbers of a column that was read by [`Column::into_floats`].

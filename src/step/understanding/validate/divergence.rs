@@ -43,6 +43,9 @@ impl Expected {
                 if bounds.windows(2).any(|pair| pair[0] >= pair[1]) {
                     return Err("the bounds of `bins` do not rise".to_owned());
                 }
+                if bounds.iter().all(|bound| bound.is_infinite()) {
+                    return Err("`bins` has no bound, so that all values are in one bin".to_owned());
+                }
                 if partition.tail_weights.is_some() && (bounds[0].is_infinite() || bounds[end].is_infinite()) {
                     return Err("there are no tails beyond an infinite bound".to_owned());
                 }

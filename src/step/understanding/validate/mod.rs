@@ -48,6 +48,8 @@ mod breadth;
 #[cfg(test)]
 mod consequences;
 #[cfg(test)]
+mod exact;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod tests;

@@ -96,7 +96,7 @@ pub(super) fn shown(columns: &[Column], how: Shown, values: &[ArrayRef], row: us
 
 /// A value as JSON. JSON has no number for what is not finite, so that is written as text.
 pub fn cell(values: &ArrayRef, row: usize) -> Value {
-    use arrow::datatypes::{DataType, Decimal128Type, Float64Type, TimeUnit};
+    use arrow::datatypes::{DataType, Decimal128Type, Float64Type, TimeUnit, UInt64Type};
     match values.data_type() {
         DataType::Float64 if values.is_valid(row) => {
             let number = values.as_primitive::<Float64Type>().value(row);
@@ -108,6 +108,7 @@ pub fn cell(values: &ArrayRef, row: usize) -> Value {
         | DataType::Date32
         | DataType::Timestamp(TimeUnit::Microsecond, _) => json_value(values.as_ref(), row),
         // More digits than a double keeps.
+        DataType::UInt64 if values.is_valid(row) => json!(values.as_primitive::<UInt64Type>().value(row)),
         DataType::Decimal128(16.., _) if values.is_valid(row) => {
             json!(values.as_primitive::<Decimal128Type>().value_as_string(row))
         }

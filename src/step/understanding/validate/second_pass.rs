@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use super::check::{Check, State};
 use super::setting::Setting;
 use crate::step::{Progress, StagedTable, StepContext, StepError};
-use crate::table::TableReader;
+use crate::table::{TableReader, free_name};
 
 /// Whether rows have to pass a second time.
 pub(super) fn is_needed(checks: &[Check], max_failures: usize) -> bool {
@@ -77,9 +77,10 @@ struct Failures {
 
 impl Failures {
     fn new(table: &Schema, checks: usize) -> Failures {
+        let free = |name: &str| free_name(name, |name| table.index_of(name).is_ok());
         let own = [
-            Field::new(free_name(table, "check_id"), DataType::Utf8, false),
-            Field::new(free_name(table, "row_number"), DataType::Int64, false),
+            Field::new(free("check_id"), DataType::Utf8, false),
+            Field::new(free("row_number"), DataType::Int64, false),
         ];
         let fields: Vec<Field> =
             own.into_iter().chain(table.fields().iter().map(|field| field.as_ref().clone())).collect();
@@ -123,7 +124,7 @@ struct Aside {
 
 impl Aside {
     fn new(context: &mut StepContext, table: &SchemaRef) -> Result<Aside, StepError> {
-        let own = Field::new(free_name(table, "rejected_by"), DataType::Utf8, false);
+        let own = Field::new(free_name("rejected_by", |name| table.index_of(name).is_ok()), DataType::Utf8, false);
         let fields: Vec<Field> =
             table.fields().iter().map(|field| field.as_ref().clone()).chain(std::iter::once(own)).collect();
         let schema = Arc::new(Schema::new(fields));
@@ -166,14 +167,6 @@ impl Aside {
 }
 
 /// The name, with an underscore before it for as long as the table has such a column.
-fn free_name(table: &Schema, name: &str) -> String {
-    let mut name = name.to_owned();
-    while table.index_of(&name).is_ok() {
-        name.insert(0, '_');
-    }
-    name
-}
-
 fn excerpt(
     schema: &SchemaRef,
     id: &str,

@@ -148,7 +148,8 @@ impl UniqueCheck {
     fn keys(&self, batch: &RecordBatch) -> Result<(Vec<ArrayRef>, Keys), String> {
         let values: Vec<ArrayRef> = self.columns.iter().map(|column| column.read(batch)).collect::<Result<_, _>>()?;
         let keys = match values.as_slice() {
-            [one] => Keys::of(one),
+            // The key of a null means nothing, so where it is a value, it needs one of its own.
+            [one] if self.missing_rows != Missing::Value => Keys::of(one),
             many => Keys::of_rows(many),
         };
         Ok((values, keys))

@@ -5,13 +5,12 @@ use arrow::datatypes::{DataType, Float64Type};
 use serde_json::json;
 
 use super::super::check::{Outcome, State};
-use super::super::column::values;
 use super::super::definition::{CheckName, Definition, Target};
 use super::super::expectation::{AnomalyStrategy, Expectation};
 use super::super::setting::Setting;
 use super::super::summary::{Seen, Summary};
 use crate::ml::anomaly::{Bounds, Factors, Strategy};
-use crate::table::cast;
+use crate::table::{cast, present};
 
 pub(super) const CHECKS: &[Definition] = &[Definition::new(
     "anomaly",
@@ -79,7 +78,7 @@ fn history(setting: &Setting<'_>, expectation: &Expectation) -> Result<Vec<f64>,
     }
     for batch in table.select(&[name]).map_err(|error| format!("the history: {error}"))? {
         let batch = batch.map_err(|error| format!("the history: {error}"))?;
-        let read = values(batch.column(0))
+        let read = present(batch.column(0))
             .filter(|read| matches!(read.data_type(), DataType::Int64 | DataType::Float64 | DataType::Null));
         let read = read.ok_or_else(|| format!("`{name}` of the history is no column of numbers"))?;
         let floats = cast(&read, &DataType::Float64);

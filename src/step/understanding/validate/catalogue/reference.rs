@@ -7,15 +7,15 @@ use arrow::datatypes::{DataType, Float64Type};
 use serde_json::{Value, json};
 
 use super::super::check::{Outcome, State};
-use super::super::column::{Column, values};
+use super::super::column::Column;
 use super::super::definition::{Definition, Target};
 use super::super::expectation::{Expectation, SkewMetric};
 use super::super::row_test::{RowTest, cell};
 use super::super::setting::Setting;
 use super::super::summary::{Seen, Summary};
 use crate::ml::drift::{Method, Sample, compare};
-use crate::table::cast;
 use crate::table::keys::{KeySet, Keys, presence};
+use crate::table::{cast, digits, need_digits, present};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -77,16 +77,22 @@ fn foreign_key(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
     let column = setting.the_column(expectation)?;
     let reference = setting.reference(expectation)?;
     let name = expectation.reference_column.as_deref().unwrap_or(&column.name);
+    // The same number may be stored with other digits behind the point.
+    let stored = setting.schema.field(setting.index(&column.name)?).data_type();
+    let other = reference.schema().field_with_name(name).map(arrow::datatypes::Field::data_type).ok();
+    let by_digits = other.is_some_and(|other| need_digits(stored, other));
     let mut keys = KeySet::default();
     for batch in reference.select(&[name]).map_err(|error| format!("the reference: {error}"))? {
         let batch = batch.map_err(|error| format!("the reference: {error}"))?;
-        let values = values(batch.column(0)).filter(|values| values.data_type() == &column.kind).ok_or_else(|| {
+        let values = present(batch.column(0)).filter(|values| values.data_type() == &column.kind).ok_or_else(|| {
             let stored = batch.column(0).data_type();
             format!("column `{}` is {} and `{name}` of the reference is {stored}", column.name, column.kind)
         })?;
-        let batch_keys = Keys::of(&values);
-        keys.extend((0..values.len()).filter(|row| values.is_valid(*row)).map(|row| batch_keys.at(row)));
+        let values = if by_digits { digits(batch.column(0)) } else { values };
+        let (batch_keys, is_there) = (Keys::of(&values), presence(&values));
+        keys.extend((0..values.len()).filter(|row| is_there(*row)).map(|row| batch_keys.at(row)));
     }
+    let column = if by_digits { column.into_digits() } else { column };
     Ok(setting.of_rows(RowTest::of(vec![column], move |values| {
         let row_keys = Keys::of(&values[0]);
         let is_there = presence(&values[0]);

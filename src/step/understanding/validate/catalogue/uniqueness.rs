@@ -16,6 +16,7 @@ use super::super::setting::Setting;
 use super::super::summary::{Observed, Seen, Summary};
 use super::super::unique::{Missing, UniqueCheck};
 use crate::table::keys::{KeyHasher, KeySet, Keys, presence};
+use crate::table::need_digits;
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -99,8 +100,8 @@ fn distinct_rows(
     columns: Vec<Column>,
     missing: Missing,
 ) -> Result<State, String> {
-    let columns: Vec<Column> = columns.into_iter().map(|column| column.into_digits(setting.schema)).collect();
-    let is_narrow = columns.len() == 1 && !columns[0].is_text();
+    let columns: Vec<Column> = columns.into_iter().map(|column| column.into_exact(setting.schema)).collect();
+    let is_narrow = columns.len() == 1 && !columns[0].is_text() && missing != Missing::Value;
     setting.afford(expectation, setting.rows * if is_narrow { 8 } else { 16 })?;
     Ok(State::Unique(UniqueCheck::new(columns, missing, setting.limit, setting.rows)))
 }
@@ -108,7 +109,14 @@ fn distinct_rows(
 fn unique_in_row(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let mut columns = setting.the_columns(expectation)?;
     if columns.iter().all(Column::is_number) {
-        columns = columns.into_iter().map(Column::into_floats).collect();
+        let stored: Vec<&DataType> = columns
+            .iter()
+            .map(|column| Ok(setting.schema.field(setting.index(&column.name)?).data_type()))
+            .collect::<Result<_, String>>()?;
+        let by_digits = stored.iter().any(|one| need_digits(one, one))
+            && stored.iter().all(|one| need_digits(one, &DataType::UInt64));
+        let read = if by_digits { Column::into_digits } else { Column::into_floats };
+        columns = columns.into_iter().map(read).collect();
     }
     let ignore = expectation.ignore_row_if.unwrap_or_default();
     Ok(setting.of_rows(
@@ -157,12 +165,12 @@ impl Summary for Distinct {
 }
 
 fn distinct_count(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns = vec![setting.the_column(expectation)?];
+    let columns = vec![setting.the_column(expectation)?.into_exact(setting.schema)];
     Ok(State::of_columns(columns, Distinct { seen: KeySet::default(), as_ratio: false }))
 }
 
 fn distinct_ratio(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns = vec![setting.the_column(expectation)?];
+    let columns = vec![setting.the_column(expectation)?.into_exact(setting.schema)];
     Ok(State::of_columns(columns, Distinct { seen: KeySet::default(), as_ratio: true }))
 }
 
@@ -191,7 +199,7 @@ impl Summary for Once {
 }
 
 fn uniqueness(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    Ok(State::of_columns(vec![setting.the_column(expectation)?], Once::default()))
+    Ok(State::of_columns(vec![setting.the_column(expectation)?.into_exact(setting.schema)], Once::default()))
 }
 
 /// Rows that repeat an earlier one.
@@ -222,6 +230,7 @@ fn no_duplicate_rows(setting: &Setting<'_>, expectation: &Expectation) -> Result
         Some(_) => setting.the_columns(expectation)?,
         None => setting.schema.fields().iter().map(|field| setting.column(field.name())).collect::<Result<_, _>>()?,
     };
+    let columns = columns.into_iter().map(|column: Column| column.into_exact(setting.schema)).collect();
     setting.afford(expectation, setting.rows * 40)?;
     Ok(State::of_columns(columns, Duplicates::default()))
 }

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-/// A length of time: `500ms`, `30s`, `5m`, `2h`, `7d`.
+/// A length of time: `500ms`, `30s`, `5m`, `2h`, `7d`, `2w`.
 pub fn duration(text: &str) -> Option<Duration> {
+    age(text).filter(|duration| !duration.is_zero())
+}
+
+/// A length of time, or none: `0s`.
+pub fn age(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
         "ms" => 0.001,
@@ -11,9 +16,10 @@ pub fn duration(text: &str) -> Option<Duration> {
         "m" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
+        "w" => 604_800.0,
         _ => return None,
     };
-    Duration::try_from_secs_f64(number * seconds).ok().filter(|duration| !duration.is_zero())
+    Duration::try_from_secs_f64(number * seconds).ok()
 }
 
 /// A size: `512KiB`, `6GiB`, `2GB`, `100B`.
@@ -71,7 +77,8 @@ mod tests {
     fn times_and_sizes_read_as_people_write_them() {
         assert_eq!(duration("30s"), Some(Duration::from_secs(30)));
         assert_eq!(duration("1.5h"), Some(Duration::from_secs(5400)));
-        assert_eq!(duration("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!([duration("7d"), duration("1w")], [Some(Duration::from_secs(604_800)); 2]);
+        assert_eq!(age("0s"), Some(Duration::ZERO));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(bytes("6GiB"), Some(6 << 30));
         assert_eq!(bytes("2 GB"), Some(2_000_000_000));

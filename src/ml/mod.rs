@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod model;
 pub mod neighbours;
 pub mod network;
+pub mod normal;
 pub mod outlier;
 pub mod quantile;
 pub mod resample;

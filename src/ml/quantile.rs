@@ -67,6 +67,11 @@ impl Ranks {
         }
     }
 
+    /// All values, in no telling order.
+    pub fn into_values(self) -> Vec<f64> {
+        self.values
+    }
+
     /// All values in ascending order.
     pub fn sorted(mut self) -> Vec<f64> {
         self.values.sort_unstable_by(f64::total_cmp);

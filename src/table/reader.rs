@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Type;
 use parquet::errors::ParquetError;
 
 use super::TableError;
@@ -67,6 +68,23 @@ impl TableReader {
         let mut of_column = (0..leaves.num_columns()).filter(|leaf| leaves.get_column_root_idx(*leaf) == root);
         let (leaf, None) = (of_column.next()?, of_column.next()) else { return None };
         file.row_groups().iter().map(|group| group.column(leaf).statistics()?.null_count_opt()).sum()
+    }
+
+    /// What all rows of a column take in memory, as far as the footer tells: another program may not have written down how
+    /// long its texts are.
+    pub fn column_bytes(&self, column: &str) -> u64 {
+        let Ok(root) = self.schema().index_of(column) else { return 0 };
+        let file = self.metadata.metadata();
+        let leaves = file.file_metadata().schema_descr();
+        let texts = file.row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
+        let texts = texts.filter(|(leaf, chunk)| {
+            leaves.get_column_root_idx(*leaf) == root && chunk.column_type() == Type::BYTE_ARRAY
+        });
+        let texts: i64 = texts
+            .map(|(_, chunk)| chunk.unencoded_byte_array_data_bytes().unwrap_or_else(|| chunk.uncompressed_size()))
+            .sum();
+        let width = self.schema().field(root).data_type().primitive_width().unwrap_or(size_of::<i32>()) as u64;
+        u64::try_from(texts).unwrap_or(0).saturating_add(self.rows().saturating_mul(width))
     }
 
     /// The number of row groups.
@@ -222,6 +240,7 @@ mod tests {
         drop(table.clone().reading_ahead().batches().unwrap());
         assert!(matches!(table.select(&["c"]).err(), Some(TableError::NoColumn { .. })));
         assert_eq!(["a", "b", "c"].map(|column| table.known_nulls(column)), [Some(1), Some(0), None]);
+        assert_eq!(["a", "b", "c"].map(|column| table.column_bytes(column)), [16, 10, 0]);
     }
 
     #[test]

@@ -15,5 +15,4 @@ mod tests;
 
 pub use method::{EnnKind, Method, SmoteKind};
 pub use plan::{Added, Dropped, Plan, Problem, Rows};
-pub use random::normal;
 pub use strategy::{Sampling, SamplingStrategy, StrategyName, Targets};

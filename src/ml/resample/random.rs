@@ -1,12 +1,13 @@
 //! Copying and keeping rows at random.
 
 use rand::seq::SliceRandom;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::plan::{Added, Dropped, Plan, Problem, Rows};
 use super::strategy::Targets;
 use crate::ml::neighbours::Points;
+use crate::ml::normal::draw;
 
 /// A stream of random numbers for each class: rows of one class do not move those of another.
 pub(super) fn stream(seed: u64, class: usize) -> ChaCha8Rng {
@@ -36,18 +37,12 @@ pub(super) fn over(rows: &Rows, targets: &Targets, shrinkage: Option<f64>, seed:
             if let Some(widths) = &widths {
                 let point = rows.points.row(base as usize);
                 let moved: Vec<f64> =
-                    point.iter().zip(widths).map(|(value, width)| value + width * normal(&mut random)).collect();
+                    point.iter().zip(widths).map(|(value, width)| value + width * draw(&mut random)).collect();
                 plan.points.push(&moved);
             }
         }
     }
     Ok(plan)
-}
-
-/// A draw from the standard normal distribution, by Box and Muller.
-pub fn normal(random: &mut impl Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.random::<f64>()).cos()
 }
 
 pub(super) fn under(rows: &Rows, targets: &Targets, replacement: bool, seed: u64) -> Plan {

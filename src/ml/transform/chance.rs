@@ -1,5 +1,7 @@
 //! Randomness that is a function of seed and row number, so that batches and passes cannot change it.
 
+use crate::ml::normal::of_uniform;
+
 /// 64 random bits for one row.
 pub(super) fn bits(seed: u64, row: u64) -> u64 {
     // The finaliser of SplitMix64, after one step of its counter.
@@ -14,10 +16,10 @@ pub(super) fn fold(seed: u64, row: u64, folds: u32) -> u32 {
     u32::try_from(bits(seed, row) % u64::from(folds)).expect("a remainder is smaller than its divisor")
 }
 
-/// A draw from the standard normal distribution for one row, by Box and Muller.
+/// A draw from the standard normal distribution for one row.
 pub(super) fn normal(seed: u64, row: u64) -> f64 {
     // The upper half of the bits of a double, from 0 to below 1.
     let uniform = |bits: u64| (bits >> 11) as f64 / (1_u64 << 53) as f64;
     let (one, other) = (bits(seed, row), bits(!seed, row));
-    (-2.0 * (1.0 - uniform(one)).ln()).sqrt() * (std::f64::consts::TAU * uniform(other)).cos()
+    of_uniform(uniform(one), uniform(other))
 }

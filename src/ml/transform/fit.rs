@@ -17,6 +17,7 @@ use super::fitted::Rows;
 use super::frame::{Column, Frame, Kind, missing};
 use super::learn::{FitFacts, Learner, LearningRows};
 use super::needs::too_large;
+use super::pieces::{pieces, rows_at_once};
 use super::pipeline::{FittedPipeline, InputColumn};
 use super::plan::{Columns, Scope};
 use super::registry::Unit;
@@ -222,8 +223,9 @@ impl Fitting<'_> {
         let plain = self.plain(learners, &applied);
         let nulls = &mut self.nulls;
         let (stages, target, drops_null) = (&self.stages, &self.target, self.drops_null);
-        self.source.scan_encoded(&columns, &|name| !plain.contains(name), &mut |batch| {
-            let batch = if drops_null { with_target(batch, 0, target)? } else { batch.clone() };
+        let most = self.rows_at_once(&applied, columns.len());
+        let mut learn = |batch: RecordBatch| {
+            let batch = if drops_null { with_target(&batch, 0, target)? } else { batch };
             let targets = target.values(batch.column(0))?;
             let rows = LearningRows { targets: targets.values(), first };
             let mut frame = Frame::new(batch.num_rows());
@@ -248,7 +250,19 @@ impl Fitting<'_> {
             }
             first += batch.num_rows() as u64;
             Ok(())
+        };
+        self.source.scan_encoded(&columns, &|name| !plain.contains(name), &mut |batch| {
+            pieces(batch, most).try_for_each(&mut learn)
         })
+    }
+
+    /// How many rows of `raw` columns the `applied` entries should get at once.
+    fn rows_at_once(&self, applied: &BTreeSet<(usize, usize)>, raw: usize) -> Option<usize> {
+        let entries = applied.iter().filter_map(|(stage, entry)| self.stages[*stage].entries.as_ref()?.get(*entry));
+        let units: Vec<&Unit> = entries.filter_map(|entry| entry.unit.as_ref()).collect();
+        let made: BTreeSet<&str> = units.iter().flat_map(|unit| unit.fitted().outputs()).collect();
+        let of_units = units.iter().filter_map(|unit| unit.fitted().rows_at_once());
+        of_units.chain(rows_at_once(raw + made.len())).min()
     }
 
     /// The fitted entries whose results reach a learner, and the raw columns that they start from.

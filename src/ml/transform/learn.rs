@@ -6,9 +6,13 @@ use super::TransformError;
 use super::frame::Frame;
 use super::registry::Unit;
 use crate::ml::sentence::Models;
+use crate::units::size;
 
 /// What a kept value takes: eight bytes, and as many again while its list grows.
 pub(super) const BYTES_PER_KEPT_VALUE: u64 = 16;
+
+/// What a category takes in a dictionary, unless it is a long text.
+pub(super) const BYTES_PER_CATEGORY: usize = 96;
 
 /// The rows of the fit table that a batch holds.
 pub(super) struct LearningRows<'batch> {
@@ -35,6 +39,26 @@ pub(super) struct FitFacts {
     pub(super) models: Models,
 }
 
+/// Refuses what a transform has gathered of the values of a column where it takes more than the step may use. How many
+/// different values there are is not known before.
+pub(super) fn refuse_beyond(
+    limit: Option<u64>,
+    (key, column): (&str, &str),
+    values: usize,
+    bytes_per_value: usize,
+) -> Result<(), TransformError> {
+    let bytes = values as u64 * bytes_per_value as u64;
+    let Some(limit) = limit.filter(|limit| bytes > *limit) else { return Ok(()) };
+    let message = format!(
+        "`{key}` keeps {} of the {values} different values of column `{column}` that it has seen so far, and the step may use {}",
+        size(bytes),
+        size(limit)
+    );
+    Err(TransformError::input("memory", message).help(format!(
+        "raise `resources.memory` of the step, join rare values with `rare_label` before, or put `{column}` under `drop` if it names a row"
+    )))
+}
+
 /// Gathers what one transform needs to know of the columns it works on.
 pub(super) trait Learner {
     /// Takes in the next rows; `frame` holds the columns that the transform was planned for.
@@ -49,7 +73,8 @@ pub(super) trait Learner {
     }
 
     /// How many bytes it keeps after `rows` rows, if that grows with them: it bounds how many may learn in one pass,
-    /// and is refused where it exceeds the step's memory.
+    /// and is refused where it exceeds the step's memory. What grows with the different values of a column is refused
+    /// as it comes, by [`refuse_beyond`].
     fn kept_bytes(&self, _rows: u64) -> u64 {
         0
     }

@@ -189,6 +189,48 @@ fn rows_without_a_target_are_not_counted() {
     assert_eq!(fit(&spec, &table, &FitOptions::default()).unwrap().rows, 8);
 }
 
+/// So many rows, each with a text of its own.
+fn texts_of_their_own(rows: usize) -> RecordBatch {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("text {row}"))));
+    table(&[("text", texts)])
+}
+
+#[test]
+fn wide_features_are_made_of_a_few_rows_at_a_time() {
+    let table = texts_of_their_own(3000);
+    let wide = json!([{"hashing_vectorizer": 4096, "columns": "text"}, {"max_abs": {}, "columns": ["text_7"]}]);
+    let pipeline = fitted(wide, &table).unwrap();
+    let most = pipeline.rows_at_once().unwrap();
+    assert!((2000..2100).contains(&most), "{most}");
+    let together = pipeline.transform(&table).unwrap();
+    let parts: Vec<RecordBatch> =
+        super::pieces(&table, Some(most)).map(|part| pipeline.transform(&part).unwrap()).collect();
+    assert_eq!(arrow::compute::concat_batches(&together.schema(), &parts).unwrap(), together);
+    assert_eq!(fitted(json!([{"hash": 8, "columns": "text"}]), &table).unwrap().rows_at_once(), None);
+}
+
+#[test]
+fn what_keeps_every_different_value_is_refused_where_memory_is_short() {
+    let table = texts_of_their_own(500);
+    let within = |transform: &Value, memory_bytes: u64| {
+        let options = FitOptions { seed: 7, memory_bytes: Some(memory_bytes), ..FitOptions::default() };
+        fit(&spec(json!([transform])), &table, &options).map(|_| ())
+    };
+    for (key, params) in [
+        ("target", json!({})),
+        ("woe", json!({"cv": 3})),
+        ("catboost", json!({})),
+        ("tfidf", json!({"max_features": 2})),
+    ] {
+        let transform = json!({key: params, "columns": "text"});
+        within(&transform, 1 << 20).unwrap();
+        let error = within(&transform, 20_000).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{key}` keeps ")), "{error}");
+        assert!(error.remedy().unwrap().starts_with("raise `resources.memory` of the step"));
+    }
+    insta::assert_snapshot!(within(&json!({"target": {}, "columns": "text"}), 20_000).unwrap_err(), @"");
+}
+
 /// [`customers`] with other amounts, as often as it takes.
 fn with_amounts(amounts: &[Option<f64>]) -> RecordBatch {
     let table = customers(super::tests::classes());

@@ -12,6 +12,7 @@ use super::column::{canonical, canonical_or_encoded, numbers};
 use super::fit::{take_back, with_target};
 use super::fitted::{Fitted, Rows};
 use super::frame::{Column, Frame, Kind, missing};
+use super::pieces::rows_at_once;
 use super::registry::Unit;
 use super::{Choice, ColumnType, Target, TransformError};
 use crate::ml::sentence::Models;
@@ -225,9 +226,12 @@ impl FittedPipeline {
         ignored.into_iter().cloned().collect()
     }
 
-    /// How many rows should be transformed at once, where many take long.
+    /// How many rows should be transformed at once, where many take long or much room.
     pub fn rows_at_once(&self) -> Option<usize> {
-        self.units.iter().filter_map(|unit| unit.fitted().rows_at_once()).min()
+        let made = self.units.iter().flat_map(|unit| unit.fitted().outputs());
+        let columns: BTreeSet<&str> = self.needed.iter().map(String::as_str).chain(made).collect();
+        let of_units = self.units.iter().filter_map(|unit| unit.fitted().rows_at_once());
+        of_units.chain(rows_at_once(columns.len())).min()
     }
 
     /// The features, in order.

@@ -11,6 +11,7 @@ mod outliers;
 mod parts;
 mod retyped;
 pub(in crate::step) mod room;
+mod rows;
 mod split_group;
 mod split_random;
 mod split_time;

@@ -1,5 +1,8 @@
 //! Clusters of numbers on a line.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
 /// More rounds than this are not worth it, scikit-learn's value.
 const MOST_ROUNDS: usize = 300;
 /// Centres that move less than this share of the variance have come to rest, scikit-learn's value.
@@ -41,27 +44,90 @@ fn means(sorted: &[f64], ends: &[usize], centres: &[f64], offset: f64) -> Vec<f6
     let mut sums: Vec<f64> = clusters.iter().map(|values| values.iter().map(|value| value - offset).sum()).collect();
     let mut counts: Vec<f64> = clusters.iter().map(|values| values.len() as f64).collect();
     let empty: Vec<usize> = (0..centres.len()).filter(|cluster| clusters[*cluster].is_empty()).collect();
-    if !empty.is_empty() {
-        let distances = clusters.iter().enumerate();
-        let mut distances: Vec<(f64, usize, f64)> = distances
-            .flat_map(|(cluster, values)| values.iter().map(move |value| (cluster, *value)))
-            .map(|(cluster, value)| ((value - centres[cluster]).abs(), cluster, value))
-            .collect();
-        distances.sort_by(|one, two| two.0.total_cmp(&one.0));
-        for (cluster, (_, from, value)) in empty.into_iter().zip(distances) {
-            sums[from] -= value - offset;
-            counts[from] -= 1.0;
-            sums[cluster] = value - offset;
-            counts[cluster] = 1.0;
-        }
+    for (cluster, (from, value)) in empty.iter().zip(farthest(&clusters, centres, empty.len())) {
+        sums[from] -= value - offset;
+        counts[from] -= 1.0;
+        sums[*cluster] = value - offset;
+        counts[*cluster] = 1.0;
     }
     let means = sums.into_iter().zip(counts).zip(centres);
     means.map(|((sum, count), old)| if count > 0.0 { sum / count + offset } else { *old }).collect()
 }
 
+/// The `most` values that are farthest from the centre of their cluster, each with the cluster: the farthest first, of
+/// equally far ones the earlier.
+fn farthest(clusters: &[&[f64]], centres: &[f64], most: usize) -> Vec<(usize, f64)> {
+    let mut kept: BinaryHeap<Far> = BinaryHeap::with_capacity(most + 1);
+    let values =
+        clusters.iter().enumerate().flat_map(|(cluster, values)| values.iter().map(move |value| (cluster, *value)));
+    for (place, (cluster, value)) in values.enumerate().filter(|_| most > 0) {
+        let far = Far { distance: (value - centres[cluster]).abs(), place, cluster, value };
+        if kept.len() < most {
+            kept.push(far);
+        } else if kept.peek().is_some_and(|nearest| far < *nearest) {
+            kept.pop();
+            kept.push(far);
+        }
+    }
+    kept.into_sorted_vec().into_iter().map(|far| (far.cluster, far.value)).collect()
+}
+
+/// A value and how far it is from its centre; the farthest is the least.
+#[derive(Debug, Clone, Copy)]
+struct Far {
+    distance: f64,
+    place: usize,
+    cluster: usize,
+    value: f64,
+}
+
+impl Ord for Far {
+    fn cmp(&self, other: &Far) -> Ordering {
+        other.distance.total_cmp(&self.distance).then(self.place.cmp(&other.place))
+    }
+}
+
+impl PartialOrd for Far {
+    fn partial_cmp(&self, other: &Far) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Far {
+    fn eq(&self, other: &Far) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Far {}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_farthest_values_are_those_that_sorting_finds(
+            values in prop::collection::vec(-20_i8..20, 0..60),
+            split in 0_usize..60,
+            most in 0_usize..8,
+        ) {
+            let mut values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            values.sort_by(f64::total_cmp);
+            let (one, other) = values.split_at(split.min(values.len()));
+            let (clusters, centres) = ([one, other], [-7.0, 3.0]);
+            let all = clusters.iter().enumerate().flat_map(|(cluster, values)| values.iter().map(move |it| (cluster, *it)));
+            let mut all: Vec<(usize, f64)> = all.collect();
+            all.sort_by(|one, two| {
+                let far = |(cluster, value): &(usize, f64)| (value - centres[*cluster]).abs();
+                far(two).total_cmp(&far(one))
+            });
+            all.truncate(most);
+            prop_assert_eq!(farthest(&clusters, &centres, most), all);
+        }
+    }
 
     #[test]
     fn clusters_settle_at_their_means() {

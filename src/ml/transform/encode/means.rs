@@ -13,7 +13,7 @@ use crate::ml::transform::category::Dictionary;
 use crate::ml::transform::chance::fold;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame, Kind};
-use crate::ml::transform::learn::{FitFacts, Learner, LearningRows};
+use crate::ml::transform::learn::{BYTES_PER_CATEGORY, FitFacts, Learner, LearningRows, refuse_beyond};
 use crate::ml::transform::needs::need_categories;
 use crate::ml::transform::plan::{Plan, Planning, Promise};
 use crate::ml::transform::registry::Unit;
@@ -101,6 +101,7 @@ pub(super) fn plan(
     let promise = promise(&columns);
     let learner = Means {
         key,
+        memory_bytes: planning.facts.memory_bytes,
         name: name.to_owned(),
         formula,
         folds,
@@ -116,6 +117,7 @@ pub(super) fn plan(
 
 struct Means {
     key: &'static str,
+    memory_bytes: Option<u64>,
     name: String,
     formula: Formula,
     folds: u32,
@@ -132,6 +134,13 @@ struct Means {
 impl Means {
     fn cells(&self) -> usize {
         self.folds as usize * self.columns.len()
+    }
+
+    /// What a category takes: the moments of each fold, then an encoding of each, and itself.
+    fn bytes_per_category(&self) -> usize {
+        self.cells() * (size_of::<Moments>() + size_of::<f64>())
+            + self.columns.len() * size_of::<f64>()
+            + BYTES_PER_CATEGORY
     }
 
     /// The encodings by output column and category, and what other values get, from all folds but `left_out`.
@@ -157,6 +166,7 @@ impl Learner for Means {
         let column = frame.column(&self.name)?;
         let codes = self.categories.learn(self.key, &self.name, &column.array)?;
         let (cells, width) = (self.cells(), self.columns.len());
+        refuse_beyond(self.memory_bytes, (self.key, &self.name), self.categories.len(), self.bytes_per_category())?;
         self.by_category.resize(self.categories.len() * cells, Moments::default());
         self.all.resize(cells, Moments::default());
         for ((code, target), row) in codes.into_iter().zip(rows.targets).zip(rows.first..) {

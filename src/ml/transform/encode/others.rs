@@ -14,7 +14,7 @@ use crate::ml::transform::category::Dictionary;
 use crate::ml::transform::chance::normal;
 use crate::ml::transform::fitted::{Fitted, Rows, names};
 use crate::ml::transform::frame::{Column, Frame};
-use crate::ml::transform::learn::{Learner, LearningRows};
+use crate::ml::transform::learn::{BYTES_PER_CATEGORY, Learner, LearningRows, refuse_beyond};
 use crate::ml::transform::needs::need_categories;
 use crate::ml::transform::plan::{Columns, Plan, Planning, Transform};
 use crate::ml::transform::registry::Unit;
@@ -109,6 +109,7 @@ fn plan(
     let promise = promise(&columns);
     let learner = Sums {
         key,
+        memory_bytes: planning.facts.memory_bytes,
         name: name.to_owned(),
         columns,
         others,
@@ -144,6 +145,7 @@ impl Tally {
 
 struct Sums {
     key: &'static str,
+    memory_bytes: Option<u64>,
     name: String,
     columns: Vec<String>,
     others: Others,
@@ -158,6 +160,9 @@ impl Learner for Sums {
     fn learn(&mut self, frame: &Frame, rows: &LearningRows<'_>) -> Result<(), TransformError> {
         let codes = self.categories.learn(self.key, &self.name, &frame.column(&self.name)?.array)?;
         let width = self.columns.len();
+        // A count and sums, once over all rows and once while they are encoded, then an encoding, and the category itself.
+        let bytes = size_of::<f64>() * (2 * (1 + width) + width) + BYTES_PER_CATEGORY;
+        refuse_beyond(self.memory_bytes, (self.key, &self.name), self.categories.len(), bytes)?;
         self.tally.grow(self.categories.len(), width);
         for (code, target) in codes.into_iter().zip(rows.targets) {
             self.tally.add(code as usize, *target, width);

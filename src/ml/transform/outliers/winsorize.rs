@@ -144,8 +144,10 @@ impl Learner for Limits {
                 (first - fold * (third - first), third + fold * (third - first))
             }
             Method::Mad => {
-                let median = Ranks::of(self.values.clone()).quantile(0.5);
-                let distances = self.values.iter().map(|value| (value - median).abs()).collect();
+                let mut ranks = Ranks::of(self.values);
+                let median = ranks.quantile(0.5);
+                let mut distances = ranks.into_values();
+                distances.iter_mut().for_each(|value| *value = (*value - median).abs());
                 let spread = fold * Ranks::of(distances).quantile(0.5) / NORMAL_MAD;
                 (median - spread, median + spread)
             }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::components::Projection;
 use super::pca::columns;
+use crate::ml::normal::draw;
 use crate::ml::transform::TransformError;
 use crate::ml::transform::needs::need_numbers;
 use crate::ml::transform::plan::{Plan, Planning, Scope, Transform};
@@ -89,10 +90,7 @@ impl Params {
         let components = self.n_components as f64;
         let density = self.density.unwrap_or(1.0 / (width as f64).sqrt());
         let mut factor = || match self.kind {
-            How::Gaussian => {
-                let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
-                radius * (std::f64::consts::TAU * random.random::<f64>()).cos() / components.sqrt()
-            }
+            How::Gaussian => draw(&mut random) / components.sqrt(),
             How::Sparse => {
                 let size = (1.0 / (density * components)).sqrt();
                 let drawn = random.random::<f64>();

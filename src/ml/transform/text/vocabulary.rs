@@ -16,10 +16,13 @@ use crate::ml::transform::learn::{Learner, LearningRows};
 use crate::ml::transform::plan::{Columns, Plan, Planning, Promise, Transform};
 use crate::ml::transform::registry::Unit;
 use crate::ml::transform::{ColumnType, TransformError};
+use crate::units::size;
 
 /// More columns than this are more than a dense table holds with ease.
 const MOST_COLUMNS: usize = 10_000;
 
+/// What a term takes beside its text, in a tree whose nodes are half empty.
+const BYTES_PER_TERM: usize = 96;
 /// More terms than this are not kept while learning.
 const MOST_TERMS: usize = 4_000_000;
 
@@ -272,7 +275,16 @@ fn plan(key: &'static str, params: TfidfParams, planning: &Planning<'_>) -> Resu
     let (name, column) = planning.one()?;
     need_text(key, name, column)?;
     let tokens = params.tokens().map_err(|message| TransformError::input("params", message))?;
-    let learner = Terms { key, name: name.to_owned(), params, tokens, found: BTreeMap::new(), documents: 0 };
+    let learner = Terms {
+        key,
+        memory_bytes: planning.facts.memory_bytes,
+        name: name.to_owned(),
+        params,
+        tokens,
+        found: BTreeMap::new(),
+        found_bytes: 0,
+        documents: 0,
+    };
     Ok(Plan::Learn(Box::new(learner), Promise::open(Kind::Encoded)))
 }
 
@@ -293,11 +305,14 @@ pub(in crate::ml::transform) fn text(array: &ArrayRef, row: usize) -> &str {
 
 struct Terms {
     key: &'static str,
+    memory_bytes: Option<u64>,
     name: String,
     params: TfidfParams,
     tokens: Tokens,
     /// In how many texts a term occurs, and how often in all.
     found: BTreeMap<String, (u64, u64)>,
+    /// What the terms themselves take.
+    found_bytes: usize,
     documents: u64,
 }
 
@@ -313,7 +328,9 @@ impl Learner for Terms {
             });
             for (term, count) in std::mem::take(&mut of_text) {
                 let count = if self.params.binary { 1 } else { count };
+                let length = term.len();
                 let known = self.found.entry(term).or_default();
+                self.found_bytes += if known.0 == 0 { length } else { 0 };
                 known.0 += 1;
                 known.1 += count;
             }
@@ -323,11 +340,24 @@ impl Learner for Terms {
                     .help("take `hashing_vectorizer`, or a shorter `ngram_range`"));
             }
         }
+        let bytes = (self.found.len() * BYTES_PER_TERM + self.found_bytes) as u64;
+        if let Some(limit) = self.memory_bytes.filter(|limit| bytes > *limit) {
+            let message = format!(
+                "`{}` keeps {} of the {} different terms of column `{}` that it has seen so far, and the step may use {}",
+                self.key,
+                size(bytes),
+                self.found.len(),
+                self.name,
+                size(limit)
+            );
+            return Err(TransformError::input("memory", message)
+                .help("raise `resources.memory` of the step, take `hashing_vectorizer`, or a shorter `ngram_range`"));
+        }
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Unit, TransformError> {
-        let Terms { key, name, params, tokens, found, documents } = *self;
+        let Terms { key, name, params, tokens, found, documents, .. } = *self;
         let (least, most) = (params.min_df.of(documents), params.max_df.of(documents));
         let mut kept: Vec<(String, (u64, u64))> =
             found.into_iter().filter(|(_, (df, _))| (least..=most).contains(&(*df as f64))).collect();

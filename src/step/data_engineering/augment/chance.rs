@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::ml::resample::normal;
+use crate::ml::normal::draw;
 use crate::step::ParamErrors;
 
 /// The random numbers of one row.
@@ -46,7 +46,7 @@ fn log_gamma_draw(random: &mut impl Rng, shape: f64) -> f64 {
     let d = shape - 1.0 / 3.0;
     let c = 1.0 / (9.0 * d).sqrt();
     loop {
-        let x = normal(random);
+        let x = draw(random);
         let v = (1.0 + c * x).powi(3);
         let uniform = 1.0 - random.random::<f64>();
         if v > 0.0 && uniform.ln() < 0.5 * x * x + d - d * v + d * v.ln() {

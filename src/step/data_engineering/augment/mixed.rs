@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use super::super::rows::Rows;
 use super::super::weights::Weights;
 use super::super::{parts, retyped};
 use super::table::{floats, is_number};
-use crate::step::StepError;
+use crate::step::{StepContext, StepError};
 use crate::table::TableReader;
 use crate::table::roles::{Role, Task};
 
@@ -53,13 +53,13 @@ impl New {
 
 /// All rows, and the pairs that wait to be mixed.
 pub(super) struct Mixed {
-    all: RecordBatch,
+    all: Rows,
     /// Whether each column is mixed; the others are taken from one row.
     blends: Vec<bool>,
     /// The place of the target if it holds classes.
     classes: Option<usize>,
     /// The class of each row, for telling whether two are the same.
-    labels: Option<ArrayRef>,
+    labels: Option<Vec<ArrayRef>>,
     /// Where weights go, if classes need them.
     weights: Option<Weights>,
     pairs: Vec<(u32, u32, f64)>,
@@ -72,6 +72,7 @@ impl Mixed {
         target: &Target,
         names: &[String],
         weight: &str,
+        context: &StepContext,
     ) -> Result<Mixed, StepError> {
         let fields = table.schema().fields();
         let target_place = table.schema().index_of(&target.name)?;
@@ -81,19 +82,23 @@ impl Mixed {
         let blends: Vec<bool> = blends.collect();
         let classes = (!target.is_number).then_some(target_place);
         let weights = classes.map(|_| Weights::of(table, weight, "weight")).transpose()?;
-        let all = table.read_all()?;
-        let labels = classes.map(|place| arrow::compute::cast(all.column(place), &DataType::Utf8)).transpose()?;
+        let all = Rows::of(table, context)?;
+        let texts = |place: usize| {
+            let batches = all.batches().iter();
+            batches.map(|batch| arrow::compute::cast(batch.column(place), &DataType::Utf8)).collect::<Result<_, _>>()
+        };
+        let labels = classes.map(texts).transpose()?;
         Ok(Mixed { all, blends, classes, labels, weights, pairs: Vec::new() })
     }
 
     /// The schema of what comes out.
     pub(super) fn schema(&self) -> SchemaRef {
-        self.weights.as_ref().map_or_else(|| self.all.schema(), |weights| Arc::clone(&weights.schema))
+        self.weights.as_ref().map_or_else(|| Arc::clone(self.all.schema()), |weights| Arc::clone(&weights.schema))
     }
 
     /// How many rows there are.
     pub(super) fn rows(&self) -> u32 {
-        u32::try_from(self.all.num_rows()).unwrap_or(u32::MAX)
+        u32::try_from(self.all.len()).unwrap_or(u32::MAX)
     }
 
     /// Rows that there are, with the weight one if they have none.
@@ -119,7 +124,7 @@ impl Mixed {
         let pairs = std::mem::take(&mut self.pairs);
         let mut rows: Vec<New> = Vec::new();
         for (one, other, share) in pairs {
-            let is_one_class = self.labels.as_ref().is_none_or(|labels| same(labels, one, other));
+            let is_one_class = self.labels.as_ref().is_none_or(|labels| self.is_same(labels, one, other));
             if is_one_class {
                 rows.push(New { one, other, share, labelled: one, weight: 1.0 });
             } else {
@@ -129,23 +134,22 @@ impl Mixed {
         }
         // A row without weight teaches nothing.
         rows.retain(|row| row.weight > 0.0);
-        let places = |pick: fn(&New) -> u32| rows.iter().map(pick).collect::<UInt32Array>();
-        let (ones, others) = (places(|row| row.one), places(|row| row.other));
-        let (labelled, majors) = (places(|row| row.labelled), places(New::major));
+        let take =
+            |place: usize, pick: fn(&New) -> u32| self.all.take(place, rows.iter().map(|row| Some(pick(row) as usize)));
         let mut columns = Vec::new();
-        for (place, column) in self.all.columns().iter().enumerate() {
+        for (place, field) in self.all.schema().fields().iter().enumerate() {
             if self.blends[place] {
-                let (one, other) = (floats(&take(column, &ones, None)?)?, floats(&take(column, &others, None)?)?);
+                let (one, other) = (floats(&take(place, |row| row.one)?)?, floats(&take(place, |row| row.other)?)?);
                 let mixed = one.iter().zip(&other).zip(&rows).map(|((one, other), row)| match (one, other) {
                     (Some(one), Some(other)) => Some(row.share * one + (1.0 - row.share) * other),
                     _ => None,
                 });
-                columns.push(retyped::like(&take(column, &majors, None)?, mixed.collect())?);
+                columns.push(retyped::like(&take(place, New::major)?, mixed.collect())?);
             } else {
                 // What a row weighs goes with its label.
-                let is_weight = Role::of(self.all.schema_ref().field(place)) == Some(Role::Weight);
+                let is_weight = Role::of(field) == Some(Role::Weight);
                 let is_label = self.classes == Some(place) || (self.classes.is_some() && is_weight);
-                columns.push(take(column, if is_label { &labelled } else { &majors }, None)?);
+                columns.push(take(place, if is_label { |row| row.labelled } else { New::major })?);
             }
         }
         if let Some(weights) = &self.weights {
@@ -153,11 +157,14 @@ impl Mixed {
         }
         Ok(RecordBatch::try_new(self.schema(), columns)?)
     }
-}
 
-/// Whether two rows have the same label.
-fn same(labels: &ArrayRef, one: u32, other: u32) -> bool {
-    let labels = labels.as_string::<i32>();
-    let label = |row: u32| labels.is_valid(row as usize).then(|| labels.value(row as usize));
-    label(one) == label(other)
+    /// Whether two rows have the same label.
+    fn is_same(&self, labels: &[ArrayRef], one: u32, other: u32) -> bool {
+        let label = |row: u32| {
+            let (batch, place) = self.all.find(row as usize);
+            let labels = labels[batch].as_string::<i32>();
+            labels.is_valid(place).then(|| labels.value(place))
+        };
+        label(one) == label(other)
+    }
 }

@@ -88,10 +88,12 @@ with: {alpha: 0.2, share: 0.5, seed: 7}
         let target = Target::of(&table, self.params.target.as_deref())?;
         let mut names = numbers(&table, self.params.columns.as_deref())?;
         names.retain(|name| *name != target.name);
-        let width = table.schema().fields().len() as u64;
-        let bytes = table.rows().saturating_mul(width.saturating_mul(16));
+        let columns = table.columns().map(|column| table.column_bytes(column)).fold(0, u64::saturating_add);
+        // The labels are there a second time, as texts.
+        let labels = table.column_bytes(&target.name).max(table.rows().saturating_mul(24));
+        let bytes = columns.saturating_add(labels);
         room::claim(context, "all training rows, to mix any two,", bytes, "mix a sample of the rows")?;
-        let mut mixed = Mixed::new(&table, &target, &names, &self.params.weight)?;
+        let mut mixed = Mixed::new(&table, &target, &names, &self.params.weight, context)?;
         let mut output = context.create_table(&mixed.schema())?;
         copy(&table, &mut output, context, |batch| mixed.weighted(batch))?;
         let seed = self.params.seed.unwrap_or_else(|| context.seed());

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::super::retyped;
 use super::chance::{check_share, copies, of_row};
 use super::table::{extend, floats, numbers, open, ports};
-use crate::ml::resample::normal;
+use crate::ml::normal::draw;
 use crate::phase::Phase;
 use crate::step::{ParamErrors, Ports, StepContext, StepError, StepKind};
 use crate::table::TableReader;
@@ -124,7 +124,7 @@ impl AugmentNoise {
             for _ in 0..copies(&mut random, self.params.share) {
                 rows.push(u32::try_from(place).unwrap_or(u32::MAX));
                 for (noise, (_, width)) in noise.iter_mut().zip(widths) {
-                    noise.push(normal(&mut random) * width);
+                    noise.push(draw(&mut random) * width);
                 }
             }
         }

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use indexmap::IndexSet;
 
-use crate::ml::transform::{ColumnType, FittedPipeline, InputColumn, TransformError, canonical};
+use crate::ml::transform::{ColumnType, FittedPipeline, InputColumn, TransformError, canonical, pieces};
 use crate::step::{Progress, StepContext, StepError};
 use crate::table::TableReader;
 use crate::table::roles::{RAW_PREFIX, Role};
@@ -69,12 +69,6 @@ pub(super) fn write_split(
     }
     context.finish_table(split, output)?;
     lineage(context, split, pipeline, kept)
-}
-
-/// The batch in pieces of at most `most` rows.
-fn pieces(batch: &RecordBatch, most: Option<usize>) -> impl Iterator<Item = RecordBatch> {
-    let most = most.unwrap_or(usize::MAX);
-    (0..batch.num_rows()).step_by(most).map(move |start| batch.slice(start, most.min(batch.num_rows() - start)))
 }
 
 /// The columns to read: for features, target and weight, and those that are copied.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::super::moments::{self, Day};
 use super::super::{parts, room};
 use super::by_key::{Reading, need_numbers, type_of};
-use super::events::{BYTES_PER_EVENT, BYTES_PER_VALUE, Events};
+use super::events::{Events, bytes};
 use super::span::micros;
 use super::tally::Function as Statistic;
 use crate::artifact::ArtifactKind;
@@ -202,11 +202,7 @@ with:
         let (table, events) = (context.table("table")?, context.table("events")?);
         let schema = self.schema(&table, &events)?;
         self.check_keys(&table, &events)?;
-        let mut columns: Vec<&String> = self.params.aggregates.iter().filter_map(|one| one.column.as_ref()).collect();
-        columns.sort();
-        columns.dedup();
-        let per_event = BYTES_PER_EVENT + BYTES_PER_VALUE * columns.len() as u64;
-        let bytes = events.rows().saturating_mul(per_event).saturating_add(table.rows().saturating_mul(8));
+        let bytes = bytes(&events, &self.params.aggregates).saturating_add(table.rows().saturating_mul(8));
         room::claim(
             context,
             "all events",
@@ -231,7 +227,7 @@ with:
             return Err(StepError::input("time_type", message).help("leave `within` out, or take a column of dates"));
         }
         let readings = self.readings(&table, &events)?;
-        let loaded = Events::load(&events, &self.events_key, readings, &of_events, &self.params.aggregates, context)?;
+        let loaded = Events::load(&events, &self.events_key, readings, of_events, &self.params.aggregates, context)?;
         let mut output = context.create_table(&schema)?;
         let (mut first, mut matched) = (0, 0_u64);
         for batch in table.batches()? {

@@ -1,6 +1,7 @@
 //! Rows of equal values in some columns, numbered as they come.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
@@ -157,7 +158,10 @@ pub(super) fn need_numbers(table: &TableReader, name: &str, what: &str) -> Resul
 
 /// A column as numbers; NaN where there is no value.
 pub(super) fn numbers(column: &ArrayRef) -> Vec<f64> {
-    let Some(canonical) = canonical(column) else { return vec![f64::NAN; column.len()] };
+    // Unsigned numbers may be beyond those of signed ones.
+    let is_unsigned = *column.data_type() == DataType::UInt64;
+    let canonical = if is_unsigned { Some(Arc::clone(column)) } else { canonical(column) };
+    let Some(canonical) = canonical else { return vec![f64::NAN; column.len()] };
     let numbers = cast(&canonical, &DataType::Float64);
     let numbers = numbers.as_primitive::<Float64Type>();
     numbers.iter().map(|value| value.unwrap_or(f64::NAN)).collect()

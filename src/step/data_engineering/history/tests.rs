@@ -188,7 +188,7 @@ n:Int64 x:Float64 events_count:Int64 x_sum:Float64 x_last:Float64
     insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"sorting the rows, which are not in the order of time, needs 656 B of memory, and `resources.memory` is 100 B; give the step more, such as `resources: {memory: 257MiB}`, or sort them by time in a `data.sql` step before");
     let with = json!({"key": "n", "time": "n", "aggregates": [{"functions": ["count"]}, {"column": "x", "functions": ["sum"]}]});
     let error = bench.run("data.as_of", with, &[("table", &input), ("events", &input)]).map(|_| ()).unwrap_err();
-    insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"all events needs 240 B of memory, and `resources.memory` is 100 B; give the step more, such as `resources: {memory: 257MiB}`, or leave out events that are too old to count in a `data.sql` step before");
+    insta::assert_snapshot!(format!("{error}; {}", error.remedy().unwrap()), @"all events needs 208 B of memory, and `resources.memory` is 100 B; give the step more, such as `resources: {memory: 257MiB}`, or leave out events that are too old to count in a `data.sql` step before");
 }
 
 #[test]
@@ -340,4 +340,40 @@ fn an_event_of_which_only_the_day_is_known_counts_when_the_day_is_over() {
             batch(&[("who", texts(["a"; 4])), ("at", texts(["2026-03-01", "2026-03-02", "2026-03-08", "2026-03-09"]))]);
         assert_eq!(count(&days, json!("7d")), [0, 1, 1, 0]);
     }
+}
+
+#[test]
+fn only_what_is_needed_of_long_texts_is_claimed() {
+    let mut bench = Workbench::new();
+    let long = "x".repeat(1000);
+    let events = batch(&[
+        ("who", texts(["a"; 100])),
+        ("n", ints(0..100)),
+        (
+            "note",
+            texts(
+                (0..100)
+                    .map(|row| (row < 90).then(|| format!("{row} {long}")))
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .map(Option::as_deref),
+            ),
+        ),
+    ]);
+    let rows = batch(&[("who", texts(["a", "b"])), ("n", ints([99, 99]))]);
+    let run = |bench: &Workbench, functions: Value| {
+        let with = json!({"key": "who", "time": "n", "aggregates": [{"column": "note", "functions": functions}]});
+        let inputs = [("table", &bench.table(&rows)), ("events", &bench.table(&events))];
+        bench.run("data.as_of", with, &inputs).map(|ran| ran.table("table"))
+    };
+    bench.memory_bytes = Some(40_000);
+    let counted = run(&bench, json!(["count", "nunique"])).unwrap();
+    assert_eq!(column(&counted, "note_count").as_ref(), ints([90, 0]).as_ref());
+    assert_eq!(column(&counted, "note_nunique").as_ref(), ints([90, 0]).as_ref());
+    let error = run(&bench, json!(["last"])).unwrap_err();
+    assert!(error.to_string().starts_with("all events needs 10"), "{error}");
+    bench.memory_bytes = None;
+    let last = run(&bench, json!(["last"])).unwrap();
+    assert!(column(&last, "note_last").as_string::<i32>().value(0).starts_with("89 x"));
+    assert!(column(&last, "note_last").is_null(1));
 }

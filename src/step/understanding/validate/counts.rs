@@ -10,7 +10,7 @@ use super::row_test::cell;
 use crate::table::keys::{KeyHasher, Keys, presence};
 
 /// More different values than this are refused: what is asked of counts makes no sense for so many.
-const MOST_VALUES: usize = 1_000_000;
+pub(super) const MOST_VALUES: usize = 1_000_000;
 
 /// The values of a column with their counts, each in the order of its first appearance.
 #[derive(Default)]

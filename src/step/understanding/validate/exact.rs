@@ -1,4 +1,4 @@
-//! Promises about values that computations would take for one another.
+//! Promises about values that computations would take for one another, and about the room that telling them apart takes.
 
 use std::sync::Arc;
 
@@ -86,4 +86,30 @@ fn a_partition_needs_a_bound() {
     let table = bench.table(&batch(&[("n", numbers)]));
     let refused = bench.run("validate.table", json!({"expect": expect}), &[("table", &table)]).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("`bins` has no bound, so that all values are in one bin"), "{refused}");
+}
+
+#[test]
+fn checks_that_keep_every_different_value_say_when_those_are_too_many() {
+    let mut bench = Workbench::new();
+    bench.memory_bytes = Some(1 << 20);
+    let rows = 60_000_i64;
+    let column =
+        |modulus: i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % modulus))) };
+    let table = bench.table(&batch(&[("few", column(10)), ("many", column(rows))]));
+    let expect = |name: &str| {
+        let checks = ["distinct_count", "distinct_ratio", "uniqueness"].into_iter();
+        let mut expect: Vec<Value> = checks.map(|check| json!({"column": name, "check": check, "min": 0})).collect();
+        expect.push(json!({"column": name, "check": "foreign_key"}));
+        let inputs = [("table", &table), ("reference", &table)];
+        let ran = bench.run("validate.table", json!({"expect": expect}), &inputs).unwrap();
+        ran.report("report")["results"].as_array().unwrap().clone()
+    };
+    assert!(expect("few").iter().all(|found| found["success"] == json!(true)));
+    for found in expect("many") {
+        let message = found["exception_info"]["exception_message"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            message.contains("different values that it has seen so far, and `resources.memory` allows 1 MiB"),
+            "{found}"
+        );
+    }
 }

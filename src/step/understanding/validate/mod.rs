@@ -5,7 +5,8 @@
 //! (`no_outliers`, `zscore_below`). Memory is bounded by the kind of check, and not by the width of the table: `unique`
 //! keeps 8 or 16 bytes for each row (exact numbers, or 128-bit hashes of text), `distinct_count` and `foreign_key` up to 40
 //! bytes for each different value, `median`, `quantiles` and `no_outliers` 8 bytes for each value up to four million and a
-//! sketch beyond, `drift`, `train_serve_skew` and rank correlations the values of both sides; all others keep a few numbers.
+//! sketch beyond, `drift`, `train_serve_skew` and rank correlations the numbers of both sides, or up to a million different
+//! texts with their counts; all others keep a few numbers. What grows beyond `resources.memory` fails the check.
 //!
 //! Queries (`sql`) are answered before the first pass, by the engine of the program `phaseline-sql`: it carries a step with
 //! such a check out as a whole, with everything here and an implementation of [`Queries`].

@@ -1,7 +1,5 @@
 //! What can be said about an expectation before any data is seen.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::definition::{CheckName, Target};
@@ -10,6 +8,7 @@ use super::families::Family;
 use super::{json_schema, patterns};
 use crate::expr::Expr;
 use crate::step::{ParamError, query};
+use crate::units;
 
 /// The arguments that every check takes, or that its target stands for.
 const COMMON: &[&str] = &["check", "column", "columns", "where", "severity", "on_fail", "id"];
@@ -171,7 +170,7 @@ impl Expectation {
                 found.list.push(ParamError { path: vec![name.to_owned()], message: error.message, help: error.help });
             }
         }
-        if self.max_age.as_deref().is_some_and(|text| parse_age(text).is_none()) {
+        if self.max_age.as_deref().is_some_and(|text| units::age(text.trim()).is_none()) {
             found.add("max_age", "`max_age` is a duration such as `30m`, `36h` or `7d`".to_owned());
         }
         if matches!(&self.data_type, Some(kind) if kind.names().is_empty()) {
@@ -245,20 +244,4 @@ impl Problems {
         };
         self.list.push(ParamError { path: vec![name.to_owned()], message, help: example.map(str::to_owned) });
     }
-}
-
-/// A duration such as `90s`, `30m`, `36h`, `7d` or `2w`.
-pub(super) fn parse_age(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-    let amount: f64 = text[..digits].parse().ok()?;
-    let seconds = match text[digits..].trim() {
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        "w" => 604_800.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(amount * seconds).ok()
 }

@@ -15,6 +15,9 @@ use super::row_test::RowTest;
 use crate::expr::Expr;
 use crate::table::{MICROSECONDS, TableReader, cast};
 
+/// What a key takes in a set, which is half empty after it has grown.
+pub(super) const BYTES_PER_KEY: u64 = 40;
+
 /// What checks are prepared against.
 pub(super) struct Setting<'a> {
     pub(super) schema: &'a Schema,
@@ -132,6 +135,11 @@ impl Setting<'_> {
         self.reference.ok_or_else(|| format!("`{}` needs a table at the input `reference`", expectation.check.as_str()))
     }
 
+    /// The room that a check has for values whose number is not known before.
+    pub(super) fn room(&self, expectation: &Expectation) -> Room {
+        Room { check: expectation.check.as_str(), memory_bytes: self.memory_bytes }
+    }
+
     /// Refuses a check that keeps `bytes` for its rows where the step may not use so much.
     pub(super) fn afford(&self, expectation: &Expectation, bytes: u64) -> Result<(), String> {
         match self.memory_bytes {
@@ -140,6 +148,29 @@ impl Setting<'_> {
                 expectation.check.as_str(),
                 bytes >> 20,
                 self.rows,
+                limit >> 20
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The memory that a check may use as it goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    check: &'static str,
+    memory_bytes: Option<u64>,
+}
+
+impl Room {
+    /// Refuses `count` different values of `bytes` each where they are more than the step may use.
+    pub(super) fn hold(self, count: usize, bytes: u64) -> Result<(), String> {
+        let needed = (count as u64).saturating_mul(bytes);
+        match self.memory_bytes {
+            Some(limit) if needed > limit => Err(format!(
+                "`{}` needs {} MiB for the {count} different values that it has seen so far, and `resources.memory` allows {} MiB",
+                self.check,
+                needed >> 20,
                 limit >> 20
             )),
             _ => Ok(()),

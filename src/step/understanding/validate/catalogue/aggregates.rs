@@ -9,11 +9,11 @@ use super::super::column::{Column, numbers};
 use super::super::counts::Counts;
 use super::super::definition::{Definition, Target};
 use super::super::expectation::Expectation;
-use super::super::problems::parse_age;
 use super::super::setting::Setting;
 use super::super::summary::{EXACT_QUANTILES, Observed, Seen, Summary};
 use crate::table::sketch::{Moments, Quantiles};
 use crate::table::{iso_date, iso_timestamp};
+use crate::units;
 
 const RANGE: &[&str] = &["min", "max"];
 const STRICT: &[&str] = &["strict_min", "strict_max"];
@@ -287,7 +287,11 @@ impl Summary for Newest {
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
-        let limit = expectation.max_age.as_deref().and_then(parse_age).ok_or("`max_age` is no duration")?;
+        let limit = expectation
+            .max_age
+            .as_deref()
+            .and_then(|text| units::age(text.trim()))
+            .ok_or("`max_age` is no duration")?;
         let age = self.newest.map(|newest| i128::from(self.now) - i128::from(newest));
         let success = age.is_some_and(|age| age <= limit.as_micros().try_into().unwrap_or(i128::MAX));
         let observed = json!(self.newest.and_then(iso_timestamp));

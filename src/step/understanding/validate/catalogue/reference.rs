@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::super::check::{Outcome, State};
 use super::super::column::Column;
+use super::super::counts::MOST_VALUES;
 use super::super::definition::{Definition, Target};
 use super::super::expectation::{Expectation, SkewMetric};
 use super::super::row_test::{RowTest, cell};
-use super::super::setting::Setting;
+use super::super::setting::{BYTES_PER_KEY, Setting};
 use super::super::summary::{Seen, Summary};
 use crate::ml::drift::{Method, Sample, compare};
 use crate::table::keys::{KeySet, Keys, presence};
@@ -91,6 +92,7 @@ fn foreign_key(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
         let values = if by_digits { digits(batch.column(0)) } else { values };
         let (batch_keys, is_there) = (Keys::of(&values), presence(&values));
         keys.extend((0..values.len()).filter(|row| is_there(*row)).map(|row| batch_keys.at(row)));
+        setting.room(expectation).hold(keys.len(), BYTES_PER_KEY)?;
     }
     let column = if by_digits { column.into_digits() } else { column };
     Ok(setting.of_rows(RowTest::of(vec![column], move |values| {
@@ -103,7 +105,7 @@ fn foreign_key(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
 }
 
 /// The values of one column, for a comparison.
-fn gather(values: &ArrayRef, sample: &mut Sample) {
+fn gather(name: &str, values: &ArrayRef, sample: &mut Sample) -> Result<(), String> {
     match sample {
         Sample::Numbers(numbers) => {
             let floats = cast(values, &DataType::Float64);
@@ -117,8 +119,15 @@ fn gather(values: &ArrayRef, sample: &mut Sample) {
                 };
                 *counts.entry(text).or_default() += 1;
             }
+            if counts.len() > MOST_VALUES {
+                return Err(format!(
+                    "column `{name}` has more than {MOST_VALUES} different values, which are no categories; name the columns \
+                     to compare under `columns`"
+                ));
+            }
         }
     }
+    Ok(())
 }
 
 /// A column of both tables.
@@ -170,7 +179,7 @@ fn both(setting: &Setting<'_>, expectation: &Expectation) -> Result<(Vec<Column>
     for batch in reference.select(&names).map_err(|error| format!("the reference: {error}"))? {
         let batch = batch.map_err(|error| format!("the reference: {error}"))?;
         for (place, both) in both.iter_mut().enumerate() {
-            gather(&columns[place].read(&batch)?, &mut both.reference);
+            gather(&both.name, &columns[place].read(&batch)?, &mut both.reference)?;
         }
     }
     for both in &mut both {
@@ -187,8 +196,8 @@ struct Drift {
 
 impl Summary for Drift {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
-        self.columns.iter_mut().zip(values).for_each(|(both, values)| gather(values, &mut both.current));
-        Ok(())
+        let mut columns = self.columns.iter_mut().zip(values);
+        columns.try_for_each(|(both, values)| gather(&both.name, values, &mut both.current))
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -222,8 +231,7 @@ struct Skew(Vec<Both>);
 
 impl Summary for Skew {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
-        self.0.iter_mut().zip(values).for_each(|(both, values)| gather(values, &mut both.current));
-        Ok(())
+        self.0.iter_mut().zip(values).try_for_each(|(both, values)| gather(&both.name, values, &mut both.current))
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -294,4 +302,23 @@ fn one_of_ten(values: &[f64], low: f64, high: f64) -> [f64; 10] {
         counts[place.min(9)] += 1.0;
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+
+    use super::*;
+
+    #[test]
+    fn texts_that_are_no_categories_are_not_kept() {
+        let few: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
+        let many: ArrayRef = Arc::new(StringArray::from_iter_values((0..=MOST_VALUES).map(|text| text.to_string())));
+        let mut sample = Sample::Categories(BTreeMap::new());
+        gather("town", &few, &mut sample).unwrap();
+        let error = gather("town", &many, &mut sample).unwrap_err();
+        assert!(error.starts_with("column `town` has more than 1000000 different values"), "{error}");
+    }
 }

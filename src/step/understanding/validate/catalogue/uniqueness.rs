@@ -12,7 +12,7 @@ use super::super::column::Column;
 use super::super::definition::{Definition, Target};
 use super::super::expectation::{Expectation, IgnoreRowIf};
 use super::super::row_test::RowTest;
-use super::super::setting::Setting;
+use super::super::setting::{BYTES_PER_KEY, Room, Setting};
 use super::super::summary::{Observed, Seen, Summary};
 use super::super::unique::{Missing, UniqueCheck};
 use crate::table::keys::{KeyHasher, KeySet, Keys, presence};
@@ -142,6 +142,7 @@ fn unique_in_row(setting: &Setting<'_>, expectation: &Expectation) -> Result<Sta
 
 /// The different values.
 struct Distinct {
+    room: Room,
     seen: KeySet<u128>,
     as_ratio: bool,
 }
@@ -152,7 +153,7 @@ impl Summary for Distinct {
         let keys = Keys::of(values);
         let is_there = presence(values);
         self.seen.extend((0..values.len()).filter(|row| is_there(*row)).map(|row| keys.at(row)));
-        Ok(())
+        self.room.hold(self.seen.len(), BYTES_PER_KEY)
     }
 
     fn outcome(&self, seen: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -166,17 +167,23 @@ impl Summary for Distinct {
 
 fn distinct_count(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let columns = vec![setting.the_column(expectation)?.into_exact(setting.schema)];
-    Ok(State::of_columns(columns, Distinct { seen: KeySet::default(), as_ratio: false }))
+    Ok(State::of_columns(
+        columns,
+        Distinct { room: setting.room(expectation), seen: KeySet::default(), as_ratio: false },
+    ))
 }
 
 fn distinct_ratio(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let columns = vec![setting.the_column(expectation)?.into_exact(setting.schema)];
-    Ok(State::of_columns(columns, Distinct { seen: KeySet::default(), as_ratio: true }))
+    Ok(State::of_columns(
+        columns,
+        Distinct { room: setting.room(expectation), seen: KeySet::default(), as_ratio: true },
+    ))
 }
 
 /// Which values occur exactly once.
-#[derive(Default)]
 struct Once {
+    room: Room,
     /// Whether each value was seen again.
     repeated: HashMap<u128, bool, BuildHasherDefault<KeyHasher>>,
 }
@@ -189,7 +196,8 @@ impl Summary for Once {
         for row in (0..values.len()).filter(|row| is_there(*row)) {
             self.repeated.entry(keys.at(row)).and_modify(|repeated| *repeated = true).or_insert(false);
         }
-        Ok(())
+        // With whether it came again, which fills up to sixteen bytes.
+        self.room.hold(self.repeated.len(), 2 * BYTES_PER_KEY)
     }
 
     fn outcome(&self, seen: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -199,7 +207,10 @@ impl Summary for Once {
 }
 
 fn uniqueness(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    Ok(State::of_columns(vec![setting.the_column(expectation)?.into_exact(setting.schema)], Once::default()))
+    Ok(State::of_columns(
+        vec![setting.the_column(expectation)?.into_exact(setting.schema)],
+        Once { room: setting.room(expectation), repeated: HashMap::default() },
+    ))
 }
 
 /// Rows that repeat an earlier one.
@@ -231,6 +242,6 @@ fn no_duplicate_rows(setting: &Setting<'_>, expectation: &Expectation) -> Result
         None => setting.schema.fields().iter().map(|field| setting.column(field.name())).collect::<Result<_, _>>()?,
     };
     let columns = columns.into_iter().map(|column: Column| column.into_exact(setting.schema)).collect();
-    setting.afford(expectation, setting.rows * 40)?;
+    setting.afford(expectation, setting.rows * BYTES_PER_KEY)?;
     Ok(State::of_columns(columns, Duplicates::default()))
 }

@@ -221,9 +221,9 @@ impl Fitting<'_> {
         columns.extend(raw.iter().map(|column| column.name.as_str()));
         let mut first = 0;
         let plain = self.plain(learners, &applied);
+        let most = self.rows_at_once(&applied, columns.len());
         let nulls = &mut self.nulls;
         let (stages, target, drops_null) = (&self.stages, &self.target, self.drops_null);
-        let most = self.rows_at_once(&applied, columns.len());
         let mut learn = |batch: RecordBatch| {
             let batch = if drops_null { with_target(&batch, 0, target)? } else { batch };
             let targets = target.values(batch.column(0))?;

@@ -42,9 +42,10 @@ pub(super) fn write_split(
     let rewritten: Vec<InputColumn> = kept.iter().filter(|column| !stored.has(&raw_name(column))).cloned().collect();
     let columns = needed(pipeline, &rewritten);
     let mut output = context.create_table_with(&schema, stored)?;
+    let most = pipeline.rows_at_once();
     let (mut done, mut first, mut nulls) = (0, 0, vec![0; pipeline.features().len()]);
     for batch in table.select_encoded(&columns, &|name| pipeline.takes_encoded(name))? {
-        for mut batch in pieces(&batch?, pipeline.rows_at_once()) {
+        for mut batch in pieces(&batch?, most) {
             context.check_cancelled()?;
             done += batch.num_rows() as u64;
             if drops_null {

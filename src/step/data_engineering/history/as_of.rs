@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::super::moments::{self, Day};
 use super::super::{parts, room};
 use super::by_key::{Reading, need_numbers, type_of};
-use super::events::{Events, bytes};
+use super::events::{Events, TOO_MANY, bytes};
 use super::span::micros;
 use super::tally::Function as Statistic;
 use crate::artifact::ArtifactKind;
@@ -203,12 +203,7 @@ with:
         let schema = self.schema(&table, &events)?;
         self.check_keys(&table, &events)?;
         let bytes = bytes(&events, &self.params.aggregates).saturating_add(table.rows().saturating_mul(8));
-        room::claim(
-            context,
-            "all events",
-            bytes,
-            "leave out events that are too old to count in a `data.sql` step before",
-        )?;
+        room::claim(context, "all events", bytes, TOO_MANY)?;
         let events_time = self.params.events_time.as_ref().unwrap_or(&self.params.time);
         let (times, is_time) = moments::of(&table, &self.params.time, Day::Begins, context)?;
         let (of_events, events_are_times) = moments::of(&events, events_time, Day::Ends, context)?;

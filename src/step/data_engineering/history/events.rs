@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 
+use super::super::room;
 use super::super::rows::Rows;
 use super::as_of::{Aggregate, Function};
 use super::by_key::{ByKey, Missing, Reading, is_number, numbers};
@@ -16,9 +17,12 @@ use crate::table::keys::{Keys, presence};
 use crate::table::{TableReader, canonical, canonical_type, exact, need_digits};
 
 /// What an event takes: its key and time, by row and in order, and where each is.
-const BYTES_PER_EVENT: u64 = 40;
-/// What a different value takes while they are numbered.
-const BYTES_PER_CODE: usize = 72;
+const BYTES_PER_EVENT: u64 = 32;
+/// What a different value takes while they are numbered, in a table that grows beside its older half.
+const BYTES_PER_CODE: usize = 2 * (size_of::<(u128, u32)>() + 1);
+
+/// How to need less memory.
+pub(super) const TOO_MANY: &str = "leave out events that are too old to count in a `data.sql` step before";
 
 /// Events, sorted by key and time.
 pub(super) struct Events {
@@ -90,7 +94,7 @@ pub(super) fn bytes(table: &TableReader, aggregates: &[Aggregate]) -> u64 {
     let of_column = |column: &str| {
         let needs = Needs::of(column, aggregates);
         let statistics = if needs.statistics { size_of::<f64>() + size_of::<Tally>() } else { 0 };
-        let codes = if needs.codes { size_of::<Option<u32>>() + BYTES_PER_CODE } else { 0 };
+        let codes = if needs.codes { size_of::<Option<u32>>() } else { 0 };
         let values = if needs.latest { table.rows().saturating_add(table.column_bytes(column)) } else { 0 };
         table.rows().saturating_mul((statistics + codes) as u64).saturating_add(values)
     };
@@ -114,6 +118,9 @@ impl Events {
         for batch in table.select(&names)? {
             context.check_cancelled()?;
             of_row.extend(keys.learn(&batch?, Missing::Unequal)?);
+            let what = format!("telling {} keys of events apart", keys.len());
+            let bytes = keys.bytes().saturating_add(times.len() as u64 * BYTES_PER_EVENT);
+            room::check(context, &what, bytes, TOO_MANY)?;
         }
         let rows = of_row.iter().zip(0_u32..).filter_map(|(key, row)| key.map(|key| (key, row)));
         let mut order: Vec<(u32, u32)> = rows.collect();
@@ -187,6 +194,8 @@ impl Events {
                     let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
                     values.codes[place] = Some(*known.entry(keys.at(row)).or_insert(next));
                 }
+                let what = format!("telling {} values of column `{column}` apart", known.len());
+                room::check(context, &what, (known.capacity() * BYTES_PER_CODE) as u64, TOO_MANY)?;
             }
             if needs.latest {
                 places.for_each(|(row, place)| latest.1[place] = is_there(row));

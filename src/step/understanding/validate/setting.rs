@@ -158,8 +158,8 @@ impl Setting<'_> {
 /// The memory that a check may use as it goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
-    check: &'static str,
-    memory_bytes: Option<u64>,
+    pub(super) check: &'static str,
+    pub(super) memory_bytes: Option<u64>,
 }
 
 impl Room {

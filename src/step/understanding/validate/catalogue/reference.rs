@@ -12,7 +12,7 @@ use super::super::counts::MOST_VALUES;
 use super::super::definition::{Definition, Target};
 use super::super::expectation::{Expectation, SkewMetric};
 use super::super::row_test::{RowTest, cell};
-use super::super::setting::{BYTES_PER_KEY, Setting};
+use super::super::setting::{BYTES_PER_KEY, Room, Setting};
 use super::super::summary::{Seen, Summary};
 use crate::ml::drift::{Method, Sample, compare};
 use crate::table::keys::{KeySet, Keys, presence};
@@ -104,8 +104,11 @@ fn foreign_key(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
     })))
 }
 
+/// What a category takes with its count, unless it is a long text.
+const BYTES_PER_CATEGORY: u64 = 120;
+
 /// The values of one column, for a comparison.
-fn gather(name: &str, values: &ArrayRef, sample: &mut Sample) -> Result<(), String> {
+fn gather(name: &str, values: &ArrayRef, sample: &mut Sample, room: Room) -> Result<(), String> {
     match sample {
         Sample::Numbers(numbers) => {
             let floats = cast(values, &DataType::Float64);
@@ -119,6 +122,7 @@ fn gather(name: &str, values: &ArrayRef, sample: &mut Sample) -> Result<(), Stri
                 };
                 *counts.entry(text).or_default() += 1;
             }
+            room.hold(counts.len(), BYTES_PER_CATEGORY)?;
             if counts.len() > MOST_VALUES {
                 return Err(format!(
                     "column `{name}` has more than {MOST_VALUES} different values, which are no categories; name the columns \
@@ -171,6 +175,7 @@ fn both(setting: &Setting<'_>, expectation: &Expectation) -> Result<(Vec<Column>
     let empty = |column: &Column| {
         if column.is_number() { Sample::Numbers(Vec::new()) } else { Sample::Categories(BTreeMap::new()) }
     };
+    let room = setting.room(expectation);
     let mut both: Vec<Both> = columns
         .iter()
         .map(|column| Both { name: column.name.clone(), reference: empty(column), current: empty(column) })
@@ -179,7 +184,7 @@ fn both(setting: &Setting<'_>, expectation: &Expectation) -> Result<(Vec<Column>
     for batch in reference.select(&names).map_err(|error| format!("the reference: {error}"))? {
         let batch = batch.map_err(|error| format!("the reference: {error}"))?;
         for (place, both) in both.iter_mut().enumerate() {
-            gather(&both.name, &columns[place].read(&batch)?, &mut both.reference)?;
+            gather(&both.name, &columns[place].read(&batch)?, &mut both.reference, room)?;
         }
     }
     for both in &mut both {
@@ -192,12 +197,13 @@ fn both(setting: &Setting<'_>, expectation: &Expectation) -> Result<(Vec<Column>
 struct Drift {
     columns: Vec<Both>,
     method: Option<Method>,
+    room: Room,
 }
 
 impl Summary for Drift {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
         let mut columns = self.columns.iter_mut().zip(values);
-        columns.try_for_each(|(both, values)| gather(&both.name, values, &mut both.current))
+        columns.try_for_each(|(both, values)| gather(&both.name, values, &mut both.current, self.room))
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -223,22 +229,26 @@ impl Summary for Drift {
 fn drift(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let method = expectation.drift_method()?;
     let (columns, both) = both(setting, expectation)?;
-    Ok(State::of_columns(columns, Drift { columns: both, method }))
+    Ok(State::of_columns(columns, Drift { columns: both, method, room: setting.room(expectation) }))
 }
 
 /// Columns compared by the shares of their values.
-struct Skew(Vec<Both>);
+struct Skew {
+    columns: Vec<Both>,
+    room: Room,
+}
 
 impl Summary for Skew {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
-        self.0.iter_mut().zip(values).try_for_each(|(both, values)| gather(&both.name, values, &mut both.current))
+        let mut columns = self.columns.iter_mut().zip(values);
+        columns.try_for_each(|(both, values)| gather(&both.name, values, &mut both.current, self.room))
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
         let metric = expectation.metric.unwrap_or_default();
         let threshold = expectation.threshold.unwrap_or_default();
         let distances: Vec<(&str, f64)> =
-            self.0.iter().filter_map(|both| Some((both.name.as_str(), distance(both, metric)?))).collect();
+            self.columns.iter().filter_map(|both| Some((both.name.as_str(), distance(both, metric)?))).collect();
         if distances.is_empty() {
             return Err("no column has values in both tables".to_owned());
         }
@@ -254,7 +264,7 @@ impl Summary for Skew {
 
 fn train_serve_skew(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let (columns, both) = both(setting, expectation)?;
-    Ok(State::of_columns(columns, Skew(both)))
+    Ok(State::of_columns(columns, Skew { columns: both, room: setting.room(expectation) }))
 }
 
 /// How far the shares of a column are apart; none if one side has no values.
@@ -317,8 +327,11 @@ mod tests {
         let few: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
         let many: ArrayRef = Arc::new(StringArray::from_iter_values((0..=MOST_VALUES).map(|text| text.to_string())));
         let mut sample = Sample::Categories(BTreeMap::new());
-        gather("town", &few, &mut sample).unwrap();
-        let error = gather("town", &many, &mut sample).unwrap_err();
+        let room = Room { check: "drift", memory_bytes: Some(100 << 20) };
+        gather("town", &few, &mut sample, room).unwrap();
+        let error = gather("town", &many, &mut sample, room).unwrap_err();
+        assert!(error.starts_with("`drift` needs 114 MiB for the 1000001 different values"), "{error}");
+        let error = gather("town", &few, &mut sample, Room { memory_bytes: None, ..room }).unwrap_err();
         assert!(error.starts_with("column `town` has more than 1000000 different values"), "{error}");
     }
 }

@@ -111,6 +111,7 @@ mod tests {
             rows: 10,
             reference: None,
             history: None,
+            answers: None,
             now: 0,
             limit: 10,
             memory_bytes: None,

@@ -1,29 +1,25 @@
 //! [`SentenceEncoder`]: tokens, forward pass, pooling.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use candle_core::{D, Tensor};
-use serde::Deserialize;
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::{NormalizerWrapper, PostProcessor, Tokenizer, TruncationParams};
 
+use super::claim::needed;
 use super::folder::{Folder, SentenceError};
 use super::settings::{Pooling, Settings};
-use super::transformer::{Dense, MOST_SCORES, Transformer, Weights};
+use super::transformer::{Dense, Transformer, Weights};
 use crate::artifact::Digest;
 
 /// How many tokens go through the model at once; it bounds memory and changes no result.
-const TOKENS_AT_ONCE: usize = 2048;
+pub(super) const TOKENS_AT_ONCE: usize = 2048;
 /// Of a longer text only the beginning is read, which holds more tokens than any model takes: in bytes.
 const LONGEST_TEXT: usize = 1 << 20;
-/// A longer header of a safetensors file is none: in bytes.
-const MOST_HEADER: u64 = 100 << 20;
 /// The file of weights, in the folder of the language model and of each dense layer.
-const WEIGHTS: &str = "model.safetensors";
+pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// A sentence model that is ready.
 pub struct SentenceEncoder {
@@ -242,43 +238,6 @@ fn tokenizer(folder: &mut Folder, settings: &Settings, max_length: usize) -> Res
     Ok(tokenizer)
 }
 
-/// How many bytes the model takes, about: while it is read its weights are there in three forms, and texts go through it
-/// together.
-fn needed(folder: &Folder, settings: &Settings, max_length: usize) -> u64 {
-    let config = &settings.config;
-    let layers = settings.modules.dense.iter().map(|layer| &layer.path).chain([&settings.modules.transformer]);
-    let of_layer = |path: &String| {
-        let name = format!("{path}{WEIGHTS}");
-        let stored = folder.length(&name);
-        stored.saturating_add(single_precision(&folder.path.join(name)).unwrap_or(stored).saturating_mul(2))
-    };
-    let weights = layers.map(of_layer).fold(0, u64::saturating_add);
-    // A damaged `config.json` may say any number.
-    let scores = max_length.saturating_mul(max_length).max(MOST_SCORES);
-    let width = config.hidden_size.saturating_mul(4).saturating_add(config.intermediate_size);
-    let tokens = TOKENS_AT_ONCE.max(max_length).saturating_mul(width);
-    weights.saturating_add((scores.saturating_add(tokens) as u64).saturating_mul(8))
-}
-
-/// How many bytes the weights of a safetensors file take in single precision, by its header.
-fn single_precision(path: &Path) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Stored {
-        #[serde(default)]
-        shape: Vec<u64>,
-    }
-    let mut file = File::open(path).ok()?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
-    let mut header = Vec::new();
-    file.take(u64::from_le_bytes(length).min(MOST_HEADER)).read_to_end(&mut header).ok()?;
-    let stored: HashMap<String, Stored> = serde_json::from_slice(&header).ok()?;
-    let numbers = |stored: &Stored| stored.shape.iter().fold(1_u64, |all, size| all.saturating_mul(*size));
-    // What is no array has no shape.
-    let arrays = stored.values().filter(|stored| !stored.shape.is_empty());
-    Some(arrays.map(numbers).fold(0, u64::saturating_add).saturating_mul(4))
-}
-
 /// What `build` makes of the weights in `path` of the folder.
 fn load<T>(
     folder: &mut Folder,
@@ -314,6 +273,7 @@ mod tests {
     use std::path::PathBuf;
 
     use proptest::prelude::*;
+    use serde::Deserialize;
 
     use super::super::Models;
     use super::*;

@@ -4,6 +4,7 @@
 //! never padded: tokens of several texts stand one after the other in one matrix, and attention stays within each, so the
 //! vector of a text does not depend on the texts beside it. That is why a row served alone gets the bits it had in a table.
 
+mod claim;
 mod encoder;
 mod folder;
 mod models;

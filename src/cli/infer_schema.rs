@@ -8,17 +8,16 @@ use serde_json::{Map, Value, json};
 
 use super::{Exit, Settings, UsageError, output, step_output};
 use crate::artifact::{ArtifactKind, ArtifactStore};
-use crate::step::understanding::contract::{
-    Contract, Difference, Inferring, Typing, differences, infer, type_of, write,
-};
+use crate::step::understanding::contract::{Contract, Difference, Inferring, Typing, differences, infer, write};
 use crate::step::understanding::csv::ColumnType;
-use crate::step::{Progress, Reporter, StepContext, StepError, StepRegistry, Surroundings};
+use crate::step::understanding::{ExactArrow, ExactParquet, IngestArrow, IngestParquet};
+use crate::step::{Progress, Reporter, StepContext, StepError, StepKind, StepRegistry, Surroundings};
 use crate::table::TableReader;
 
 /// What to look at.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A CSV, JSON or Parquet file, or a pattern in quotes; with STEP, a run: its id, the beginning of it, or `latest`.
+    /// A CSV, JSON, Parquet, Arrow or Excel file, or a pattern in quotes; with STEP, a run: its id, the beginning of it, or `latest`.
     #[arg(value_name = "FILE|RUN")]
     source: String,
     /// A step of the run whose table is looked at.
@@ -176,12 +175,6 @@ impl Desk {
     fn ingest(&self, args: &Args, contract: Option<&Contract>) -> anyhow::Result<Source> {
         let (kind, typing) = kind_of(&args.source)?;
         let mut params = params(args)?;
-        if typing == Typing::Known
-            && !params.contains_key("columns")
-            && let Some(exact) = with_decimals(&args.source)
-        {
-            params.entry("contract").or_insert(exact);
-        }
         let mut path = self.ingested(kind, params.clone())?;
         if let (Some(contract), Typing::Guessed) = (contract, typing) {
             // What the contract calls a text is none of numbers, whatever its values look like, and a double loses digits.
@@ -209,7 +202,12 @@ impl Desk {
     }
 
     fn ingested(&self, kind: &str, params: Map<String, Value>) -> anyhow::Result<PathBuf> {
-        let registry = StepRegistry::builtin();
+        // What is asked is which decimals there are, so none of them may become doubles.
+        let registry = match kind {
+            IngestParquet::NAME => StepRegistry::of::<ExactParquet>(),
+            IngestArrow::NAME => StepRegistry::of::<ExactArrow>(),
+            _ => StepRegistry::builtin(),
+        };
         let step = registry.kind(kind)?.build(Value::Object(params)).map_err(|errors| {
             UsageError::new(errors.to_string())
                 .help(format!("`--with` takes the params of `{kind}`; docs/steps.md lists them"))
@@ -219,18 +217,6 @@ impl Desk {
         let table = context.made("table").cloned().context("the step made no table")?;
         Ok(self.store.path(&table)?)
     }
-}
-
-/// A contract under which the decimals of a Parquet file stay decimals; none where there are none.
-fn with_decimals(source: &str) -> Option<Value> {
-    let table = TableReader::open(Path::new(source)).ok()?;
-    let fields = table.schema().fields().iter();
-    let columns: Vec<(&str, ColumnType)> =
-        fields.map(|field| Some((field.name().as_str(), type_of(field.data_type())?))).collect::<Option<_>>()?;
-    let column =
-        |(name, column_type): &(&str, ColumnType)| json!({"name": name, "type": column_type, "nullable": true});
-    let has_decimals = columns.iter().any(|(_, column_type)| matches!(column_type, ColumnType::Decimal { .. }));
-    has_decimals.then(|| json!({"contract": "decimals", "columns": columns.iter().map(column).collect::<Vec<_>>()}))
 }
 
 /// The kind of step that reads a file, by the end of its name.

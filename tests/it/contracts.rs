@@ -1,5 +1,12 @@
 //! Promises of schema contracts, through the program.
 
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array};
+use arrow::ipc::writer::FileWriter;
+use arrow::record_batch::RecordBatch;
+use phaseline::table::TableWriter;
 use serde_json::Value;
 
 use crate::harness::project::Project;
@@ -123,4 +130,43 @@ fn decimals_are_inferred_and_compared_to_the_last_digit() {
         told.contains("column `paid`: 1 value is no decimal(19,2), such as `12345678901234567.105` in row 1"),
         "{told}"
     );
+}
+
+/// A table with a decimal of that many digits, in a format that knows its types.
+fn put_typed(project: &Project, name: &str, digits: u8) {
+    let paid = Decimal128Array::from(vec![1234, -5]).with_precision_and_scale(digits, 2).unwrap();
+    let columns: [(&str, ArrayRef); 2] = [("id", Arc::new(Int64Array::from(vec![1, 2]))), ("paid", Arc::new(paid))];
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let path = project.write(name, "");
+    if name.ends_with(".parquet") {
+        let mut writer = TableWriter::create(&path, &rows.schema()).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+    } else {
+        let mut writer = FileWriter::try_new(File::create(path).unwrap(), &rows.schema()).unwrap();
+        writer.write(&rows).unwrap();
+        writer.finish().unwrap();
+    }
+}
+
+#[test]
+fn decimals_are_inferred_of_every_format_that_has_them() {
+    let project = project();
+    let contract = "contract: rows\ncolumns:\n  - {name: paid, type: \"decimal(9, 2)\"}\nevolution: add_columns\n";
+    project.write("contracts/rows.yaml", contract);
+    for ending in ["parquet", "arrow"] {
+        put_typed(&project, &format!("one.{ending}"), 9);
+        put_typed(&project, &format!("many/a.{ending}"), 9);
+        put_typed(&project, &format!("many/b.{ending}"), 9);
+        for (path, with) in [("one", "columns=[id, paid]"), ("one", "columns=[paid]"), ("many/*", "columns=[]")] {
+            let path = format!("{path}.{ending}");
+            let inferred = project.run(&["infer-schema", &path, "--with", with]).expect(0).stdout();
+            assert!(inferred.contains("{name: paid, type: \"decimal(9,2)\"}"), "{path} {with}: {inferred}");
+            project.run(&["infer-schema", &path, "--check", "contracts/rows.yaml", "--with", with]).expect(0);
+        }
+        // Decimals of several types have one in common: the double, as where no contract calls them decimals.
+        put_typed(&project, &format!("many/c.{ending}"), 12);
+        let inferred = project.run(&["infer-schema", &format!("many/*.{ending}")]).expect(0).stdout();
+        assert!(inferred.contains("{name: paid, type: float64}"), "{inferred}");
+    }
 }

@@ -63,6 +63,45 @@ fn a_query_on_postgres_becomes_a_table() {
     ");
     insta::assert_snapshot!(typed("SELECT repeat('9', 39)::numeric AS a", json!({"a": "decimal(38,0)"})), @"sql_value: a value of column `a` cannot be kept: `999999999999999999999999999999999999999` is no decimal(38,0)");
 
+    let under = |query: &str, column_type: &str, with: serde_json::Value| {
+        let contract = json!({"contract": "c", "columns": [{"name": "x", "type": column_type, "nullable": true}]});
+        let mut with = with;
+        with["url"] = json!(url);
+        with["query"] = json!(query);
+        with["contract"] = contract;
+        match bench.run("ingest.sql", with, &[]) {
+            Ok(ran) => [show(&ran.table("table")), ran.log.join("\n")].join("\n").trim_end().to_owned(),
+            Err(error) => format!("{error} ({})", error.remedy().unwrap_or("-")),
+        }
+    };
+    insta::assert_snapshot!(under("SELECT 12345678901234567890.25 AS x", "decimal(38,2)", json!({})), @"
+    x:Decimal128(38, 2)
+    12345678901234567890.25
+    ");
+    insta::assert_snapshot!(under("SELECT 7 AS x", "decimal(9,2)", json!({})), @"
+    x:Decimal128(9, 2)
+    7.00
+    ");
+    insta::assert_snapshot!(under("SELECT 0.1::float4 AS x", "decimal(9,2)", json!({})), @"
+    the table breaks contract `c` version 1:
+      - column `x` is float64; the contract says decimal(9,2) (cast it in the query: `CAST(x AS decimal(9,2)) AS x`; correct the source, or change the contract and raise its `version`; `evolution: [add_columns, widen]` in it accepts new columns and wider types; `on_violation: quarantine` puts rows that break a rule aside)
+    ");
+    insta::assert_snapshot!(under("SELECT true AS x", "decimal(9,2)", json!({})), @"
+    the table breaks contract `c` version 1:
+      - column `x` is bool; the contract says decimal(9,2) (cast it in the query: `CAST(CAST(x AS INT) AS decimal(9,2)) AS x`; correct the source, or change the contract and raise its `version`; `evolution: [add_columns, widen]` in it accepts new columns and wider types; `on_violation: quarantine` puts rows that break a rule aside)
+    ");
+    insta::assert_snapshot!(under("SELECT 0.5::float8 AS x", "decimal(9,2)", json!({"on_violation": "warn"})), @"
+    x:Float64
+    0.5
+    warning: contract `c` version 1: column `x` is float64; the contract says decimal(9,2)
+    ");
+    insta::assert_snapshot!(under("SELECT 0.123 AS x", "decimal(9,2)", json!({"on_violation": "warn"})), @"
+    x:Utf8
+    0.123
+    warning: contract `c` version 1: column `x`: 1 value is no decimal(9,2), such as `0.123` in row 1
+    ");
+    insta::assert_snapshot!(under("SELECT 'infinity'::timestamp AS x", "timestamp", json!({})), @"a value of column `x` cannot be kept: infinity is no moment (make a text of it in the query: `CAST(… AS TEXT)`, on MySQL `CAST(… AS CHAR)`, and `HEX(…)` where it is bytes)");
+
     let refused = |text: &str| {
         let error = query(text).err().unwrap();
         format!("{} ({}): {error}", error.code(), error.fault())

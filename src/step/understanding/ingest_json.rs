@@ -469,6 +469,22 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_more_rows_than_a_batch_loses_none_and_repeats_none() {
+        let (last, bad) = (2 * BATCH_ROWS + 1, BATCH_ROWS);
+        let item = |n: usize| if n == bad { "\"x\"".to_owned() } else { n.to_string() };
+        let items = (0..last).map(item).collect::<Vec<_>>().join(",");
+        let text = format!("{{\"id\": 1, \"i\": [{items}]}}\n{{\"id\": 2, \"i\": [7]}}\n");
+        let with = json!({"types": {"i": "int64"}, "explode": "i", "bad_rows": "quarantine"});
+        let ran = read(text, with).unwrap();
+        let rows = show(&ran.table("table"));
+        let expected = (0..last).filter(|n| *n != bad).map(|n| format!("1 {n} {n}")).chain(["2 7 0".to_owned()]);
+        let mut rows = rows.lines();
+        assert_eq!(rows.next(), Some("id:Int64 i:Int64 i_index:Int64"));
+        assert!(rows.map(str::to_owned).eq(expected));
+        assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(last as f64), Some(1.0)));
+    }
+
+    #[test]
     fn a_damaged_archive_is_the_files_fault() {
         let bench = Workbench::new();
         bench.file("t.json.gz", "not gzip");

@@ -13,6 +13,9 @@ use crate::table::{TableError, TableReader};
 /// A step that reads Parquet.
 pub type IngestParquet = IngestTyped<ParquetFile>;
 
+/// The same step, which keeps all decimals.
+pub type ExactParquet = IngestTyped<ParquetFile, true>;
+
 /// An open Parquet file.
 pub struct ParquetFile {
     name: String,
@@ -21,7 +24,7 @@ pub struct ParquetFile {
 
 impl TypedFile for ParquetFile {
     const NAME: &'static str = "ingest.parquet";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str =
         "Reads Parquet files into a table, with types brought to the ones that steps work with.";
     const EXAMPLE: &'static str = "\

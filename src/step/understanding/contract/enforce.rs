@@ -1,13 +1,14 @@
 //! What every ingest step does with its table at the end: hold it against the contract, bring it into its form, or fail.
 
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::Schema;
 
 use super::aside::{Aside, blame, shown_value, staying};
 use super::document::Contract;
 use super::param::{ContractFile, OnViolation};
 use super::rules;
 use super::shape::{Difference, DifferenceKind, Placed, Shape, brought};
-use super::types::Typing;
+use super::types::{Typing, type_of};
 use crate::artifact::Staged;
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::cursor::NewFiles;
@@ -105,6 +106,7 @@ fn enforce(
 ) -> Result<u64, StepError> {
     let reader = TableReader::open(staged.path())?;
     let mut shape = Shape::of(reader.schema(), contract, typing);
+    let remedy = shape.differences.iter().find_map(|difference| cast(contract, difference, reader.schema(), typing));
     let puts_aside = on_violation == OnViolation::Quarantine;
     let mut aside = if puts_aside { Some(Aside::begin(context)?) } else { None };
     check_values(context, &reader, &mut shape, puts_aside)?;
@@ -127,7 +129,7 @@ fn enforce(
         context.log(format!("warning: {contract}: {}", of_values(remark).message));
     }
     if !differences.is_empty() && on_violation != OnViolation::Warn {
-        return Err(violated(contract, &differences));
+        return Err(violated(contract, &differences, remedy));
     }
     for difference in &differences {
         context.log(format!("warning: {contract}: {}", difference.message));
@@ -302,23 +304,37 @@ fn of_values(broken: &Broken) -> Difference {
     Difference { kind: DifferenceKind::Values, column, message: format!("{about}{}", broken.message) }
 }
 
-fn violated(contract: &Contract, differences: &[Difference]) -> StepError {
+fn violated(contract: &Contract, differences: &[Difference], cast: Option<String>) -> StepError {
     let mut lines: Vec<String> =
         differences.iter().take(MOST_LISTED).map(|difference| format!("\n  - {}", difference.message)).collect();
     if differences.len() > MOST_LISTED {
         lines.push(format!("\n  - and {} more", differences.len() - MOST_LISTED));
     }
     let has = |kinds: &[DifferenceKind]| differences.iter().any(|difference| kinds.contains(&difference.kind));
-    let mut remedies = vec!["correct the source, or change the contract and raise its `version`"];
+    let mut remedies: Vec<String> = cast.into_iter().collect();
+    let mut remedy = |text: &str| remedies.push(text.to_owned());
+    remedy("correct the source, or change the contract and raise its `version`");
     if has(&[DifferenceKind::New, DifferenceKind::Type]) {
-        remedies.push("`evolution: [add_columns, widen]` in it accepts new columns and wider types");
+        remedy("`evolution: [add_columns, widen]` in it accepts new columns and wider types");
     }
     if has(&[DifferenceKind::Missing]) {
-        remedies.push("`optional: true` accepts that a column is missing");
+        remedy("`optional: true` accepts that a column is missing");
     }
     if has(&[DifferenceKind::Values, DifferenceKind::Type]) {
-        remedies.push("`on_violation: quarantine` puts rows that break a rule aside");
+        remedy("`on_violation: quarantine` puts rows that break a rule aside");
     }
     StepError::input("contract_violated", format!("the table breaks {contract}:{}", lines.concat()))
         .help(remedies.join("; "))
+}
+
+/// How a query makes a decimal of a column that has another type.
+fn cast(contract: &Contract, difference: &Difference, stored: &Schema, typing: Typing) -> Option<String> {
+    let column = contract.column(difference.column.as_deref()?)?;
+    let (name, wanted) = (&column.name, column.column_type);
+    let found = type_of(stored.field_with_name(name).ok()?.data_type())?;
+    let is_other = typing == Typing::Queried && difference.kind == DifferenceKind::Type;
+    (is_other && matches!(wanted, ColumnType::Decimal { .. })).then(|| {
+        let value = if found == ColumnType::Bool { format!("CAST({name} AS INT)") } else { name.clone() };
+        format!("cast it in the query: `CAST({value} AS {wanted}) AS {name}`")
+    })
 }

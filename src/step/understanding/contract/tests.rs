@@ -90,6 +90,22 @@ fn a_value_that_is_no_number_does_not_widen_a_column_to_text() {
 }
 
 #[test]
+fn a_column_with_a_value_that_is_no_such_decimal_stays_as_it_was_read_where_that_only_warns() {
+    let contract = "contract: c\ncolumns:\n  - {name: id, type: int64}\n  - {name: paid, type: \"decimal(5, 2)\", nullable: true}\n  \
+                    - {name: owed, type: \"decimal(5, 2)\"}\n";
+    let ran =
+        ingest("owed,id,paid\n1,1,0.10\n2.5,2,\n-3,3,0.125\n", contract, json!({"on_violation": "warn"})).unwrap();
+    insta::assert_snapshot!(show(&ran.table("table")), @"
+    id:Int64 paid:Utf8 owed:Decimal128(5, 2)
+    1 0.10 1.00
+    2 ~ 2.50
+    3 0.125 -3.00
+    ");
+    insta::assert_snapshot!(ran.log.join("\n"), @"warning: contract `c` version 1: column `paid`: 1 value is no decimal(5,2), such as `0.125` in row 3");
+    assert_eq!((ran.metric("rows"), ran.metric("contract_violations")), (Some(3.0), Some(1.0)));
+}
+
+#[test]
 fn the_order_of_columns_matters_only_where_the_contract_says_so() {
     let text = "charge,id,tenure,plan\n2.5,1,5,pro\n";
     assert!(check(text, CUSTOMERS, json!({})).starts_with("id:Utf8"));

@@ -15,8 +15,10 @@ use crate::step::understanding::source::plain_type;
 /// Where the types of a table come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typing {
-    /// The source knows its types: a database, Parquet.
+    /// The files know their types: Parquet, Arrow, the tables of runs.
     Known,
+    /// A database knows them, and a query can cast to others.
+    Queried,
     /// They were guessed from how values are written: CSV, JSON.
     Guessed,
 }

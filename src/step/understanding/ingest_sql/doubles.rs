@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::numeric;
-use super::target::Targets;
 use crate::step::StepContext;
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::source::Cell;
@@ -12,15 +11,16 @@ use crate::step::understanding::source::Cell;
 /// The columns of a query whose decimals become doubles.
 pub(super) struct Doubles {
     names: Vec<String>,
-    /// By column: whether the manifest wants every digit.
+    /// By column: whether it gets every digit.
     exact: Vec<bool>,
     rounded: RefCell<BTreeSet<usize>>,
 }
 
 impl Doubles {
-    pub(super) fn new(columns: &[(String, ColumnType)], targets: &Targets) -> Doubles {
-        let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-        let exact = names.iter().map(|name| targets.is_exact(name)).collect();
+    /// Of columns with the types that they get.
+    pub(super) fn new(columns: &[(String, ColumnType)]) -> Doubles {
+        let names = columns.iter().map(|(name, _)| name.clone()).collect();
+        let exact = columns.iter().map(|(_, column_type)| *column_type != ColumnType::Float64).collect();
         Doubles { names, exact, rounded: RefCell::default() }
     }
 

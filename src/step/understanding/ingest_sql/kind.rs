@@ -33,8 +33,8 @@ pub struct Params {
     pub query: String,
     /// Types of columns by name, in place of the database's: `int64`, `float64`, `text`, `bool`, `date`, `timestamp`,
     /// `instant`, or `decimal(20,2)` for up to 38 digits of which none is lost. Without a type, decimals become doubles,
-    /// which keep 15 digits; arrays and JSON are JSON text, bytes are text such as `\x0a`,
-    /// times are text; a day of zeros, as MySQL knows it, is missing.
+    /// which keep 15 digits; arrays and JSON are JSON text, times are text; Postgres' bytes are text such as `\x0a`, and of MySQL's,
+    /// which must be UTF-8, `HEX(…)` in the query makes one; a day of zeros, as MySQL knows it, is missing.
     #[serde(default)]
     pub types: IndexMap<String, ColumnType>,
     /// A column that only grows, such as `updated_at`: the step reads what came since the last run of the pipeline that
@@ -66,7 +66,7 @@ pub struct IngestSql {
 
 impl StepKind for IngestSql {
     const NAME: &'static str = "ingest.sql";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads the rows of a query on Postgres, MySQL, MariaDB or SQLite into a table.";
     const EXAMPLE: &'static str = "\
@@ -127,7 +127,7 @@ with:
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let query = self.params.query.trim().trim_end_matches(';');
         let scheme = scheme(&url).ok_or_else(|| StepError::input("sql_url", UNKNOWN_SCHEME))?;
-        let bound = Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Known);
+        let bound = Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Queried);
         let increment = self.increment(context, &url)?;
         let from = increment.as_ref().and_then(Increment::from);
         let query = from.map_or_else(

@@ -12,7 +12,7 @@ use sqlx::{
 use super::doubles::Doubles;
 use super::mysql_value::{Moment, bits, moment, time};
 use super::rows::{self, Landing};
-use super::target::Targets;
+use super::target::{Found, Targets};
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
@@ -61,14 +61,9 @@ pub(super) async fn read(
             wire(type_name).ok_or_else(|| rows::unknown_type(column.name(), type_name, "CHAR"))
         })
         .collect::<Result<_, _>>()?;
-    let columns: Vec<(String, ColumnType)> = statement
-        .columns()
-        .iter()
-        .zip(&wires)
-        .map(|(column, wire)| (column.name().to_owned(), column_type(*wire)))
-        .collect();
-    let doubles = Doubles::new(&columns, targets);
+    let columns = statement.columns().iter().zip(&wires).map(|(column, wire)| found(column.name(), *wire)).collect();
     let columns = targets.apply(columns)?;
+    let doubles = Doubles::new(&columns);
     let zeros = RefCell::new(BTreeSet::new());
     let read = |row: &MySqlRow, index: usize| match (wires[index], cell(row, index, wires[index])?) {
         (Wire::Decimal, cell) => doubles.cell(index, cell),
@@ -114,8 +109,8 @@ fn wire(type_name: &str) -> Option<Wire> {
     })
 }
 
-fn column_type(wire: Wire) -> ColumnType {
-    match wire {
+fn found(name: &str, wire: Wire) -> Found {
+    let column_type = match wire {
         Wire::Bool => ColumnType::Bool,
         Wire::Int | Wire::Unsigned | Wire::Bits => ColumnType::Int64,
         Wire::Float | Wire::Double | Wire::Decimal => ColumnType::Float64,
@@ -123,7 +118,10 @@ fn column_type(wire: Wire) -> ColumnType {
         Wire::Date => ColumnType::Date,
         Wire::Timestamp => ColumnType::Timestamp,
         Wire::Instant => ColumnType::Instant,
-    }
+    };
+    // Whole numbers without sign may be beyond those with one.
+    let has_digits = matches!(wire, Wire::Decimal | Wire::Unsigned | Wire::Bits);
+    Found { name: name.to_owned(), column_type, has_digits }
 }
 
 fn cell(row: &MySqlRow, index: usize, wire: Wire) -> Result<Cell, String> {
@@ -144,9 +142,7 @@ fn cell(row: &MySqlRow, index: usize, wire: Wire) -> Result<Cell, String> {
         Wire::Float => Cell::Float(f64::from(row.try_get_unchecked::<f32, _>(index).map_err(shown)?)),
         Wire::Double => Cell::Float(row.try_get_unchecked(index).map_err(shown)?),
         Wire::Text | Wire::Decimal => text().map_err(|_| "it is not UTF-8".to_owned())?,
-        Wire::Bytes => {
-            text().map_err(|_| "it holds bytes that are no text; `HEX(…)` in the query makes one".to_owned())?
-        }
+        Wire::Bytes => text().map_err(|_| "it holds bytes that are no text".to_owned())?,
         Wire::Time => Cell::Text(time(bytes).ok_or_else(odd)?),
         Wire::Date => {
             at(|moment| Cell::Date(moment.date().num_days_from_ce() - NaiveDate::default().num_days_from_ce()))?
@@ -164,4 +160,16 @@ fn unsigned(number: u64) -> Cell {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn shown(error: sqlx::Error) -> String {
     std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_decimals_and_numbers_without_sign_have_digits_to_keep() {
+        let digits = |type_name: &str| found("x", wire(type_name).unwrap()).has_digits;
+        assert_eq!(["DECIMAL", "BIGINT UNSIGNED", "BIT", "YEAR"].map(digits), [true; 4]);
+        assert_eq!(["FLOAT", "DOUBLE", "BOOLEAN", "BIGINT", "VARCHAR", "DATE"].map(digits), [false; 6]);
+    }
 }

@@ -10,7 +10,7 @@ use sqlx::{
 
 use super::doubles::Doubles;
 use super::rows::Landing;
-use super::target::Targets;
+use super::target::{Found, Targets};
 use super::{array, numeric, rows};
 use crate::step::understanding::csv::ColumnType;
 use crate::step::understanding::json::parse;
@@ -63,14 +63,9 @@ pub(super) async fn read(
             wire(column.type_info()).ok_or_else(|| rows::unknown_type(column.name(), column.type_info().name(), "TEXT"))
         })
         .collect::<Result<_, _>>()?;
-    let columns: Vec<(String, ColumnType)> = statement
-        .columns()
-        .iter()
-        .zip(&wires)
-        .map(|(column, wire)| (column.name().to_owned(), column_type(wire)))
-        .collect();
-    let doubles = Doubles::new(&columns, targets);
+    let columns = statement.columns().iter().zip(&wires).map(|(column, wire)| found(column.name(), wire)).collect();
     let columns = targets.apply(columns)?;
+    let doubles = Doubles::new(&columns);
     let read = |row: &PgRow, index: usize| {
         let cell = cell(row, index, &wires[index])?;
         if wires[index] == Wire::Numeric { doubles.cell(index, cell) } else { Ok(cell) }
@@ -110,8 +105,8 @@ fn wire(type_info: &PgTypeInfo) -> Option<Wire> {
     })
 }
 
-fn column_type(wire: &Wire) -> ColumnType {
-    match wire {
+fn found(name: &str, wire: &Wire) -> Found {
+    let column_type = match wire {
         Wire::Bool => ColumnType::Bool,
         Wire::Int | Wire::Oid => ColumnType::Int64,
         Wire::Float4 | Wire::Float8 | Wire::Numeric => ColumnType::Float64,
@@ -119,7 +114,8 @@ fn column_type(wire: &Wire) -> ColumnType {
         Wire::Date => ColumnType::Date,
         Wire::Timestamp => ColumnType::Timestamp,
         Wire::Instant => ColumnType::Instant,
-    }
+    };
+    Found { name: name.to_owned(), column_type, has_digits: *wire == Wire::Numeric }
 }
 
 fn cell(row: &PgRow, index: usize, wire: &Wire) -> Result<Cell, String> {
@@ -213,6 +209,12 @@ mod tests {
         assert_eq!(decode(&0_i32.to_be_bytes(), &Wire::Date), Ok(Cell::Date(10_957)));
         assert_eq!(decode(&1_i64.to_be_bytes(), &Wire::Instant), Ok(Cell::Instant(946_684_800_000_001)));
         assert!(decode(&i64::MAX.to_be_bytes(), &Wire::Timestamp).is_err());
+    }
+
+    #[test]
+    fn only_numerics_have_digits_to_keep() {
+        let digits = [Wire::Numeric, Wire::Float4, Wire::Float8, Wire::Bool, Wire::Int, Wire::Text, Wire::Date];
+        assert_eq!(digits.map(|wire| found("x", &wire).has_digits), [true, false, false, false, false, false, false]);
     }
 
     /// An array of one dimension as text.

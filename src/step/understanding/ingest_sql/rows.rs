@@ -30,13 +30,11 @@ pub(super) async fn write<R>(
     while let Some(row) = rows.next().await {
         let row = row.map_err(query_failed)?;
         for (index, (name, column_type)) in columns.iter().enumerate() {
-            let value = cell(&row, index).map_err(|reason| bad_value(name, &reason))?;
+            let value = cell(&row, index).map_err(|reason| unreadable(name, &reason))?;
             if increment.is_some() {
                 prints.add(&value);
             }
-            waiting
-                .push(index, value)
-                .map_err(|value| bad_value(name, &format!("`{}` is no {column_type}", value.shown())))?;
+            waiting.push(index, value).map_err(|value| unfit(name, *column_type, &value))?;
         }
         waiting.end_row();
         if increment.is_some() {
@@ -156,7 +154,31 @@ pub(super) fn query_failed(error: sqlx::Error) -> StepError {
     }
 }
 
-fn bad_value(column: &str, reason: &str) -> StepError {
-    StepError::input("sql_value", format!("a value of column `{column}` cannot be kept: {reason}"))
-        .help("give the column another type in `types`, or cast it in the query; `text` takes everything")
+/// A value that the database gives and no type of ours has room for.
+fn unreadable(column: &str, reason: &str) -> StepError {
+    StepError::input("sql_value", format!("a value of column `{column}` cannot be kept: {reason}")).help(
+        "make a text of it in the query: `CAST(… AS TEXT)`, on MySQL `CAST(… AS CHAR)`, and `HEX(…)` where it is bytes",
+    )
+}
+
+/// A value that is none of the type that its column gets.
+fn unfit(column: &str, column_type: ColumnType, value: &Cell) -> StepError {
+    let message = format!("a value of column `{column}` cannot be kept: {}", value.misfit(column_type));
+    StepError::input("sql_value", message).help(match column_type {
+        ColumnType::Text => "cut it or leave it out in the query",
+        _ => "give the column another type in `types`, or cast it in the query; `text` takes its values as they stand",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_is_one_that_helps() {
+        let check = |error: StepError| format!("{error} ({})", error.remedy().unwrap_or("-"));
+        insta::assert_snapshot!(check(unreadable("b", "it holds bytes that are no text")), @"a value of column `b` cannot be kept: it holds bytes that are no text (make a text of it in the query: `CAST(… AS TEXT)`, on MySQL `CAST(… AS CHAR)`, and `HEX(…)` where it is bytes)");
+        insta::assert_snapshot!(check(unfit("n", ColumnType::Int64, &Cell::Float(0.5))), @"a value of column `n` cannot be kept: `0.5` is no int64 (give the column another type in `types`, or cast it in the query; `text` takes its values as they stand)");
+        insta::assert_snapshot!(check(unfit("t", ColumnType::Text, &Cell::Date(i32::MAX))), @"a value of column `t` cannot be kept: `2147483647` is no text (cut it or leave it out in the query)");
+    }
 }

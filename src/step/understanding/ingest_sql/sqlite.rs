@@ -7,8 +7,8 @@ use sqlx::{
 };
 
 use super::rows::{self, Landing};
-use super::target::Targets;
-use crate::step::understanding::csv::{ColumnType, value::Class};
+use super::target::{Found, Targets};
+use crate::step::understanding::csv::value::Class;
 use crate::step::understanding::source::Cell;
 use crate::step::{StepContext, StepError};
 
@@ -50,9 +50,13 @@ pub(super) async fn read(
         }
     }
     drop(stream);
-    let columns: Vec<(String, ColumnType)> =
-        declared.iter().zip(&classes).map(|((name, _), class)| (name.clone(), class.column_type())).collect();
-    let columns = targets.apply(columns)?;
+    // A column has whatever types its values have, so that a text keeps the digits of all.
+    let found = |((name, _), class): (&(String, String), &Class)| Found {
+        name: name.clone(),
+        column_type: class.column_type(),
+        has_digits: true,
+    };
+    let columns = targets.apply(declared.iter().zip(&classes).map(found).collect())?;
     let stream = sqlx::query(AssertSqlSafe(query.to_owned())).fetch(&mut connection);
     rows::write(stream, &columns, cell, context, landing).await?;
     connection.close().await.map_err(rows::query_failed)

@@ -15,6 +15,15 @@ pub(super) struct Targets {
     exact: Vec<String>,
 }
 
+/// A column of a query as its database knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) column_type: ColumnType,
+    /// Whether its numbers may have digits that the type loses and a text keeps.
+    pub(super) has_digits: bool,
+}
+
 impl Targets {
     pub(super) fn new(types: IndexMap<String, ColumnType>, exact: Vec<String>) -> Targets {
         Targets { types, exact }
@@ -25,25 +34,16 @@ impl Targets {
         &self.exact
     }
 
-    /// The type that a column gets, whatever the database says.
-    pub(super) fn of(&self, column: &str) -> Option<ColumnType> {
-        let as_text = || self.exact.iter().any(|name| name == column).then_some(ColumnType::Text);
-        self.types.get(column).copied().or_else(as_text)
-    }
-
-    /// Whether a decimal column is read to the last digit, for a type other than a double.
-    pub(super) fn is_exact(&self, column: &str) -> bool {
-        self.of(column).is_some_and(|column_type| column_type != ColumnType::Float64)
-    }
-
     /// The columns of a query with their types.
-    pub(super) fn apply(&self, found: Vec<(String, ColumnType)>) -> Result<Vec<(String, ColumnType)>, StepError> {
-        if let Some(missing) = self.types.keys().find(|name| !found.iter().any(|(known, _)| known == *name)) {
-            let available = found.into_iter().map(|(name, _)| name).collect();
+    pub(super) fn apply(&self, found: Vec<Found>) -> Result<Vec<(String, ColumnType)>, StepError> {
+        if let Some(missing) = self.types.keys().find(|name| !found.iter().any(|known| known.name == **name)) {
+            let available = found.into_iter().map(|known| known.name).collect();
             return Err(TableError::NoColumn { column: missing.clone(), available }.into());
         }
-        let typed = |(name, found): (String, ColumnType)| {
-            let column_type = self.of(&name).unwrap_or(found);
+        let typed = |Found { name, column_type, has_digits }: Found| {
+            let keeps_digits = has_digits && self.exact.contains(&name);
+            let column_type = if keeps_digits { ColumnType::Text } else { column_type };
+            let column_type = self.types.get(&name).copied().unwrap_or(column_type);
             (name, column_type)
         };
         Ok(found.into_iter().map(typed).collect())

@@ -15,3 +15,6 @@ pub use file::ArrowFile;
 
 /// A step that reads Arrow files.
 pub type IngestArrow = IngestTyped<ArrowFile>;
+
+/// The same step, which keeps all decimals.
+pub type ExactArrow = IngestTyped<ArrowFile, true>;

@@ -18,7 +18,7 @@ use crate::table::{BATCH_ROWS, iso_date, iso_timestamp};
 const BATCH_BYTES: usize = 16 << 20;
 /// What every cell takes.
 const CELL_BYTES: usize = 8;
-/// A longer text is none: two of them could not be in one batch.
+/// A longer text is refused: two of them could not be in one batch.
 const MOST_TEXT_BYTES: usize = 1 << 30;
 
 /// One value of a row.
@@ -55,6 +55,14 @@ impl Cell {
         }
     }
 
+    /// Why it is none of the type that is wanted.
+    pub fn misfit(&self, wanted: ColumnType) -> String {
+        match self {
+            Cell::Text(text) if wanted == ColumnType::Text && is_too_long(text.len()) => too_long(text.len()),
+            _ => format!("`{}` is no {wanted}", self.shown()),
+        }
+    }
+
     /// About how many bytes it takes in a batch.
     fn bytes(&self) -> usize {
         match self {
@@ -62,6 +70,14 @@ impl Cell {
             _ => CELL_BYTES,
         }
     }
+}
+
+fn is_too_long(bytes: usize) -> bool {
+    bytes > MOST_TEXT_BYTES
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("it is a text of {bytes} bytes, and a text has at most {MOST_TEXT_BYTES}")
 }
 
 enum Builder {
@@ -122,7 +138,7 @@ impl Cells {
             (Builder::Int(builder), Cell::Int(value)) => builder.append_value(value),
             (Builder::Float(builder), Cell::Float(value)) => builder.append_option((!value.is_nan()).then_some(value)),
             (Builder::Float(builder), Cell::Int(value)) => builder.append_value(value as f64),
-            (Builder::Text(builder), Cell::Text(value)) if value.len() <= MOST_TEXT_BYTES => {
+            (Builder::Text(builder), Cell::Text(value)) if !is_too_long(value.len()) => {
                 builder.append_value(value);
             }
             (Builder::Text(builder), Cell::Bool(value)) => builder.append_value(value.to_string()),
@@ -292,6 +308,13 @@ mod tests {
             cells.end_row();
         }
         assert!(cells.is_full());
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_told_with_its_size() {
+        assert!(!is_too_long(1 << 30) && is_too_long((1 << 30) + 1));
+        assert_eq!(too_long(5 << 28), "it is a text of 1342177280 bytes, and a text has at most 1073741824");
+        assert_eq!(Cell::Text("x".to_owned()).misfit(ColumnType::Int64), "`x` is no int64");
     }
 
     #[test]

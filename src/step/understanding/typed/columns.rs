@@ -13,8 +13,19 @@ use crate::table::TableError;
 pub(super) struct Wanted<'params> {
     /// Their names, in order; all without any.
     pub(super) columns: &'params [String],
-    /// Those whose decimals stay as they are, since a contract asks for such.
-    pub(super) decimals: Vec<&'params str>,
+    /// Those whose decimals stay as they are.
+    pub(super) decimals: Vec<String>,
+}
+
+/// The columns that are decimals of one type in all files.
+pub(super) fn common_decimals<F: TypedFile>(files: &[F]) -> Vec<String> {
+    let Some((first, others)) = files.split_first() else { return Vec::new() };
+    let is_common = |field: &&Arc<Field>| {
+        let same =
+            |file: &F| file.schema().field_with_name(field.name()).is_ok_and(|it| it.data_type() == field.data_type());
+        field.data_type().is_decimal() && others.iter().all(same)
+    };
+    first.schema().fields().iter().filter(is_common).map(|field| field.name().clone()).collect()
 }
 
 impl Wanted<'_> {
@@ -24,7 +35,7 @@ impl Wanted<'_> {
             DataType::Decimal32(precision, scale)
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale)
-                if *scale >= 0 && self.decimals.contains(&name) =>
+                if *scale >= 0 && self.decimals.iter().any(|kept| kept == name) =>
             {
                 Some(DataType::Decimal128(*precision, *scale))
             }

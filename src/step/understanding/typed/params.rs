@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::columns::Wanted;
 use super::read::{TypedFile, read};
 use crate::step::understanding::contract::{Bound, ContractFile, OnViolation, Typing};
 use crate::step::understanding::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
@@ -35,6 +34,15 @@ pub struct Params {
     pub mode: Mode,
 }
 
+/// Which decimals stay as they are; the others become doubles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decimals {
+    /// Those that the contract calls so.
+    OfContract,
+    /// Every column of decimals of one type.
+    All,
+}
+
 impl Params {
     /// Refuses what makes no sense.
     ///
@@ -64,7 +72,7 @@ impl Params {
     ///
     /// # Errors
     /// They cannot be read, or are no one table.
-    pub fn run<F: TypedFile>(&self, context: &mut StepContext) -> Result<(), StepError> {
+    pub fn run<F: TypedFile>(&self, context: &mut StepContext, decimals: Decimals) -> Result<(), StepError> {
         // What is read and how, whatever contract the rows are held against.
         let same = Params { contract: None, on_violation: OnViolation::default(), ..self.clone() };
         let reading = Reading {
@@ -75,7 +83,9 @@ impl Params {
             bound: self.bound(),
             bad_rows: BadRows::Error,
         };
-        read_files(context, reading, |context, files, new_files| self.read_files::<F>(context, &files, new_files))
+        read_files(context, reading, |context, files, new_files| {
+            self.read_files::<F>(context, &files, decimals, new_files)
+        })
     }
 
     /// Reads `files` into the output `table`.
@@ -86,11 +96,16 @@ impl Params {
         &self,
         context: &mut StepContext,
         files: &[SourceFile],
+        decimals: Decimals,
         new_files: Option<&NewFiles>,
     ) -> Result<(), StepError> {
+        read::<F>(context, files, self, decimals, self.bound().among(new_files))
+    }
+
+    /// The columns that the contract calls decimals.
+    pub(super) fn decimals(&self) -> Vec<String> {
         let contract = self.contract.as_ref().map(ContractFile::contract);
-        let decimals: Vec<&str> = contract.iter().flat_map(|contract| contract.decimals()).collect();
-        read::<F>(context, files, &Wanted { columns: &self.columns, decimals }, self.bound().among(new_files))
+        contract.iter().flat_map(|contract| contract.decimals()).map(str::to_owned).collect()
     }
 
     fn bound(&self) -> Bound<'_> {

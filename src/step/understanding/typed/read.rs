@@ -3,7 +3,8 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::columns::{Wanted, tell_rounded};
+use super::columns::{Wanted, common_decimals, tell_rounded};
+use super::params::{Decimals, Params};
 use crate::step::understanding::contract::Bound;
 use crate::step::understanding::source::{SourceFile, plain_batch};
 use crate::step::{Progress, StagedTable, StepContext, StepError};
@@ -44,10 +45,16 @@ pub trait TypedFile: Sized + 'static {
 pub(super) fn read<F: TypedFile>(
     context: &mut StepContext,
     files: &[SourceFile],
-    wanted: &Wanted<'_>,
+    params: &Params,
+    decimals: Decimals,
     bound: Bound<'_>,
 ) -> Result<(), StepError> {
     let open: Vec<F> = files.iter().map(|file| F::open(file, context)).collect::<Result<_, _>>()?;
+    let decimals = match decimals {
+        Decimals::OfContract => params.decimals(),
+        Decimals::All => common_decimals(&open),
+    };
+    let wanted = Wanted { columns: &params.columns, decimals };
     let names = wanted.names::<F>(&files[0], open[0].schema())?;
     let schema = wanted.taken_schema(&files[0], open[0].schema(), &names)?;
     for (file, found) in files.iter().zip(&open).skip(1) {

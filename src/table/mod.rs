@@ -11,6 +11,7 @@ mod exact;
 mod facts;
 pub mod keys;
 mod names;
+mod pieces;
 mod reader;
 pub mod roles;
 pub mod sketch;

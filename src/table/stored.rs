@@ -16,7 +16,7 @@ use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor};
 
 use super::TableError;
 use super::reader::{TableReader, broken, open};
-use super::writer::{MANY_COLUMNS, ROW_GROUP_ROWS};
+use super::writer::{CREATED_BY, MANY_COLUMNS, ROW_GROUP_ROWS};
 
 /// Stored columns of one table for another that has the same rows in the same order.
 #[derive(Debug)]
@@ -79,11 +79,11 @@ fn leaves(schema: &SchemaDescriptor) -> HashMap<&str, usize> {
         .collect()
 }
 
-/// Whether all groups are full, but for the last one.
+/// Whether this program made the groups: others may have many small ones, or some that are too large.
 fn has_our_groups(metadata: &ParquetMetaData) -> bool {
-    let rows: Vec<i64> = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
     let full = i64::try_from(ROW_GROUP_ROWS).unwrap_or(i64::MAX);
-    rows.split_last().is_none_or(|(last, others)| *last <= full && others.iter().all(|rows| *rows == full))
+    let is_ours = |group: &RowGroupMetaData| (1..=full).contains(&group.num_rows());
+    metadata.file_metadata().created_by() == Some(CREATED_BY) && metadata.row_groups().iter().all(is_ours)
 }
 
 /// Whether values are stored alike, whatever the names are.
@@ -110,6 +110,12 @@ impl Stored {
         u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// How many rows row group `group` has.
+    pub(super) fn group_rows(&self, group: usize) -> Result<usize, ParquetError> {
+        let rows = self.metadata.row_groups().get(group).map(RowGroupMetaData::num_rows);
+        rows.and_then(|rows| usize::try_from(rows).ok()).ok_or_else(too_many)
+    }
+
     /// Appends its part of row group `group` to `writer`, if it has the column `name`. Whether it has.
     pub(super) fn append(
         &self,
@@ -118,9 +124,7 @@ impl Stored {
         writer: &mut SerializedRowGroupWriter<'_, File>,
     ) -> Result<bool, ParquetError> {
         let Some(column) = self.columns.get(name) else { return Ok(false) };
-        let Some(rows) = self.metadata.row_groups().get(group) else {
-            return Err(ParquetError::General("there are more rows than in the stored columns".to_owned()));
-        };
+        let rows = self.metadata.row_groups().get(group).ok_or_else(too_many)?;
         let chunk = rows.column(column.from);
         writer.append_column(
             &self.file,
@@ -135,6 +139,10 @@ impl Stored {
         )?;
         Ok(true)
     }
+}
+
+fn too_many() -> ParquetError {
+    ParquetError::General("there are more rows than in the stored columns".to_owned())
 }
 
 /// What is known of a chunk, under the description of the file that it goes into.
@@ -236,6 +244,29 @@ mod tests {
             bytes.push(std::fs::read(path).unwrap());
         }
         assert!(bytes[0] == bytes[1], "threads show in the bytes");
+    }
+
+    #[test]
+    fn stored_columns_keep_row_groups_that_end_early() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "x".repeat(3 << 20);
+        let columns: [(&str, ArrayRef); 2] = [
+            ("n", Arc::new((0..100).collect::<Int64Array>())),
+            ("kind", Arc::new((0..100).map(|_| Some(text.as_str())).collect::<StringArray>())),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let path = folder.path().join("source");
+        let mut writer = TableWriter::create(&path, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let source = TableReader::open(&path).unwrap();
+        assert_eq!(source.row_groups(), 3);
+        let table = written(folder.path().join("t"), &source, 100, 2).unwrap();
+        assert_eq!((table.row_groups(), table.rows()), (3, 100));
+        let read = table.read_all().unwrap();
+        assert_eq!((read.column(0), read.column(2)), (batch.column(1), batch.column(0)));
+        let doubled: ArrayRef = Arc::new((0..100).map(|row| f64::from(row) * 2.0).collect::<Float64Array>());
+        assert_eq!(read.column(1), &doubled);
     }
 
     #[test]

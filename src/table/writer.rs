@@ -1,10 +1,11 @@
-//! Writes tables as Parquet: fixed settings, so that equal rows give equal bytes however many threads encode them.
+//! Writes tables as Parquet: fixed settings, so that equal rows give equal bytes, whatever the batches in which they come and
+//! however many threads encode them.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -17,16 +18,23 @@ use parquet::schema::types::ColumnPath;
 
 use super::encoders::Encoders;
 use super::keys::{KeySet, Keys, presence};
+use super::pieces::{Pieces, fitting, weight};
 use super::reader::broken;
 use super::stored::Stored;
 use super::{TableError, canonical};
 
 /// Rows per row group: small enough that a wide group fits in memory, large enough to compress well.
 pub(super) const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// A row group with more bytes ends, however few rows it has: one is held in memory until it is written.
+const ROW_GROUP_BYTES: u64 = 128 << 20;
+/// What a row group has room for in each column, however many there are: every number of a full one.
+const COLUMN_BYTES: u64 = 2 << 20;
+/// What the file says of who wrote it. The default names the library's version, which would change every digest at an upgrade.
+pub(super) const CREATED_BY: &str = "phaseline";
 /// The first rows, which decide how a column is written.
 const SAMPLE_ROWS: usize = 8 * 1024;
 /// Rows that hold more than this are enough, however few they are.
-const SAMPLE_BYTES: usize = 64 << 20;
+const SAMPLE_BYTES: u64 = 64 << 20;
 /// Tables with more columns are wide: what is needed for each column is kept small, since all are open at once.
 pub(super) const MANY_COLUMNS: usize = 1000;
 /// A sample with fewer values does not say that a column has many.
@@ -39,6 +47,7 @@ pub struct TableWriter {
     threads: usize,
     /// Columns that are taken over from another table; batches lack them.
     stored: Option<Stored>,
+    pieces: Pieces,
     state: State,
     rows: u64,
 }
@@ -47,7 +56,8 @@ enum State {
     /// Rows are gathered until there are enough to say how columns are written.
     Sampling {
         batches: Vec<RecordBatch>,
-        bytes: usize,
+        rows: usize,
+        bytes: u64,
         file: File,
     },
     Writing(Box<Writing>),
@@ -61,16 +71,18 @@ struct Writing {
     encoders: Encoders,
     stored: Option<Stored>,
     groups: usize,
-    /// Rows of the group that is being written.
+    /// Rows of the group that is being written, and what they hold.
     group_rows: usize,
+    group_bytes: u64,
 }
 
 impl TableWriter {
     /// Creates the file at `path`; schema metadata is kept.
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TableError> {
         let file = File::create(path).map_err(|source| TableError::Open { path: path.to_owned(), source })?;
-        let state = State::Sampling { batches: Vec::new(), bytes: 0, file };
-        Ok(TableWriter { path: path.to_owned(), schema: Arc::clone(schema), threads: 1, stored: None, state, rows: 0 })
+        let state = State::Sampling { batches: Vec::new(), rows: 0, bytes: 0, file };
+        let (schema, pieces) = (Arc::clone(schema), Pieces::default());
+        Ok(TableWriter { path: path.to_owned(), schema, threads: 1, stored: None, pieces, state, rows: 0 })
     }
 
     /// The same writer, which encodes columns on so many threads.
@@ -89,16 +101,22 @@ impl TableWriter {
     /// Appends a batch whose columns match the schema, but for those taken over; its metadata does not matter.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         self.rows += batch.num_rows() as u64;
+        let pieces = self.pieces.push(batch)?;
+        pieces.iter().try_for_each(|piece| self.write_piece(piece))
+    }
+
+    fn write_piece(&mut self, piece: &RecordBatch) -> Result<(), TableError> {
         match &mut self.state {
-            State::Sampling { batches, bytes, .. } => {
-                batches.push(batch.clone());
-                *bytes += batch.columns().iter().map(held).sum::<usize>();
-                if self.rows < SAMPLE_ROWS as u64 && *bytes < SAMPLE_BYTES {
+            State::Sampling { batches, rows, bytes, .. } => {
+                batches.push(piece.clone());
+                *rows += piece.num_rows();
+                *bytes += weight(piece, 0, piece.num_rows());
+                if *rows < SAMPLE_ROWS && *bytes < SAMPLE_BYTES {
                     return Ok(());
                 }
                 self.begin()
             }
-            State::Writing(writing) => writing.write(batch),
+            State::Writing(writing) => writing.write(piece),
             State::Broken => Err(failed()),
         }
         .map_err(|source| broken(&self.path, source))
@@ -106,6 +124,9 @@ impl TableWriter {
 
     /// Writes the footer and says how many rows there are.
     pub fn close(mut self) -> Result<u64, TableError> {
+        if let Some(rest) = self.pieces.rest()? {
+            self.write_piece(&rest)?;
+        }
         if matches!(self.state, State::Sampling { .. }) {
             self.begin().map_err(|source| broken(&self.path, source))?;
         }
@@ -129,7 +150,7 @@ impl TableWriter {
         let (file, factory) =
             ArrowWriter::try_new(file, SchemaRef::clone(&self.schema), Some(properties))?.into_serialized_writer()?;
         let encoders = Encoders::new(&self.schema, &own, file.schema_descr(), self.threads);
-        let mut writing = Writing { file, factory, encoders, stored, groups: 0, group_rows: 0 };
+        let mut writing = Writing { file, factory, encoders, stored, groups: 0, group_rows: 0, group_bytes: 0 };
         batches.iter().try_for_each(|batch| writing.write(batch))?;
         self.state = State::Writing(Box::new(writing));
         Ok(())
@@ -143,19 +164,37 @@ impl Writing {
             if self.group_rows == 0 {
                 self.encoders.begin(self.factory.create_column_writers(self.groups)?)?;
             }
-            let rows = (batch.num_rows() - from).min(ROW_GROUP_ROWS - self.group_rows);
+            let full = self.full_rows()?;
+            let most = (batch.num_rows() - from).min(full - self.group_rows);
+            let rows = self.fitting(batch, from, most);
             self.encoders.write(&batch.slice(from, rows))?;
-            from += rows;
             self.group_rows += rows;
-            if self.group_rows == ROW_GROUP_ROWS {
+            self.group_bytes += weight(batch, from, from + rows);
+            from += rows;
+            if self.group_rows == full || rows < most {
                 self.end_group()?;
             }
         }
         Ok(())
     }
 
+    /// How many rows the group has at most. Beside stored columns, those that are stored in theirs.
+    fn full_rows(&self) -> Result<usize, ParquetError> {
+        self.stored.as_ref().map_or(Ok(ROW_GROUP_ROWS), |stored| stored.group_rows(self.groups))
+    }
+
+    /// How many of the next `most` rows belong into the group.
+    fn fitting(&self, batch: &RecordBatch, from: usize, most: usize) -> usize {
+        if self.stored.is_some() {
+            return most;
+        }
+        let limit = ROW_GROUP_BYTES.max(batch.num_columns() as u64 * COLUMN_BYTES);
+        let rows = fitting(batch, from, most, limit.saturating_sub(self.group_bytes));
+        if self.group_rows == 0 { rows.max(1) } else { rows }
+    }
+
     fn end_group(&mut self) -> Result<(), ParquetError> {
-        self.group_rows = 0;
+        (self.group_rows, self.group_bytes) = (0, 0);
         self.groups += 1;
         let ended = self.encoders.end()?;
         self.append(ended)
@@ -197,11 +236,6 @@ impl Writing {
     }
 }
 
-/// How many bytes the rows of a column hold; nothing where that cannot be said.
-fn held(column: &ArrayRef) -> usize {
-    column.to_data().get_slice_memory_size().unwrap_or(0)
-}
-
 fn failed() -> ParquetError {
     ParquetError::General("an earlier write failed".to_owned())
 }
@@ -216,8 +250,7 @@ fn properties(schema: &Schema, own: &[usize], batches: &[RecordBatch]) -> Writer
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(compression)
         .set_dictionary_enabled(!is_wide)
-        // The default names the library's version, which would change every digest at an upgrade.
-        .set_created_by("phaseline".to_owned());
+        .set_created_by(CREATED_BY.to_owned());
     if is_wide {
         return properties.set_encoding(Encoding::PLAIN).build();
     }
@@ -258,7 +291,7 @@ mod tests {
     use arrow::datatypes::{Field, Int64Type};
 
     use super::*;
-    use crate::table::TableReader;
+    use crate::table::{BATCH_ROWS, TableReader};
 
     fn write(path: &Path, batches: &[RecordBatch], threads: usize) -> Vec<u8> {
         let mut writer = TableWriter::create(path, &batches[0].schema()).unwrap().with_threads(threads);
@@ -319,6 +352,37 @@ mod tests {
         assert_eq!((table.rows(), table.row_groups()), (300_000, 3));
         assert!(table.read_all().unwrap() == batch(0, 300_000));
         assert!(write(&path, &[batch(0, 300_000)], 2).len() > 1000);
+    }
+
+    #[test]
+    fn equal_rows_give_equal_bytes_whatever_the_batches_in_which_they_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let all = batch(0, 150_000);
+        let whole = write(&path, std::slice::from_ref(&all), 1);
+        for rows in [1, 7, 1000, 8192, BATCH_ROWS] {
+            let parts = (0..all.num_rows()).step_by(rows);
+            let parts: Vec<RecordBatch> = parts.map(|from| all.slice(from, rows.min(all.num_rows() - from))).collect();
+            assert!(write(&path, &parts, 2) == whole, "batches of {rows} rows give other bytes");
+        }
+    }
+
+    #[test]
+    fn a_row_group_ends_where_its_rows_are_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        // A row has 1 MiB, and the length of its text.
+        let text = "x".repeat((1 << 20) - 4);
+        let rows = |count: usize| {
+            let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(|_| &text)));
+            RecordBatch::try_from_iter([("t", texts)]).unwrap()
+        };
+        let bytes = write(&path, &[rows(100), rows(60), rows(0), rows(1)], 1);
+        assert!(write(&path, &vec![rows(1); 161], 2) == bytes);
+        let table = TableReader::open(&path).unwrap();
+        let groups: Vec<i64> = table.metadata().metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+        assert_eq!(groups, [128, 33]);
+        assert_eq!(table.read_all().unwrap(), rows(161));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, i256};
 use arrow::ipc::writer::FileWriter;
 use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
 use crate::step::testing::{Ran, Workbench, show};
@@ -97,6 +99,33 @@ fn values_far_out_are_kept_or_told() {
     1e76
     warning: column `d` is decimal(76,0) and becomes a double, which keeps 15 digits
     ");
+}
+
+#[test]
+fn equal_rows_make_equal_tables_whatever_the_batches_of_the_file() {
+    let bench = Workbench::new();
+    let path = bench.folder().join("t");
+    let ids: Int64Array = (0..60_000).map(|row| (row % 5 > 0).then_some(row)).collect();
+    let names: StringArray = (0..60_000).map(|row| Some("x".repeat(row % 97) + &row.to_string())).collect();
+    let all = table(&[("id", Arc::new(ids)), ("name", Arc::new(names))]);
+    let parts = |rows: usize| (0..all.num_rows()).step_by(rows).map(move |from| (from, rows));
+    let mut made = Vec::new();
+    for rows in [1, 7, 1000, 8192] {
+        let mut writer = FileWriter::try_new(File::create(&path).unwrap(), &all.schema()).unwrap();
+        let groups = WriterProperties::builder().set_max_row_group_row_count(Some(rows.max(500))).build();
+        let parquet = bench.folder().join("p");
+        let mut other = ArrowWriter::try_new(File::create(&parquet).unwrap(), all.schema(), Some(groups)).unwrap();
+        for (from, rows) in parts(rows) {
+            let part = all.slice(from, rows.min(all.num_rows() - from));
+            writer.write(&part).unwrap();
+            other.write(&part).unwrap();
+        }
+        writer.finish().unwrap();
+        other.close().unwrap();
+        let of = |kind: &str, path: &str| bench.run(kind, json!({"path": path}), &[]).unwrap();
+        made.extend([of("ingest.arrow", "t"), of("ingest.parquet", "p")].map(|ran| ran.artifact("table").clone()));
+    }
+    assert!(made.iter().all(|artifact| *artifact == made[0]), "{made:?}");
 }
 
 #[test]

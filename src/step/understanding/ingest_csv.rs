@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::contract::{Bound, ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, Csv, Dialect, Encoding, Halt, Layout, Shape};
 use super::csv_dialect::dialect;
-use super::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
-use super::source::{Aside, BadRows, Location, SourceFile};
+use super::cursor::{FileCursor, FileSource, Mode, NewFiles};
+use super::source::{Aside, BadRows, SourceFile};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 
@@ -103,10 +103,16 @@ fn sample_rows() -> usize {
 }
 
 impl Params {
-    /// What is read and how, whatever contract the rows are held against.
-    fn reading(&self) -> String {
-        let same = Params { contract: None, on_violation: OnViolation::default(), infer_rows: 0, ..self.clone() };
-        format!("{same:?}")
+    fn source(&self) -> FileSource<'_> {
+        FileSource {
+            path: &self.path,
+            cursor: self.cursor,
+            mode: self.mode,
+            contract: self.contract.as_ref(),
+            on_violation: self.on_violation,
+            typing: Typing::Guessed,
+            bad_rows: self.bad_rows,
+        }
     }
 }
 
@@ -131,8 +137,8 @@ with:
     type Params = Params;
 
     fn new(params: Params) -> Result<Self, ParamErrors> {
-        check_files(&params.path, params.cursor, params.mode)?;
         let dialect = dialect(&params)?;
+        params.source().check()?;
         if params.decimal == "," {
             let mut decimals = params.contract.iter().flat_map(|file| file.contract().decimals());
             if let Some(column) = decimals.find(|column| !params.types.contains_key(*column)) {
@@ -146,19 +152,18 @@ with:
     }
 
     fn ports(&self) -> Ports {
-        let ports = self.params.bad_rows.ports(self.params.on_violation);
-        file_ports(ports, self.params.cursor, self.params.mode)
+        self.params.source().ports()
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
-        vec![Location::parse(&self.params.path).dependency()]
+        self.params.source().dependencies()
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
-        let Params { path, cursor, mode, .. } = &self.params;
-        let (bound, bad_rows) = (self.bound(), self.params.bad_rows);
-        let reading = Reading { path, cursor: *cursor, mode: *mode, params: self.params.reading(), bound, bad_rows };
-        read_files(context, reading, |context, files, new_files| self.read_files(context, files, new_files))
+        let params = self.params.clone();
+        let same = Params { contract: None, on_violation: OnViolation::default(), infer_rows: 0, ..params };
+        let source = self.params.source();
+        source.read(context, &same, |context, files, new_files| self.read_files(context, files, new_files))
     }
 }
 
@@ -170,12 +175,8 @@ impl IngestCsv {
         files: Vec<SourceFile>,
         new_files: Option<&NewFiles>,
     ) -> Result<(), StepError> {
-        let bound = self.bound().among(new_files);
+        let bound = self.params.source().bound().among(new_files);
         read_csv(context, &self.csv(files), self.params.bad_rows, bound)
-    }
-
-    fn bound(&self) -> Bound<'_> {
-        Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Guessed)
     }
 
     fn csv(&self, files: Vec<SourceFile>) -> Csv {
@@ -188,7 +189,7 @@ impl IngestCsv {
                 has_header: self.params.header.unwrap_or(self.params.columns.is_empty()),
                 names: self.params.columns.clone(),
                 types: self.params.types.clone(),
-                texts: self.bound().texts(),
+                texts: self.params.source().bound().texts(),
                 sample_rows: self.params.infer_rows,
             },
             sets_aside: self.params.bad_rows != BadRows::Error,

@@ -4,10 +4,11 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::contract::{Bound, ContractFile, OnViolation, Typing};
+use super::contract::{ContractFile, OnViolation, Typing};
 use super::csv::ColumnType;
+use super::cursor::{FileSource, Mode};
 use super::excel::{Area, Book, Found, Kind, Layout, Merged, Names, Row, cell_name};
-use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile, wrong_columns};
+use super::source::{BadRow, BadRows, Cell, Cells, Intake, SourceFile, wrong_columns};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamError, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::BATCH_ROWS;
@@ -76,6 +77,20 @@ impl Default for Sheet {
     }
 }
 
+impl Params {
+    fn source(&self) -> FileSource<'_> {
+        FileSource {
+            path: &self.path,
+            cursor: None,
+            mode: Mode::default(),
+            contract: self.contract.as_ref(),
+            on_violation: self.on_violation,
+            typing: Typing::Guessed,
+            bad_rows: self.bad_rows,
+        }
+    }
+}
+
 /// A step that reads workbooks.
 pub struct IngestExcel {
     params: Params,
@@ -128,16 +143,16 @@ with:
     }
 
     fn ports(&self) -> Ports {
-        self.params.bad_rows.ports(self.params.on_violation)
+        self.params.source().ports()
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
-        vec![Location::parse(&self.params.path).dependency()]
+        self.params.source().dependencies()
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
-        let files = Location::parse(&self.params.path).files(context)?;
-        self.read_files(context, &files)
+        let source = self.params.source();
+        source.read(context, &self.params, |context, files, _| self.read_files(context, &files))
     }
 }
 
@@ -185,11 +200,7 @@ impl IngestExcel {
         if total == 0 {
             context.log("warning: the sheet has a header but no rows");
         }
-        intake.finish(context, files, self.bound(), ("excel_no_good_rows", WRONG))
-    }
-
-    fn bound(&self) -> Bound<'_> {
-        Bound::of(self.params.contract.as_ref(), self.params.on_violation, Typing::Guessed)
+        intake.finish(context, files, self.params.source().bound(), ("excel_no_good_rows", WRONG))
     }
 
     /// The names and kinds of the columns of one file.
@@ -235,7 +246,7 @@ impl IngestExcel {
             let available = first.columns.iter().map(|column| column.name.clone()).collect();
             return Err(crate::table::TableError::NoColumn { column: missing.clone(), available }.into());
         }
-        let texts = self.bound().texts();
+        let texts = self.params.source().bound().texts();
         let mut columns = Vec::new();
         for (index, column) in first.columns.iter().enumerate() {
             let each = || layouts.iter().zip(orders).map(|(layout, order)| &layout.columns[order[index]]);

@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::contract::{Bound, ContractFile, OnViolation, Typing};
+use super::contract::{ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, is_damage};
-use super::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
-use super::json::{Columns, Cut, Flattening, JsonFormat, MAX_RECORD_BYTES, Raw, Rows, StreamError, each_record, parse};
-use super::source::{BadRow, BadRows, Cell, Cells, Intake, Location, SourceFile};
+use super::cursor::{FileCursor, FileSource, Mode, NewFiles};
+use super::json::{Columns, Cut, Flattening, JsonFormat, Raw, Rows, StreamError, each_record, parse};
+use super::source::{BadRow, BadRows, Cell, Cells, Intake, MAX_RECORD_BYTES, SourceFile};
 use crate::phase::Phase;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::{BATCH_ROWS, TableError};
@@ -63,13 +63,16 @@ pub struct Params {
 }
 
 impl Params {
-    /// What is read and how, whatever contract the rows are held against.
-    fn reading(&self) -> String {
-        format!("{:?}", Params { contract: None, on_violation: OnViolation::default(), ..self.clone() })
-    }
-
-    fn bound(&self) -> Bound<'_> {
-        Bound::of(self.contract.as_ref(), self.on_violation, Typing::Guessed)
+    fn source(&self) -> FileSource<'_> {
+        FileSource {
+            path: &self.path,
+            cursor: self.cursor,
+            mode: self.mode,
+            contract: self.contract.as_ref(),
+            on_violation: self.on_violation,
+            typing: Typing::Guessed,
+            bad_rows: self.bad_rows,
+        }
     }
 }
 
@@ -92,30 +95,25 @@ with:
     type Params = Params;
 
     fn new(params: Params) -> Result<Self, ParamErrors> {
-        if params.path.is_empty() {
-            return Err(ParamErrors::one(["path"], "the path is empty"));
-        }
         if params.explode.as_deref() == Some("") {
             return Err(ParamErrors::one(["explode"], "the name of the list is empty"));
         }
-        check_files(&params.path, params.cursor, params.mode)?;
+        params.source().check()?;
         Ok(IngestJson { params })
     }
 
     fn ports(&self) -> Ports {
-        let Params { bad_rows, on_violation, cursor, mode, .. } = &self.params;
-        file_ports(bad_rows.ports(*on_violation), *cursor, *mode)
+        self.params.source().ports()
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
-        vec![Location::parse(&self.params.path).dependency()]
+        self.params.source().dependencies()
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {
-        let Params { path, cursor, mode, .. } = &self.params;
-        let (bound, bad_rows) = (self.params.bound(), self.params.bad_rows);
-        let reading = Reading { path, cursor: *cursor, mode: *mode, params: self.params.reading(), bound, bad_rows };
-        read_files(context, reading, |context, files, new_files| self.read_files(context, &files, new_files))
+        let same = Params { contract: None, on_violation: OnViolation::default(), ..self.params.clone() };
+        let source = self.params.source();
+        source.read(context, &same, |context, files, new_files| self.read_files(context, &files, new_files))
     }
 }
 
@@ -151,7 +149,7 @@ fn read_json(
     if let Some(path) = &params.explode {
         declared.entry(format!("{path}_index")).or_insert(ColumnType::Int64);
     }
-    for name in params.bound().texts() {
+    for name in params.source().bound().texts() {
         declared.entry(name).or_insert(ColumnType::Text);
     }
     let types = learnt.columns.types(&declared);
@@ -181,7 +179,7 @@ fn read_json(
             None => Ok(()),
         }
     })?;
-    let bound = params.bound().among(new_files);
+    let bound = params.source().bound().among(new_files);
     intake.finish(context, files, bound, ("json_no_good_rows", WRONG))
 }
 
@@ -477,9 +475,9 @@ mod tests {
         let with = json!({"types": {"i": "int64"}, "explode": "i", "bad_rows": "quarantine"});
         let ran = read(text, with).unwrap();
         let rows = show(&ran.table("table"));
-        let expected = (0..last).filter(|n| *n != bad).map(|n| format!("1 {n} {n}")).chain(["2 7 0".to_owned()]);
+        let expected = (0..last).filter(|n| *n != bad).map(|n| format!("1 {n} {n}")).chain(["2 0 7".to_owned()]);
         let mut rows = rows.lines();
-        assert_eq!(rows.next(), Some("id:Int64 i:Int64 i_index:Int64"));
+        assert_eq!(rows.next(), Some("id:Int64 i_index:Int64 i:Int64"));
         assert!(rows.map(str::to_owned).eq(expected));
         assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(last as f64), Some(1.0)));
     }

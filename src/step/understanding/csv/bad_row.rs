@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::reader::MAX_RECORD_BYTES;
+use crate::step::understanding::source::MAX_RECORD_BYTES;
 use crate::units::size;
 
 /// What is wrong with the text of a file.

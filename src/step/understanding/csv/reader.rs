@@ -5,12 +5,7 @@ use std::io::Read;
 use super::Dialect;
 use super::bad_row::RecordError;
 use super::records::Records;
-use crate::step::understanding::source::BadRow;
-
-/// How many bytes are asked of the file at once.
-const BLOCK_BYTES: usize = 512 * 1024;
-/// A record beyond this is an unclosed quote and not data.
-pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
+use crate::step::understanding::source::{BLOCK_BYTES, BadRow, Refill, refill};
 
 /// Cuts a stream of bytes into records.
 pub(super) struct RecordReader<R> {
@@ -142,15 +137,10 @@ impl<R: Read> RecordReader<R> {
     }
 
     fn fill(&mut self) -> Result<(), RecordError> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        if self.buffer.len() > MAX_RECORD_BYTES {
-            return Err(RecordError::TooLong { line: self.line });
+        match refill(&mut self.source, &mut self.buffer, std::mem::take(&mut self.start))? {
+            Refill::TooLong => return Err(RecordError::TooLong { line: self.line }),
+            came => self.is_ended = came == Refill::Ended,
         }
-        // A record that outgrows the buffer doubles it, so that looking at it again stays cheap.
-        let wanted = BLOCK_BYTES.max(self.buffer.len());
-        let read = (&mut self.source).take(wanted as u64).read_to_end(&mut self.buffer)?;
-        self.is_ended = read < wanted;
         Ok(())
     }
 

@@ -2,26 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, append};
-use crate::artifact::{ArtifactKind, Digest, DigestWriter};
-use crate::step::understanding::contract::Bound;
-use crate::step::understanding::source::{BadRows, Location, SourceFile};
-use crate::step::{OutputPort, ParamErrors, Ports, StepContext, StepError, former_input};
+use super::{FileCursor, Mode, append};
+use crate::artifact::{Digest, DigestWriter};
+use crate::step::understanding::source::{Found, SourceFile};
+use crate::step::{StepContext, StepError, former_input};
 use crate::table::TableReader;
 
 /// The layout that this version of the program writes and reads.
 const FORMAT: u32 = 1;
-
-/// How files are told that were read before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FileCursor {
-    /// By their names. A file that was read and has changed since is an error.
-    Name,
-}
 
 /// Which files the last run knew, as the output `position`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,75 +33,8 @@ pub struct NewFiles {
     count: usize,
 }
 
-/// Refuses a cursor where there are no files that could be told apart.
-///
-/// # Errors
-/// `path` is a URL, or there is a mode without a cursor.
-pub fn check_files(path: &str, cursor: Option<FileCursor>, mode: Mode) -> Result<(), ParamErrors> {
-    match (cursor, Location::parse(path)) {
-        (Some(_), Location::Url(_)) => {
-            Err(ParamErrors::one(["cursor"], "`cursor: name` is for files of this machine; a URL is read as a whole"))
-        }
-        (None, _) if mode == Mode::Delta => {
-            Err(ParamErrors::one(["mode"], "`mode: delta` needs `cursor: name`, which tells what is new"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The ports of a step that reads only new files, if it does.
-pub fn file_ports(mut ports: Ports, cursor: Option<FileCursor>, mode: Mode) -> Ports {
-    if cursor.is_none() {
-        return ports;
-    }
-    ports.outputs.push(OutputPort::new("position", ArtifactKind::Report).from_inputs(&["former_position"]));
-    if mode == Mode::Delta {
-        // Only its columns are needed of the former table, for when there is nothing new.
-        ports.outputs[0] = ports.outputs[0].clone().from_inputs(&["former_position"]);
-    }
-    ports.continuing(&["table", "position"])
-}
-
-/// What files are read, and how.
-pub struct Reading<'params> {
-    /// Where they are.
-    pub path: &'params str,
-    /// How those are told that were read before, if only others are read.
-    pub cursor: Option<FileCursor>,
-    /// What the table holds then.
-    pub mode: Mode,
-    /// What is read and how, in words, which tells this source from others.
-    pub params: String,
-    /// What the table is bound to.
-    pub bound: Bound<'params>,
-    /// What is done with rows that cannot be read.
-    pub bad_rows: BadRows,
-}
-
-/// Reads files with `read`: with a cursor only those that no earlier run has read.
-///
-/// # Errors
-/// Those of `read`, and where the new files cannot be told.
-pub fn read_files(
-    context: &mut StepContext,
-    reading: Reading<'_>,
-    read: impl FnOnce(&mut StepContext, Vec<SourceFile>, Option<&NewFiles>) -> Result<(), StepError>,
-) -> Result<(), StepError> {
-    let files = Location::parse(reading.path).files(context)?;
-    if reading.cursor.is_none() {
-        return read(context, files, None);
-    }
-    // Of a contract it matters which columns it keeps from being read as numbers.
-    let how = format!("{} {:?}", reading.params, reading.bound.texts());
-    let (new_files, files) = NewFiles::among(context, &how, reading.mode, files)?;
-    if files.is_empty() {
-        return reading.bound.finish_without(context, &new_files, reading.bad_rows);
-    }
-    read(context, files, Some(&new_files))
-}
-
 impl NewFiles {
-    /// Of `files`, those that the last run did not know, in the same order. `reading`, what is read and how, tells this
+    /// Of what was found, that which the last run did not know, in the same order. `reading`, what is read and how, tells this
     /// source from others.
     ///
     /// # Errors
@@ -120,31 +43,34 @@ impl NewFiles {
         context: &mut StepContext,
         reading: &str,
         mode: Mode,
-        files: Vec<SourceFile>,
+        found: Vec<Found>,
     ) -> Result<(NewFiles, Vec<SourceFile>), StepError> {
         let source =
             DigestWriter::new("phaseline cursor of files 2").bytes(reading).bytes(format!("{mode:?}")).finish();
         let former = former(context, source)?;
         let mut all = former.clone().unwrap_or_default();
         let mut new = Vec::new();
-        for file in files {
-            let (digest, _) = Digest::of_reader(file.open()?)?;
-            match all.get(&file.name) {
-                Some(known) if *known == digest => {}
+        for file in found {
+            let version = file.version()?;
+            match all.get(file.name()) {
+                Some(known) if *known == version => {}
                 Some(_) => {
-                    let message = format!("`{}` was read by an earlier run and has changed since", file.name);
+                    let message = format!("`{}` was read by an earlier run and has changed since", file.name());
                     return Err(StepError::input("file_changed", message).help(
                         "write what is new into a file of its own, or read everything again with `--refresh` and the step's name",
                     ));
                 }
                 None => {
-                    all.insert(file.name.clone(), digest);
+                    all.insert(file.name().to_owned(), version);
                     new.push(file);
                 }
             }
         }
         context.log(format!("{} new files of {}", new.len(), all.len()));
-        Ok((NewFiles { mode, source, all, goes_on: former.is_some(), count: new.len() }, new))
+        let count = new.len();
+        let fetched = new.into_iter().enumerate().map(|(number, file)| file.fetch(number, context));
+        let files = fetched.collect::<Result<_, _>>()?;
+        Ok((NewFiles { mode, source, all, goes_on: former.is_some(), count }, files))
     }
 
     /// Ends a read for which there was no new file.
@@ -259,6 +185,31 @@ mod tests {
     }
 
     #[test]
+    fn only_objects_that_no_run_has_read_are_fetched() {
+        let bench = Workbench::new();
+        let url = format!("file://{}/in/*.csv", bench.folder().display());
+        let with = || json!({"path": url, "cursor": "name"});
+        bench.file("in/2026-01.csv", "id,x\n1,\n");
+        let first = read(&bench, "ingest.csv", with(), None).unwrap();
+        let nothing = read(&bench, "ingest.csv", with(), Some(&first)).unwrap();
+        assert_eq!(nothing.metric("new_files"), Some(0.0));
+        assert_eq!(nothing.artifact("table"), first.artifact("table"));
+        bench.file("in/2025-12.csv", "id,x\n3,0.5\n");
+        let next = read(&bench, "ingest.csv", with(), Some(&nothing)).unwrap();
+        assert_eq!((rows(&next).as_str(), next.metric("new_files")), ("1 ~, 3 0.5", Some(1.0)));
+        let known: Value = next.report("position");
+        let names: Vec<&String> = known["files"].as_object().unwrap().keys().collect();
+        let name = |file: &str| url.replace("*.csv", file);
+        assert_eq!(names, [&name("2025-12.csv"), &name("2026-01.csv")]);
+        bench.file("in/2026-01.csv", "id,x\n1,\n9,\n");
+        let error = read(&bench, "ingest.csv", with(), Some(&next)).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("`{}` was read by an earlier run and has changed since", name("2026-01.csv"))
+        );
+    }
+
+    #[test]
     fn a_run_without_a_new_file_puts_nothing_aside_and_says_so() {
         let bench = Workbench::new();
         bench.file("in/a.csv", "id,x\n1,2\n3\n");
@@ -334,7 +285,9 @@ mod tests {
         let error = read(&bench, "ingest.json", with(), Some(&first)).err().unwrap();
         assert_eq!(error.code(), "file_changed", "{error}");
         let wrong = |with: Value| read(&bench, "ingest.json", with, None).err().unwrap().to_string();
-        assert!(wrong(json!({"path": "s3://b/*.jsonl", "cursor": "name"})).contains("files of this machine"));
+        assert!(
+            wrong(json!({"path": "https://b/x.jsonl", "cursor": "name"})).contains("a download is read as a whole")
+        );
         assert!(wrong(json!({"path": "in/*.jsonl", "mode": "delta"})).contains("needs `cursor: name`"));
     }
 }

@@ -9,14 +9,16 @@ mod files;
 mod increment;
 mod mark;
 mod position;
+mod source;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use files::{FileCursor, NewFiles, Reading, check_files, file_ports, read_files};
+pub use files::NewFiles;
 pub use increment::Increment;
 pub use mark::{Lookback, Mark};
 pub use position::Position;
+pub use source::{FileCursor, FileSource};
 
 /// What the output `table` holds of an incremental read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]

@@ -7,5 +7,5 @@ mod strict;
 
 pub use columns::Columns;
 pub use flat::{Flat, Flattening, Rows};
-pub use stream::{Cut, JsonFormat, MAX_RECORD_BYTES, Raw, StreamError, each_record};
+pub use stream::{Cut, JsonFormat, Raw, StreamError, each_record};
 pub use strict::parse;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::step::StepError;
+use crate::step::understanding::source::{Refill, refill};
 
 /// How records stand in a JSON file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -65,11 +66,6 @@ pub enum StreamError {
 
 /// Takes a record.
 type Take<'take> = &'take mut dyn FnMut(Raw<'_>) -> Result<(), StepError>;
-
-/// Bytes that are read at once.
-const BLOCK_BYTES: usize = 512 * 1024;
-/// A record beyond this is a bracket that is never closed and not data.
-pub const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
 
 /// Gives every record of `bytes` to `take`.
 pub fn each_record(bytes: impl Read, format: JsonFormat, cut: Cut, take: Take<'_>) -> Result<(), StreamError> {
@@ -187,15 +183,11 @@ impl<R: Read> Stream<R> {
     }
 
     fn fill(&mut self) -> Result<(), StreamError> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        if self.buffer.len() > MAX_RECORD_BYTES {
-            return Err(StreamError::TooLong { line: self.line });
+        let came = refill(&mut self.source, &mut self.buffer, std::mem::take(&mut self.start));
+        match came.map_err(StreamError::Io)? {
+            Refill::TooLong => return Err(StreamError::TooLong { line: self.line }),
+            came => self.is_ended = came == Refill::Ended,
         }
-        // A record that outgrows the buffer doubles it, so that looking at it again stays cheap.
-        let wanted = BLOCK_BYTES.max(self.buffer.len());
-        let read = (&mut self.source).take(wanted as u64).read_to_end(&mut self.buffer).map_err(StreamError::Io)?;
-        self.is_ended = read < wanted;
         Ok(())
     }
 }

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Download, download, object};
+use super::object::{self, Object};
+use super::{Download, download};
+use crate::artifact::Digest;
 use crate::step::{Dependency, StepContext, StepError};
 
 /// A file to read, on the local disk.
@@ -45,8 +47,53 @@ impl SourceFile {
         if facts.len() == self.bytes && facts.modified().ok() == self.written {
             return Ok(());
         }
-        Err(StepError::input("source_changed", format!("`{}` changed while it was read", self.name))
-            .help("run again when whatever writes it has ended; writers should rename a finished file into its place"))
+        Err(changed(&self.name))
+    }
+}
+
+/// The file or object was written to while it was read.
+pub(super) fn changed(name: &str) -> StepError {
+    StepError::input("source_changed", format!("`{name}` changed while it was read"))
+        .help("run again when whatever writes it has ended; writers should rename a finished file into its place")
+}
+
+/// A file or an object that a path means, of which nothing was read yet.
+pub enum Found {
+    /// A file of this machine.
+    File(SourceFile),
+    /// An object of a store.
+    Object(Object),
+}
+
+impl Found {
+    /// What tells it from others: its path, or its URL.
+    pub fn name(&self) -> &str {
+        match self {
+            Found::File(file) => &file.name,
+            Found::Object(object) => object.name(),
+        }
+    }
+
+    /// What tells it from itself at another time: of a file its bytes, of an object what its store says of it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn version(&self) -> Result<Digest, StepError> {
+        match self {
+            Found::File(file) => Ok(Digest::of_reader(file.open()?)?.0),
+            Found::Object(object) => Ok(object.version()),
+        }
+    }
+
+    /// Brings it to this machine, as source `number`.
+    ///
+    /// # Errors
+    /// The store refuses it, or it is another one by now.
+    pub fn fetch(self, number: usize, context: &mut StepContext) -> Result<SourceFile, StepError> {
+        match self {
+            Found::File(file) => Ok(file),
+            Found::Object(object) => object.fetch(number, context),
+        }
     }
 }
 
@@ -78,15 +125,32 @@ impl Location {
         }
     }
 
-    /// The files, in the order of their names.
-    pub fn files(&self, context: &mut StepContext) -> Result<Vec<SourceFile>, StepError> {
-        match self {
-            Location::Local(pattern) => local_files(pattern, context),
-            Location::Url(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                Ok(vec![download(&Download::plain(url), context)?])
+    /// Whether it is known what is there without reading it. A web server gives one file, whatever that is today.
+    pub fn is_listed(&self) -> bool {
+        !matches!(self, Location::Url(url) if url.starts_with("http://") || url.starts_with("https://"))
+    }
+
+    /// What is there, in the order of the names.
+    ///
+    /// # Errors
+    /// Nothing is there, or it may not be looked at.
+    pub fn list(&self, context: &mut StepContext) -> Result<Vec<Found>, StepError> {
+        Ok(match self {
+            Location::Local(pattern) => local_files(pattern, context)?.into_iter().map(Found::File).collect(),
+            Location::Url(url) if self.is_listed() => {
+                object::list(url, context)?.into_iter().map(Found::Object).collect()
             }
-            Location::Url(url) => object::fetch(url, context),
-        }
+            Location::Url(url) => vec![Found::File(download(&Download::plain(url), context)?)],
+        })
+    }
+
+    /// The files, in the order of their names.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be read.
+    pub fn files(&self, context: &mut StepContext) -> Result<Vec<SourceFile>, StepError> {
+        let found = self.list(context)?.into_iter().enumerate();
+        found.map(|(number, found)| found.fetch(number, context)).collect()
     }
 }
 

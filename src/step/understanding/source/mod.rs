@@ -9,6 +9,7 @@ mod local;
 mod names;
 mod object;
 mod plain;
+mod refill;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,8 @@ pub use aside::{Aside, BadRow, BadRows};
 pub use cells::{Cell, Cells};
 pub use download::{Answer, Download, RAISE, Request, Secret, Session, download};
 pub use intake::Intake;
-pub use local::{Location, SourceFile, pattern_within};
+pub use local::{Found, Location, SourceFile, pattern_within};
 pub use names::{check_names, wrong_columns, wrong_name};
-pub use object::redacted;
+pub use object::{Object, redacted};
 pub use plain::{plain_batch, plain_type};
+pub use refill::{BLOCK_BYTES, MAX_RECORD_BYTES, Refill, refill};

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::read::{TypedFile, read};
-use crate::step::understanding::contract::{Bound, ContractFile, OnViolation, Typing};
-use crate::step::understanding::cursor::{FileCursor, Mode, NewFiles, Reading, check_files, file_ports, read_files};
-use crate::step::understanding::source::{BadRows, Location, SourceFile, wrong_columns};
-use crate::step::{Dependency, ParamErrors, Ports, StepContext, StepError};
+use crate::step::understanding::contract::{ContractFile, OnViolation, Typing};
+use crate::step::understanding::cursor::{FileCursor, FileSource, Mode, NewFiles};
+use crate::step::understanding::source::{BadRows, SourceFile, wrong_columns};
+use crate::step::{ParamErrors, StepContext, StepError};
 
 /// Reads one or more files as one table.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -49,23 +49,23 @@ impl Params {
     /// # Errors
     /// What is wrong.
     pub fn check(&self) -> Result<(), ParamErrors> {
-        if self.path.is_empty() {
-            return Err(ParamErrors::one(["path"], "the path is empty"));
-        }
         if let Some(wrong) = wrong_columns(&self.columns) {
             return Err(ParamErrors::one(["columns"], wrong));
         }
-        check_files(&self.path, self.cursor, self.mode)
+        self.source().check()
     }
 
-    /// The ports of the step.
-    pub fn ports(&self) -> Ports {
-        file_ports(self.on_violation.ports(), self.cursor, self.mode)
-    }
-
-    /// What the step reads beside its inputs.
-    pub fn dependencies(&self) -> Vec<Dependency> {
-        vec![Location::parse(&self.path).dependency()]
+    /// What they say of files.
+    pub fn source(&self) -> FileSource<'_> {
+        FileSource {
+            path: &self.path,
+            cursor: self.cursor,
+            mode: self.mode,
+            contract: self.contract.as_ref(),
+            on_violation: self.on_violation,
+            typing: Typing::Known,
+            bad_rows: BadRows::Error,
+        }
     }
 
     /// Reads the files that the path means.
@@ -73,17 +73,8 @@ impl Params {
     /// # Errors
     /// They cannot be read, or are no one table.
     pub fn run<F: TypedFile>(&self, context: &mut StepContext, decimals: Decimals) -> Result<(), StepError> {
-        // What is read and how, whatever contract the rows are held against.
         let same = Params { contract: None, on_violation: OnViolation::default(), ..self.clone() };
-        let reading = Reading {
-            path: &self.path,
-            cursor: self.cursor,
-            mode: self.mode,
-            params: format!("{same:?}"),
-            bound: self.bound(),
-            bad_rows: BadRows::Error,
-        };
-        read_files(context, reading, |context, files, new_files| {
+        self.source().read(context, &same, |context, files, new_files| {
             self.read_files::<F>(context, &files, decimals, new_files)
         })
     }
@@ -99,16 +90,12 @@ impl Params {
         decimals: Decimals,
         new_files: Option<&NewFiles>,
     ) -> Result<(), StepError> {
-        read::<F>(context, files, self, decimals, self.bound().among(new_files))
+        read::<F>(context, files, self, decimals, self.source().bound().among(new_files))
     }
 
     /// The columns that the contract calls decimals.
     pub(super) fn decimals(&self) -> Vec<String> {
         let contract = self.contract.as_ref().map(ContractFile::contract);
         contract.iter().flat_map(|contract| contract.decimals()).map(str::to_owned).collect()
-    }
-
-    fn bound(&self) -> Bound<'_> {
-        Bound::of(self.contract.as_ref(), self.on_violation, Typing::Known)
     }
 }

@@ -29,11 +29,11 @@ impl<F: TypedFile, const KEEPS_DECIMALS: bool> StepKind for IngestTyped<F, KEEPS
     }
 
     fn ports(&self) -> Ports {
-        self.params.ports()
+        self.params.source().ports()
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
-        self.params.dependencies()
+        self.params.source().dependencies()
     }
 
     fn run(&self, context: &mut StepContext) -> Result<(), StepError> {

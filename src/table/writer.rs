@@ -289,6 +289,7 @@ mod tests {
 
     use arrow::array::{Float64Array, Int64Array, ListArray, StringArray};
     use arrow::datatypes::{Field, Int64Type};
+    use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;
     use crate::table::{BATCH_ROWS, TableReader};
@@ -380,7 +381,8 @@ mod tests {
         let bytes = write(&path, &[rows(100), rows(60), rows(0), rows(1)], 1);
         assert!(write(&path, &vec![rows(1); 161], 2) == bytes);
         let table = TableReader::open(&path).unwrap();
-        let groups: Vec<i64> = table.metadata().metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+        let groups = table.metadata().metadata().row_groups().iter().map(RowGroupMetaData::num_rows);
+        let groups: Vec<i64> = groups.collect();
         assert_eq!(groups, [128, 33]);
         assert_eq!(table.read_all().unwrap(), rows(161));
     }

@@ -13,8 +13,8 @@ use parquet::file::metadata::ParquetMetaData;
 use super::TableError;
 use super::reader::{BATCH_ROWS, broken, open};
 
-/// What the texts of a column take in a batch, if they are about equally long.
-const COLUMN_BYTES: u64 = 64 << 20;
+/// What the texts of a column take in a batch, if they are about equally long: as much as is written at once.
+const COLUMN_BYTES: u64 = 16 << 20;
 /// From here on the texts of a column may be too long for one batch, however many rows it has.
 const RISKY_BYTES: u64 = 1 << 30;
 
@@ -132,7 +132,7 @@ mod tests {
         let sizes = |columns: &[&str]| -> Vec<usize> {
             table.select(columns).unwrap().map(|batch| batch.unwrap().num_rows()).collect()
         };
-        assert_eq!((sizes(&["t", "n"]), sizes(&["n"])), (vec![64, 36], vec![100]));
+        assert_eq!((sizes(&["t", "n"]), sizes(&["n"])), (vec![16, 16, 16, 16, 16, 16, 4], vec![100]));
 
         // Where a batch fails, what is left comes in smaller ones.
         let metadata = table.metadata().clone();

@@ -250,11 +250,11 @@ mod tests {
     fn stored_columns_keep_row_groups_that_end_early() {
         let folder = tempfile::tempdir().unwrap();
         let text = "x".repeat(3 << 20);
-        let columns: [(&str, ArrayRef); 2] = [
-            ("n", Arc::new((0..100).collect::<Int64Array>())),
-            ("kind", Arc::new((0..100).map(|_| Some(text.as_str())).collect::<StringArray>())),
+        let columns: [(&str, ArrayRef, bool); 2] = [
+            ("n", Arc::new((0..100).collect::<Int64Array>()), true),
+            ("kind", Arc::new((0..100).map(|_| Some(text.as_str())).collect::<StringArray>()), true),
         ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
         let path = folder.path().join("source");
         let mut writer = TableWriter::create(&path, &batch.schema()).unwrap();
         writer.write(&batch).unwrap();

@@ -3,6 +3,8 @@
 //! Computations take decimals and unsigned numbers as doubles and as signed ones, which is nearly always enough; two
 //! customers whose numbers differ in the twentieth digit are still two.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Float64Type};
@@ -55,13 +57,13 @@ pub fn digits(array: &ArrayRef) -> ArrayRef {
     let texts = cast(array, &DataType::Utf8);
     let texts = texts.as_string::<i32>();
     if !texts.iter().flatten().any(|text| text.contains('.')) {
-        return std::sync::Arc::new(texts.clone());
+        return Arc::new(texts.clone());
     }
-    let shortest = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let shortest = |text: &str| {
+        let is_whole = !text.contains('.');
+        if is_whole { text.to_owned() } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
     };
-    std::sync::Arc::new(texts.iter().map(|text| text.map(shortest)).collect::<StringArray>())
+    Arc::new(texts.iter().map(|text| text.map(shortest)).collect::<StringArray>())
 }
 
 fn has_digits(data_type: &DataType) -> bool {
@@ -73,8 +75,6 @@ fn has_digits(data_type: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Decimal128Array, Float64Array, Int64Array, UInt64Array};
 
     use super::*;

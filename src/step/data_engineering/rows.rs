@@ -14,13 +14,13 @@ pub(super) struct Rows {
     batches: Vec<RecordBatch>,
     /// The first row of each batch.
     starts: Vec<usize>,
-    rows: usize,
+    len: usize,
 }
 
 impl Rows {
     /// Without rows.
     pub(super) fn new(schema: SchemaRef) -> Rows {
-        Rows { schema, batches: Vec::new(), starts: Vec::new(), rows: 0 }
+        Rows { schema, batches: Vec::new(), starts: Vec::new(), len: 0 }
     }
 
     /// All rows and columns of a table.
@@ -35,14 +35,14 @@ impl Rows {
 
     /// The next rows.
     pub(super) fn push(&mut self, batch: RecordBatch) {
-        self.starts.push(self.rows);
-        self.rows += batch.num_rows();
+        self.starts.push(self.len);
+        self.len += batch.num_rows();
         self.batches.push(batch);
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.rows
+        self.len
     }
 
     /// What the columns are.

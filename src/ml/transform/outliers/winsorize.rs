@@ -147,7 +147,9 @@ impl Learner for Limits {
                 let mut ranks = Ranks::of(self.values);
                 let median = ranks.quantile(0.5);
                 let mut distances = ranks.into_values();
-                distances.iter_mut().for_each(|value| *value = (*value - median).abs());
+                for value in &mut distances {
+                    *value = (*value - median).abs();
+                }
                 let spread = fold * Ranks::of(distances).quantile(0.5) / NORMAL_MAD;
                 (median - spread, median + spread)
             }

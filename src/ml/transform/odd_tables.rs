@@ -182,7 +182,7 @@ fn one_hot_columns_have_names_of_their_own() {
 
 #[test]
 fn rows_without_a_target_are_not_counted() {
-    let target = StringArray::from_iter((0..10).map(|row| (row % 5 != 0).then(|| ["No", "Yes"][row % 2])));
+    let target: StringArray = (0..10).map(|row| (row % 5 != 0).then(|| ["No", "Yes"][row % 2])).collect();
     let columns: [(&str, ArrayRef); 2] = [("a", floats((0..10).map(f64::from))), ("y", Arc::new(target))];
     let table = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
     let spec = super::PipelineSpec { drop_null_target: true, ..spec(json!([])) };

@@ -25,6 +25,7 @@ pub use error::TableError;
 pub use exact::{digits, exact, exact_type, need_digits, present};
 pub use facts::{ColumnFacts, ValueRange, column_facts};
 pub use names::free_name;
+pub use pieces::slices;
 pub use reader::{BATCH_ROWS, TableReader};
 pub use stored::Stored;
 pub use value::{iso_date, iso_timestamp, json_value};

@@ -70,6 +70,17 @@ impl Pieces {
     }
 }
 
+/// The rows of a batch, at most [`BATCH_ROWS`] at a time and fewer where they are long; nothing is copied.
+pub fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let most = (batch.num_rows() - from).min(BATCH_ROWS);
+        let rows = fitting(batch, from, most, PIECE_BYTES).max(most.min(1));
+        from += rows;
+        (rows > 0).then(|| batch.slice(from - rows, rows))
+    })
+}
+
 /// How many of the next `most` rows have no more than `bytes`.
 pub(super) fn fitting(batch: &RecordBatch, from: usize, most: usize, bytes: u64) -> usize {
     let fits = |rows: usize| weight(batch, from, from + rows) <= bytes;
@@ -140,6 +151,19 @@ mod tests {
             ("l", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(numbers.map(|n| Some([Some(n), None]))))),
         ];
         RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    #[test]
+    fn a_batch_is_cut_where_its_rows_are_long_and_none_is_lost() {
+        let mut lengths = vec![10; 3 * BATCH_ROWS];
+        lengths[5..9].fill(9 << 20);
+        lengths[20] = 40 << 20;
+        let rows = rows(&lengths);
+        let parts: Vec<RecordBatch> = slices(&rows).collect();
+        let sizes: Vec<usize> = parts.iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(sizes[..6], [6, 1, 1, 12, 1, BATCH_ROWS]);
+        assert_eq!(concat_batches(&rows.schema(), &parts).unwrap(), rows);
+        assert_eq!(slices(&rows.slice(0, 0)).count(), 0);
     }
 
     /// The rows of the pieces of rows that come so many at a time.

@@ -73,7 +73,7 @@ async fn write(frame: DataFrame, context: &mut StepContext) -> Result<(), StepEr
     let mut stream = frame.execute_stream().await.map_err(failure)?;
     while let Some(batch) = stream.next().await {
         context.check_cancelled()?;
-        let batch = plain_batch(&batch.map_err(failure)?, &schema)?;
+        let batch = plain_batch(&batch.map_err(failure)?, &schema, &|| "in the result,".to_owned())?;
         rows += batch.num_rows() as u64;
         table.write(&batch)?;
         context.progress(&Progress { done: rows, total: None, unit: "rows", note: String::new() });

@@ -11,7 +11,12 @@ pub(in crate::step) fn claim(context: &mut StepContext, what: &str, bytes: u64, 
 
 /// Refuses if the step may not use `bytes`: for what grows with the data and whose size shows only as it is read.
 pub(in crate::step) fn check(context: &StepContext, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
-    match context.surroundings().memory_bytes {
+    check_within(context.surroundings().memory_bytes, what, bytes, help)
+}
+
+/// The same for a step that may use `limit`, if there is one.
+pub(in crate::step) fn check_within(limit: Option<u64>, what: &str, bytes: u64, help: &str) -> Result<(), StepError> {
+    match limit {
         Some(limit) if bytes > limit => {
             let message = format!("{what} needs {} of memory, and `resources.memory` is {}", size(bytes), size(limit));
             Err(StepError::input("memory_too_small", message)

@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::contract::{ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, is_damage};
 use super::cursor::{FileCursor, FileSource, Mode, NewFiles};
-use super::json::{Columns, Cut, Flattening, JsonFormat, Raw, Rows, StreamError, each_record, parse};
+use super::json::{Columns, Cut, Flat, Flattening, JsonFormat, Raw, Rows, StreamError, each_record, parse};
 use super::source::{BadRow, BadRows, Cell, Cells, Intake, MAX_RECORD_BYTES, SourceFile};
 use crate::phase::Phase;
+use crate::step::data_engineering::room;
 use crate::step::{Dependency, ParamErrors, Ports, Progress, StepContext, StepError, StepKind};
 use crate::table::{BATCH_ROWS, TableError};
 use crate::units::size;
@@ -43,7 +44,7 @@ pub struct Params {
     pub explode: Option<String>,
     /// What is done with records that are no JSON objects, have a key twice, or hold a value that is not of the type that
     /// `types` gives: they end the step, are left out, or are left out and kept in the output `quarantine` with file,
-    /// line, reason and text. Lines then hold one record each. What is wrong with the brackets of a list always ends the
+    /// line, reason and text, all rows of the record. Lines then hold one record each. What is wrong with the brackets of a list always ends the
     /// step.
     #[serde(default)]
     pub bad_rows: BadRows,
@@ -83,7 +84,7 @@ pub struct IngestJson {
 
 impl StepKind for IngestJson {
     const NAME: &'static str = "ingest.json";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads JSON lists or lines into a table; nested objects become columns with dots.";
     const EXAMPLE: &'static str = "\
@@ -135,6 +136,10 @@ impl IngestJson {
     }
 }
 
+/// Records below this, in bytes, are not worth a thought.
+const LARGE_RECORD: usize = 1 << 20;
+/// What a byte of a record takes in memory, about: its values with their names, and its rows.
+const BYTES_OF_ONE: u64 = 16;
 const WRONG: &str = "look whether `format`, `compression` and `types` are right";
 
 /// Reads `files`: once to learn names and types from every value, once to write.
@@ -154,24 +159,32 @@ fn read_json(
     }
     let types = learnt.columns.types(&declared);
     let mut intake = Intake::begin(context, &types, params.bad_rows, learnt.rows)?;
-    let mut row: Vec<Cell> = vec![Cell::Null; types.len()];
-    pass(files, params, &mut |file, raw, flat| {
-        let mut wrong = None;
-        let Rows { shared, each } = flat.unwrap_or_else(|bad| {
-            wrong = Some(bad);
-            Rows { shared: Vec::new(), each: Vec::new() }
+    let mut filler = Filler { columns: &learnt.columns, types: &types, row: vec![Cell::Null; types.len()] };
+    let mut trial = Cells::new(&types);
+    pass(context.surroundings().memory_bytes, files, params, &mut |file, raw, flat| {
+        let tried = flat.and_then(|flat| {
+            // A record that is put aside is so as a whole: whoever repairs and reads it again gets each row once.
+            let is_tried = flat.each.len() > 1 && params.bad_rows != BadRows::Error;
+            for own in flat.each.iter().filter(|_| is_tried) {
+                filler.put(&mut trial, &flat.shared, own)?;
+                trial.clear_if_full();
+            }
+            Ok(flat)
         });
-        for own in each {
-            for (name, cell) in shared.iter().cloned().chain(own) {
-                if let Some(index) = learnt.columns.index(&name) {
-                    row[index] = cell;
+        trial.clear();
+        let mut wrong = None;
+        match tried {
+            Ok(Rows { shared, each }) => {
+                for own in &each {
+                    if let Err(bad) = filler.put(&mut intake.waiting, &shared, own) {
+                        wrong = Some(bad);
+                        break;
+                    }
+                    // A record can have many rows that each repeat a long text.
+                    intake.write_if_full(context)?;
                 }
             }
-            if let Err(bad) = push(&mut intake.waiting, &types, &mut row) {
-                wrong.get_or_insert(bad);
-            }
-            // A record can have many rows that each repeat a long text.
-            intake.write_if_full(context)?;
+            Err(bad) => wrong = Some(bad),
         }
         match wrong {
             Some((code, message)) if params.bad_rows == BadRows::Error => Err(refused(&file.name, raw, code, &message)),
@@ -192,7 +205,7 @@ struct Learnt {
 fn learn(context: &mut StepContext, files: &[SourceFile], params: &Params) -> Result<Learnt, StepError> {
     let mut columns = Columns::default();
     let (mut records, mut rows, mut first_bad) = (0_u64, 0, None);
-    pass(files, params, &mut |file, raw, flat| {
+    pass(context.surroundings().memory_bytes, files, params, &mut |file, raw, flat| {
         match flat {
             Ok(flat) => {
                 let place = || format!("line {} of `{}`", raw.line, file.name);
@@ -237,21 +250,35 @@ fn learn(context: &mut StepContext, files: &[SourceFile], params: &Params) -> Re
     Ok(Learnt { columns, rows })
 }
 
-/// Appends a row, whose values it takes; or says what is wrong with one and leaves the row out.
-fn push(waiting: &mut Cells, types: &[(String, ColumnType)], row: &mut [Cell]) -> Result<(), Wrong> {
-    for index in 0..row.len() {
-        if let Err(cell) = waiting.push(index, std::mem::replace(&mut row[index], Cell::Null)) {
-            row.fill(Cell::Null);
-            waiting.drop_row(index);
-            let (name, column_type) = &types[index];
-            return Err((
-                "json_value",
-                format!("holds `{}` in column `{name}`, which is no {column_type}", cell.shown()),
-            ));
+/// Brings values by name into the columns of a table.
+struct Filler<'a> {
+    columns: &'a Columns,
+    types: &'a [(String, ColumnType)],
+    row: Vec<Cell>,
+}
+
+impl Filler<'_> {
+    /// Appends a row to `cells`; or says what is wrong with a value and leaves the row out.
+    fn put(&mut self, cells: &mut Cells, shared: &Flat, own: &Flat) -> Result<(), Wrong> {
+        for (name, cell) in shared.iter().chain(own) {
+            if let Some(index) = self.columns.index(name) {
+                self.row[index] = cell.clone();
+            }
         }
+        for index in 0..self.row.len() {
+            if let Err(cell) = cells.push(index, std::mem::replace(&mut self.row[index], Cell::Null)) {
+                self.row.fill(Cell::Null);
+                cells.drop_row(index);
+                let (name, column_type) = &self.types[index];
+                return Err((
+                    "json_value",
+                    format!("holds `{}` in column `{name}`, which is no {column_type}", cell.shown()),
+                ));
+            }
+        }
+        cells.end_row();
+        Ok(())
     }
-    waiting.end_row();
-    Ok(())
 }
 
 /// The code of an error and what is wrong with a record, to stand behind its place.
@@ -265,13 +292,18 @@ fn bad_row(raw: &Raw<'_>, code: &'static str, message: &str) -> BadRow {
 }
 
 /// Gives every record to `take`. Where a bad one ends the step, all that are given are good.
-fn pass(files: &[SourceFile], params: &Params, take: Take<'_>) -> Result<(), StepError> {
+fn pass(memory: Option<u64>, files: &[SourceFile], params: &Params, take: Take<'_>) -> Result<(), StepError> {
     let flattening = Flattening { levels: params.flatten, explode: params.explode.clone() };
     let cut = if params.bad_rows == BadRows::Error { Cut::Objects } else { Cut::Lines };
     for file in files {
         let name = &file.name;
         let bytes = params.compression.open(name, file.open()?)?;
         each_record(bytes, params.format, cut, &mut |raw| {
+            if raw.bytes.len() > LARGE_RECORD {
+                let what = format!("the record on line {} of `{name}`", raw.line);
+                let bytes = (raw.bytes.len() as u64).saturating_mul(BYTES_OF_ONE);
+                room::check_within(memory, &what, bytes, "write smaller records")?;
+            }
             let rows = rows(&raw, &flattening);
             match rows {
                 Err((code, message)) if params.bad_rows == BadRows::Error => Err(refused(name, &raw, code, &message)),
@@ -457,8 +489,8 @@ mod tests {
         assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(2.0), Some(4.0)));
         assert_eq!(read(BAD, json!({"bad_rows": "skip"})).unwrap().metric("rows"), Some(3.0));
         insta::assert_snapshot!(check("[1, 2]", json!({"bad_rows": "skip"})), @"json_no_good_rows: none of 2 records can be read; `t.json`: line 1 is no object");
-        // A record of which one element is bad is set aside once, and its other rows are kept.
-        let items = "[{\"i\": [{\"n\": 1}, {\"n\": \"x\"}, {\"n\": \"y\"}]}]";
+        // A record of which one element is bad is set aside once and whole, so that nobody reads its other rows twice.
+        let items = "[{\"i\": [{\"n\": 1}, {\"n\": \"x\"}, {\"n\": \"y\"}]},\n{\"i\": [{\"n\": 7}]}]";
         let mut with = with;
         with["types"] = json!({"i.n": "int64"});
         with["explode"] = json!("i");
@@ -469,17 +501,31 @@ mod tests {
     #[test]
     fn a_record_of_more_rows_than_a_batch_loses_none_and_repeats_none() {
         let (last, bad) = (2 * BATCH_ROWS + 1, BATCH_ROWS);
-        let item = |n: usize| if n == bad { "\"x\"".to_owned() } else { n.to_string() };
-        let items = (0..last).map(item).collect::<Vec<_>>().join(",");
-        let text = format!("{{\"id\": 1, \"i\": [{items}]}}\n{{\"id\": 2, \"i\": [7]}}\n");
+        let items = |bad: Option<usize>| {
+            let item = |n: usize| if Some(n) == bad { "\"x\"".to_owned() } else { n.to_string() };
+            (0..last).map(item).collect::<Vec<_>>().join(",")
+        };
+        let (good, bad) = (items(None), items(Some(bad)));
+        let text =
+            format!("{{\"id\": 1, \"i\": [{good}]}}\n{{\"id\": 3, \"i\": [{bad}]}}\n{{\"id\": 2, \"i\": [7]}}\n");
         let with = json!({"types": {"i": "int64"}, "explode": "i", "bad_rows": "quarantine"});
         let ran = read(text, with).unwrap();
         let rows = show(&ran.table("table"));
-        let expected = (0..last).filter(|n| *n != bad).map(|n| format!("1 {n} {n}")).chain(["2 0 7".to_owned()]);
+        let expected = (0..last).map(|n| format!("1 {n} {n}")).chain(["2 0 7".to_owned()]);
         let mut rows = rows.lines();
         assert_eq!(rows.next(), Some("id:Int64 i_index:Int64 i:Int64"));
         assert!(rows.map(str::to_owned).eq(expected));
-        assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(last as f64), Some(1.0)));
+        assert_eq!((ran.metric("rows"), ran.metric("bad_rows")), (Some(last as f64 + 1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn a_record_that_takes_more_memory_than_there_is_is_told_before_it_is_taken_apart() {
+        let mut bench = Workbench::new();
+        bench.memory_bytes = Some(8 << 20);
+        let items = vec!["1"; 600_000].join(",");
+        bench.file("t.json", format!("[{{\"i\": 0}},\n{{\"i\": [{items}]}}]"));
+        let error = bench.run("ingest.json", json!({"path": "t.json", "explode": "i"}), &[]).err().unwrap();
+        assert!(error.to_string().starts_with("the record on line 2 of `t.json` needs 18.3 MiB"), "{error}");
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! `ingest.parquet`: Parquet files from elsewhere to one table.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
-use super::source::SourceFile;
+use super::source::{self, SourceFile};
 use super::typed::{IngestTyped, TypedFile};
 use crate::step::{StepContext, StepError};
 use crate::table::{TableError, TableReader};
@@ -57,14 +55,16 @@ with:
 
 /// Runs code that may stumble over damaged bytes.
 fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T, TableError>) -> Result<T, StepError> {
-    let damaged = || StepError::input("parquet_damaged", format!("`{name}` is not a whole Parquet file"));
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(TableError::Parquet { source, .. })) => Err(damaged().caused_by(source)),
-        Ok(Err(TableError::Arrow(source))) => Err(damaged().caused_by(source)),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(damaged()),
-    }
+    let damaged = || {
+        StepError::input("parquet_damaged", format!("`{name}` is not a whole Parquet file"))
+            .help("check that whatever wrote it ended well, and write it again")
+    };
+    source::guarded(name, read, |error| match error {
+        Some(TableError::Parquet { source, .. }) => damaged().caused_by(source),
+        Some(TableError::Arrow(source)) => damaged().caused_by(source),
+        Some(error) => error.into(),
+        None => damaged(),
+    })
 }
 
 #[cfg(test)]
@@ -110,7 +110,10 @@ mod tests {
         let small = Decimal128Array::from(vec![150_i128]).with_precision_and_scale(9, 2).unwrap();
         put(&bench, "a.parquet", &[("large", Arc::new(large)), ("small", Arc::new(small))]);
         let ran = bench.run("ingest.parquet", json!({"path": "a.parquet"}), &[]).unwrap();
-        assert_eq!(ran.log, ["warning: column `large` is decimal(38,2) and becomes a double, which keeps 15 digits"]);
+        assert_eq!(
+            ran.log,
+            ["warning: column `large` is decimal(38,2) in `a.parquet` and becomes a double, which keeps 15 digits"]
+        );
         let table = ran.table("table");
         let [large, small] = ["large", "small"].map(|name| column(&table, name).as_primitive::<Float64Type>().value(0));
         assert!((large / 123_456_789_012_345_678.9 - 1.0).abs() < 1e-15, "{large}");

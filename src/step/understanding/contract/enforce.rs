@@ -52,6 +52,17 @@ impl<'a> Bound<'a> {
         texts.map(str::to_owned).collect()
     }
 
+    /// What the contract changes in how files are read: columns with the types that a reader must not guess, or must not round.
+    pub fn reading(self) -> Vec<(String, ColumnType)> {
+        let is_read_so = |column_type: ColumnType| match self.typing {
+            Typing::Guessed => matches!(column_type, ColumnType::Text | ColumnType::Decimal { .. }),
+            Typing::Known | Typing::Queried => matches!(column_type, ColumnType::Decimal { .. }),
+        };
+        let columns = self.contract.into_iter().flat_map(|file| &file.contract().columns);
+        let read_so = columns.filter(|column| is_read_so(column.column_type));
+        read_so.map(|column| (column.name.clone(), column.column_type)).collect()
+    }
+
     /// Publishes a written table as output `table`, in the form of the contract if there is one; gives its number of rows.
     ///
     /// # Errors

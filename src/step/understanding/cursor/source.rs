@@ -99,8 +99,7 @@ impl<'params> FileSource<'params> {
             let files = location.files(context)?;
             return read(context, files, None);
         }
-        // Of a contract it matters which columns it keeps from being read as numbers.
-        let how = format!("{params:?} {:?}", self.bound().texts());
+        let how = format!("{params:?} {:?}", self.bound().reading());
         let found = location.list(context)?;
         let (new_files, files) = NewFiles::among(context, &how, self.mode, found)?;
         if files.is_empty() {

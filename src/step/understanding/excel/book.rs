@@ -1,9 +1,8 @@
 //! A workbook that is open, and the rows of its sheets.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{Data, DataRef, Ods, Range, Reader as _, SheetType, Xls, Xlsb, Xlsx};
 
@@ -12,7 +11,7 @@ use super::parts::parts;
 use super::place::Area;
 use super::value::Found;
 use crate::step::data_engineering::room;
-use crate::step::understanding::source::SourceFile;
+use crate::step::understanding::source::{self, NONSENSE, SourceFile};
 use crate::step::{StepContext, StepError};
 
 /// How an `.xls` workbook and every encrypted one begins.
@@ -263,19 +262,15 @@ fn recognise(file: &SourceFile) -> Result<(Format, Vec<(String, u64)>), StepErro
 }
 
 /// Runs code that may stumble over damaged bytes.
-fn guarded<T, E: Display>(name: &str, read: impl FnOnce() -> Result<T, E>) -> Result<T, StepError> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            let reason = error.to_string();
-            if reason.contains("password") {
-                return Err(StepError::input("excel_password", format!("`{name}` is protected by a password"))
-                    .help("save a copy without the password"));
-            }
-            Err(damaged(name, &reason))
+fn guarded<T, E: Error + 'static>(name: &str, read: impl FnOnce() -> Result<T, E>) -> Result<T, StepError> {
+    source::guarded(name, read, |error| {
+        let reason = error.map_or(NONSENSE.to_owned(), |error| error.to_string());
+        if reason.contains("password") {
+            return StepError::input("excel_password", format!("`{name}` is protected by a password"))
+                .help("save a copy without the password");
         }
-        Err(_) => Err(damaged(name, "it makes no sense")),
-    }
+        damaged(name, &reason)
+    })
 }
 
 fn damaged(name: &str, reason: &str) -> StepError {

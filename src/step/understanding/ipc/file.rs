@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
@@ -11,10 +10,9 @@ use arrow::record_batch::RecordBatch;
 
 use super::survey::{Flaw, Format, Survey, survey};
 use crate::step::data_engineering::room;
-use crate::step::understanding::source::SourceFile;
+use crate::step::understanding::source::{self, NONSENSE, SourceFile};
 use crate::step::understanding::typed::TypedFile;
 use crate::step::{StepContext, StepError};
-use crate::table::BATCH_ROWS;
 
 /// Needs below this are not worth a line in the log.
 const SMALL: u64 = 64 << 20;
@@ -53,7 +51,7 @@ with:
         }
         let limit = context.surroundings().memory_bytes;
         if survey.bytes > SMALL || limit.is_some_and(|limit| survey.bytes > limit) {
-            let what = format!("holding the largest batch of `{name}`");
+            let what = format!("holding the largest batches of `{name}`");
             room::claim(context, &what, survey.bytes, "write the file in smaller batches")?;
         }
         Ok(ArrowFile { file: file.clone(), survey })
@@ -73,8 +71,7 @@ with:
         let name = self.file.name.clone();
         let format = self.survey.format;
         let mut batches = guarded(&name, || reader(format, raw, places))?;
-        let whole = std::iter::from_fn(move || guarded(&name, || batches.next().transpose()).transpose());
-        Ok(whole.flat_map(pieces))
+        Ok(std::iter::from_fn(move || guarded(&name, || batches.next().transpose()).transpose()))
     }
 }
 
@@ -85,27 +82,9 @@ fn reader(format: Format, raw: BufReader<File>, places: Vec<usize>) -> Result<Ba
     })
 }
 
-/// A batch may have all rows of its file, and those after us want a few at a time.
-fn pieces(batch: Result<RecordBatch, StepError>) -> Box<dyn Iterator<Item = Result<RecordBatch, StepError>>> {
-    match batch {
-        Ok(batch) => {
-            let rows = batch.num_rows();
-            let begins = (0..rows).step_by(BATCH_ROWS);
-            Box::new(begins.map(move |begin| Ok(batch.slice(begin, BATCH_ROWS.min(rows - begin)))))
-        }
-        error => Box::new(std::iter::once(error)),
-    }
-}
-
 /// Runs code that may stumble over damaged bytes.
 fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, StepError> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => Ok(value),
-        // What the system says has a number; what comes of unpacking has none.
-        Ok(Err(ArrowError::IoError(_, source))) if source.raw_os_error().is_some() => Err(source.into()),
-        Ok(Err(error)) => Err(damaged(name, &error.to_string())),
-        Err(_) => Err(damaged(name, "it makes no sense")),
-    }
+    source::guarded(name, read, |error| damaged(name, &error.map_or(NONSENSE.to_owned(), |error| error.to_string())))
 }
 
 fn refused(name: &str, flaw: Flaw) -> StepError {

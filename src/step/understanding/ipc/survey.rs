@@ -32,7 +32,8 @@ pub(super) struct Survey {
     pub(super) format: Format,
     pub(super) schema: SchemaRef,
     pub(super) rows: u64,
-    /// The memory that its largest batch takes, with all dictionaries.
+    /// The memory that its two largest batches take, with all dictionaries: while one is read, rows of the one before may still wait
+    /// to be written.
     pub(super) bytes: u64,
     /// Whether a stream says where it ends.
     pub(super) has_end: bool,
@@ -61,7 +62,7 @@ pub(super) fn survey(file: &mut File) -> Result<Survey, Flaw> {
     let mut begin = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     Read::by_ref(file).take(8).read_to_end(&mut begin)?;
-    let walk = Walk { file, length, rows: 0, largest: 0, dictionaries: 0 };
+    let walk = Walk { file, length, rows: 0, largest: [0; 2], dictionaries: 0 };
     if begin.starts_with(MARK) {
         walk.blocks()
     } else if begin.starts_with(b"FEA1") {
@@ -77,7 +78,8 @@ struct Walk<'file> {
     file: &'file mut File,
     length: u64,
     rows: u64,
-    largest: u64,
+    /// What the two largest batches take.
+    largest: [u64; 2],
     dictionaries: u64,
 }
 
@@ -172,7 +174,9 @@ impl Walk<'_> {
             MessageHeader::RecordBatch => {
                 let batch = message.header_as_record_batch().ok_or_else(|| broken("a batch"))?;
                 self.rows += u64::try_from(batch.length()).map_err(|_| broken("a batch"))?;
-                self.largest = self.largest.max(self.unpacked(&batch, start, length)?);
+                let bytes = self.unpacked(&batch, start, length)?;
+                let [first, second] = self.largest;
+                self.largest = [first.max(bytes), second.max(first.min(bytes))];
                 Ok(())
             }
             MessageHeader::DictionaryBatch => {
@@ -226,7 +230,8 @@ impl Walk<'_> {
     }
 
     fn done(self, format: Format, schema: SchemaRef, has_end: bool) -> Survey {
-        let bytes = self.largest.saturating_add(self.dictionaries);
+        let [first, second] = self.largest;
+        let bytes = first.saturating_add(second).saturating_add(self.dictionaries);
         Survey { format, schema, rows: self.rows, bytes, has_end }
     }
 }

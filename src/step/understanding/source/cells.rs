@@ -186,6 +186,22 @@ impl Cells {
         self.rows += 1;
     }
 
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        for builder in &mut self.builders {
+            builder.finish();
+        }
+        self.dropped.clear();
+        (self.rows, self.bytes) = (0, 0);
+    }
+
+    /// The same where there are enough for a batch.
+    pub fn clear_if_full(&mut self) {
+        if self.is_full() {
+            self.clear();
+        }
+    }
+
     /// The rows so far as a batch; the collector is empty afterwards.
     pub fn finish(&mut self) -> Result<RecordBatch, StepError> {
         let rows = std::mem::take(&mut self.rows);

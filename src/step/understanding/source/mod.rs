@@ -4,6 +4,7 @@
 pub mod aside;
 mod cells;
 mod download;
+mod guard;
 mod intake;
 mod local;
 mod names;
@@ -16,6 +17,7 @@ mod tests;
 pub use aside::{Aside, BadRow, BadRows};
 pub use cells::{Cell, Cells};
 pub use download::{Answer, Download, RAISE, Request, Secret, Session, download};
+pub use guard::{NONSENSE, guarded};
 pub use intake::Intake;
 pub use local::{Found, Location, SourceFile, pattern_within};
 pub use names::{check_names, wrong_columns, wrong_name};

@@ -43,10 +43,7 @@ impl Object {
         let path = &self.meta.location;
         let target = scratch_file(context, number, path.filename().unwrap_or("object"));
         runtime()?.block_on(self.copy(&target, context))?;
-        let mut file = SourceFile::at(self.name.clone(), target)?;
-        // The compression is told by the end of the name.
-        path.filename().unwrap_or_default().clone_into(&mut file.name);
-        Ok(file)
+        SourceFile::at(self.name.clone(), target)
     }
 
     async fn copy(&self, target: &std::path::Path, context: &mut StepContext) -> Result<(), StepError> {

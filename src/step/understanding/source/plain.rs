@@ -33,8 +33,16 @@ fn near(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// `batch` with its columns cast to the types of `schema`, which has the same columns.
-pub fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StepError> {
+/// `batch` with its columns cast to the types of `schema`, which has the same columns. `place` says in messages where its rows are
+/// from.
+///
+/// # Errors
+/// `value_range` for a value that its new type cannot hold.
+pub fn plain_batch(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    place: &dyn Fn() -> String,
+) -> Result<RecordBatch, StepError> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let columns = schema
         .fields()
@@ -50,8 +58,11 @@ pub fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
                 return Ok(doubles);
             }
             cast_with_options(&near(column), field.data_type(), &options).map_err(|error| {
-                let message = format!("a value of column `{}` does not fit {}", field.name(), field.data_type());
-                StepError::input("value_range", message).caused_by(error)
+                let (name, wanted) = (field.name(), field.data_type());
+                let message = format!("{} column `{name}` has a value that does not fit {wanted}", place());
+                StepError::input("value_range", message)
+                    .caused_by(error)
+                    .help("cast it where the rows are made, or leave the column out")
             })
         })
         .collect::<Result<Vec<ArrayRef>, StepError>>()?;

@@ -120,7 +120,7 @@ impl Wanted<'_> {
 }
 
 /// Says which decimal columns have more digits than the doubles that they become keep.
-pub(super) fn tell_rounded(schema: &Schema, taken: &Schema, context: &mut StepContext) {
+pub(super) fn tell_rounded(file: &SourceFile, schema: &Schema, taken: &Schema, context: &mut StepContext) {
     for field in taken.fields().iter().filter(|field| *field.data_type() == DataType::Float64) {
         let name = field.name();
         let found = schema.field_with_name(name).map(Field::data_type);
@@ -131,7 +131,8 @@ pub(super) fn tell_rounded(schema: &Schema, taken: &Schema, context: &mut StepCo
         ) = found
         {
             context.log(format!(
-                "warning: column `{name}` is decimal({precision},{scale}) and becomes a double, which keeps 15 digits"
+                "warning: column `{name}` is decimal({precision},{scale}) in `{}` and becomes a double, which keeps 15 digits",
+                file.name
             ));
         }
     }

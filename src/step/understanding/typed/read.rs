@@ -8,6 +8,7 @@ use super::params::{Decimals, Params};
 use crate::step::understanding::contract::Bound;
 use crate::step::understanding::source::{SourceFile, plain_batch};
 use crate::step::{Progress, StagedTable, StepContext, StepError};
+use crate::table::slices;
 
 /// An open file whose columns have types, and what the step that reads such files is called.
 pub trait TypedFile: Sized + 'static {
@@ -61,9 +62,11 @@ pub(super) fn read<F: TypedFile>(
         wanted.names::<F>(file, found.schema())?;
         wanted.check_same::<F>(&files[0], &schema, file, found.schema())?;
     }
-    tell_rounded(open[0].schema(), &schema, context);
+    for (file, found) in files.iter().zip(&open) {
+        tell_rounded(file, found.schema(), &schema, context);
+    }
     let mut table = context.create_table(&schema)?;
-    let written = write(context, &open, &schema, &mut table);
+    let written = write(context, files, &open, &schema, &mut table);
     // What was read of a file that changed may make no sense, so this is looked at first.
     for file in files {
         file.check_unchanged()?;
@@ -78,20 +81,26 @@ pub(super) fn read<F: TypedFile>(
 
 fn write<F: TypedFile>(
     context: &mut StepContext,
-    files: &[F],
+    files: &[SourceFile],
+    open: &[F],
     schema: &SchemaRef,
     table: &mut StagedTable,
 ) -> Result<(), StepError> {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let total = Some(files.iter().map(F::rows).sum());
+    let total = Some(open.iter().map(F::rows).sum());
     let mut done = 0;
-    for file in files {
-        for batch in file.batches(&names)? {
-            context.check_cancelled()?;
-            let batch = batch?;
-            done += batch.num_rows() as u64;
-            table.write(&plain_batch(&batch, schema)?)?;
-            context.progress(&Progress { done, total, unit: "rows", note: String::new() });
+    for (file, open) in files.iter().zip(open) {
+        let before = done;
+        for batch in open.batches(&names)? {
+            // A batch may have all rows of its file, and those after us want a few at a time.
+            for rows in slices(&batch?) {
+                context.check_cancelled()?;
+                let place = || format!("`{}`, from row {} on,", file.name, done - before + 1);
+                let plain = plain_batch(&rows, schema, &place)?;
+                done += rows.num_rows() as u64;
+                table.write(&plain)?;
+                context.progress(&Progress { done, total, unit: "rows", note: String::new() });
+            }
         }
     }
     Ok(())

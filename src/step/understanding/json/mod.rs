@@ -4,6 +4,8 @@ mod columns;
 mod flat;
 mod stream;
 mod strict;
+#[cfg(test)]
+mod tests;
 
 pub use columns::Columns;
 pub use flat::{Flat, Flattening, Rows};

@@ -287,7 +287,10 @@ fn the_table_is_held_against_a_reference() {
     let table = bench.table(&table());
     for name in ["row_count_vs", "drift", "no_extra_columns"] {
         let ran = bench.run("validate.table", json!({"expect": [{"check": name}]}), &[("table", &table)]).unwrap();
-        assert_eq!(ran.log, [format!("{name} could not be checked: `{name}` needs a table at the input `reference`")]);
+        assert_eq!(
+            ran.log,
+            [format!("warning: {name} could not be checked: `{name}` needs a table at the input `reference`")]
+        );
     }
 }
 
@@ -303,8 +306,8 @@ fn what_keeps_all_rows_says_what_it_needs() {
     ]);
     let ran = bench.run("validate.table", json!({"expect": expect}), &[("table", &table)]).unwrap();
     insta::assert_snapshot!(ran.log.join("\n"), @r"
-    unique_a could not be checked: `unique` needs 1 MiB for 200000 rows, and `resources.memory` allows 1 MiB
-    correlation_a_b could not be checked: `correlation` needs 7 MiB for 200000 rows, and `resources.memory` allows 1 MiB
+    warning: unique_a could not be checked: `unique` needs 1 MiB for 200000 rows, and `resources.memory` allows 1 MiB
+    warning: correlation_a_b could not be checked: `correlation` needs 7 MiB for 200000 rows, and `resources.memory` allows 1 MiB
     ");
 }
 
@@ -342,12 +345,16 @@ fn a_measure_is_held_against_earlier_runs() {
     assert_eq!(ran.metric("observed.anomaly"), Some(6.0));
     assert_eq!(ran.metric("observed.anomaly_y"), Some(10.5));
     assert_eq!(report["results"][0]["result"]["details"]["earlier_values"], 4);
-    assert!(ran.log.iter().any(|line| line == "anomaly_y_2 could not be checked: `unique` measures no single number"));
+    assert!(
+        ran.log
+            .iter()
+            .any(|line| line == "warning: anomaly_y_2 could not be checked: `unique` measures no single number")
+    );
     let alone = json!({"expect": [anomaly(json!({"strategy": "batch_normal"}))]});
     let ran = bench.run("validate.table", alone, &[("table", &table)]).unwrap();
     assert_eq!(
         ran.log,
-        ["anomaly could not be checked: `anomaly` needs a table of earlier values at the input `history`"]
+        ["warning: anomaly could not be checked: `anomaly` needs a table of earlier values at the input `history`"]
     );
     let seasons = json!({"expect": [anomaly(json!({"strategy": "holt_winters"}))]});
     let error = bench.run("validate.table", seasons, &[("table", &table)]).map(|_| ()).unwrap_err();

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(raised["exception_message"], "no field named id; the tables are `table`");
         assert_eq!(ended.report["results"][1]["success"], true);
         insta::assert_snapshot!(ended.log.join("\n"), @"
-        sql could not be checked: no field named id; the tables are `table`
+        warning: sql could not be checked: no field named id; the tables are `table`
         hard could not be checked: a plan has lost a column
         ");
         assert_eq!(ended.metric("failed"), Some(1.0));

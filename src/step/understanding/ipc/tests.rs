@@ -83,7 +83,7 @@ fn what_is_no_arrow_file_is_told_apart() {
     insta::assert_snapshot!(check(&bytes("twice.arrow"), json!({})), @"arrow_columns: `t.arrow` has two columns named `a` (choose others with `columns`, or rename it where the file is written)");
     insta::assert_snapshot!(check(&bytes("twice.arrow"), json!({"columns": ["a"]})), @"arrow_columns: `t.arrow` has two columns named `a` (choose others with `columns`, or rename it where the file is written)");
     assert_eq!(check(&bytes("twice.arrow"), json!({"columns": ["b"]})), "b:Int64\n3");
-    insta::assert_snapshot!(check(&bytes("beyond.arrow"), json!({})), @"value_range: a value of column `n` does not fit Int64 (-)");
+    insta::assert_snapshot!(check(&bytes("beyond.arrow"), json!({})), @"value_range: `t.arrow`, from row 1 on, column `n` has a value that does not fit Int64 (cast it where the rows are made, or leave the column out)");
     insta::assert_snapshot!(check(&bytes("empty.arrow"), json!({"columns": ["a", "a"]})), @"params: columns: names of columns are neither empty nor given twice (-)");
     insta::assert_snapshot!(check(&bytes("empty.arrow"), json!({"columns": ["c"]})), @"column_missing: the table has no column `c` (did you mean `a`?)");
 }
@@ -139,7 +139,7 @@ fn a_batch_that_needs_too_much_memory_is_refused_before_it_is_read() {
     let mut bench = Workbench::new();
     bench.memory_bytes = Some(1000);
     let error = read(&bench, &bytes("zstd.arrow"), json!({})).err().unwrap();
-    insta::assert_snapshot!(format!("{}: {error} ({})", error.code(), error.remedy().unwrap()), @"memory_too_small: holding the largest batch of `t.arrow` needs 1.3 KiB of memory, and `resources.memory` is 1000 B (give the step more, such as `resources: {memory: 257MiB}`, or write the file in smaller batches)");
+    insta::assert_snapshot!(format!("{}: {error} ({})", error.code(), error.remedy().unwrap()), @"memory_too_small: holding the largest batches of `t.arrow` needs 1.9 KiB of memory, and `resources.memory` is 1000 B (give the step more, such as `resources: {memory: 257MiB}`, or write the file in smaller batches)");
     bench.memory_bytes = Some(1 << 20);
     read(&bench, &bytes("zstd.arrow"), json!({})).unwrap();
 }

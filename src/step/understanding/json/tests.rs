@@ -152,7 +152,7 @@ fn a_record_that_takes_more_memory_than_there_is_is_told_before_it_is_taken_apar
     let mut bench = Workbench::new();
     bench.memory_bytes = Some(8 << 20);
     let items = vec!["1"; 600_000].join(",");
-    bench.file("t.json", format!("[{{\"i\": 0}},\n{{\"i\": [{items}]}}]"));
+    bench.file("t.json", format!("[{{\"i\": [0]}},\n{{\"i\": [{items}]}}]"));
     let error = bench.run("ingest.json", json!({"path": "t.json", "explode": "i"}), &[]).err().unwrap();
     assert!(error.to_string().starts_with("the record on line 2 of `t.json` needs 18.3 MiB"), "{error}");
 }

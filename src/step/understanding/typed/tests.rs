@@ -89,15 +89,15 @@ fn values_far_out_are_kept_or_told() {
     let moments = TimestampMillisecondArray::from(vec![-62_135_596_800_000, 253_402_300_799_999]);
     assert_eq!(check(&[("at", Arc::new(moments))]), "at:Timestamp(µs)\n0001-01-01T00:00:00\n9999-12-31T23:59:59.999");
     let never = TimestampSecondArray::from(vec![i64::MAX]);
-    insta::assert_snapshot!(check(&[("at", Arc::new(never))]), @"value_range: a value of column `at` does not fit Timestamp(µs)");
+    insta::assert_snapshot!(check(&[("at", Arc::new(never))]), @"value_range: `t`, from row 1 on, column `at` has a value that does not fit Timestamp(µs)");
     let beyond = UInt64Array::from(vec![1 << 63]);
-    insta::assert_snapshot!(check(&[("n", Arc::new(beyond))]), @"value_range: a value of column `n` does not fit Int64");
+    insta::assert_snapshot!(check(&[("n", Arc::new(beyond))]), @"value_range: `t`, from row 1 on, column `n` has a value that does not fit Int64");
     let most = i256::from_string(&"9".repeat(76)).unwrap();
     let decimals = Decimal256Array::from(vec![most]).with_precision_and_scale(76, 0).unwrap();
     insta::assert_snapshot!(check(&[("d", Arc::new(decimals))]), @"
     d:Float64
     1e76
-    warning: column `d` is decimal(76,0) and becomes a double, which keeps 15 digits
+    warning: column `d` is decimal(76,0) in `t` and becomes a double, which keeps 15 digits
     ");
 }
 

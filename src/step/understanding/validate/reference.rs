@@ -33,6 +33,8 @@ NaN counts as missing. Infinities are values of a column, but missing in `where`
 | `quarantine` | The rows that fail go to the output `quarantine`, with the column `rejected_by`, and the others to `table`, also where `mostly` is met. The check counts neither as failed nor as a warning; the metrics `quarantined` and `quarantined_share` say how many rows there were. Only for checks of rows. |
 | `skip_downstream` | The step makes no output `table`: the steps that read it are skipped, and all else goes on. |
 
+A failed check that counts stands, with what it found, among the warnings of the run's summary.
+
 The report has the result keys of Great Expectations. The name of Great Expectations (`expect_...`) may be written instead of
 ours, with its arguments under its names. A whole suite is read by `suite: file:suite.json`, and turned into a block of
 YAML by `phaseline import-suite suite.json`. `phaseline suggest-checks RUN STEP` makes such a block of the report of a

@@ -1,32 +1,59 @@
-//! Digests of the files that steps read, remembered by size, time and inode, so that a big file is read once and not at
-//! every `plan`.
+//! Digests of the files that steps read, remembered by size, inode and time of the last change, so that a big file is read
+//! once and not at every `plan`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Digest;
 use crate::step::understanding::source::pattern_within;
 
-/// How a file looked when its digest was taken.
+/// Two writes within this time may leave the same time on a file: on some file systems it is told in steps of two seconds.
+const UNSETTLED: Duration = Duration::from_secs(2);
+
+/// What a file looks like before its digest is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct Stamp {
     bytes: u64,
-    modified_seconds: i64,
-    modified_nanoseconds: i64,
     inode: u64,
+    /// The time of the last change in seconds and nanoseconds (`ctime`): unlike that of the last write, no program can set
+    /// it back, as `cp -p` and `rsync` do.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(facts: &fs::Metadata) -> Stamp {
+        Stamp { bytes: facts.len(), inode: facts.ino(), changed: (facts.ctime(), facts.ctime_nsec()) }
+    }
+
+    /// Whether the next write will change it for sure.
+    fn is_settled(&self, after: Duration) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let [seconds, nanoseconds] = [seconds, nanoseconds].map(|part| u64::try_from(part).unwrap_or(0));
+        let changed = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds);
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age > after)
+    }
+}
+
+/// How a file looked when its digest was taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Seen {
+    stamp: Stamp,
     digest: Digest,
 }
 
 /// Digests of files, kept in a small JSON file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FileDigests {
     kept_in: Option<PathBuf>,
     seen: BTreeMap<PathBuf, Seen>,
     is_changed: bool,
+    /// How old a change must be before its file is remembered.
+    settled_after: Duration,
 }
 
 /// A file that a step names and that has no digest.
@@ -45,14 +72,14 @@ impl FileDigests {
 
     /// Digests that are forgotten at the end.
     pub fn in_memory() -> FileDigests {
-        FileDigests::default()
+        FileDigests { kept_in: None, seen: BTreeMap::new(), is_changed: false, settled_after: UNSETTLED }
     }
 
     /// The digests kept in `path`; a file that is missing or unreadable means that nothing is remembered.
     pub fn kept_in(path: impl Into<PathBuf>) -> FileDigests {
         let path = path.into();
         let seen = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        FileDigests { kept_in: Some(path), seen, is_changed: false }
+        FileDigests { kept_in: Some(path), seen, ..FileDigests::in_memory() }
     }
 
     /// The digests of all files that `pattern` means, by path as written: a file, a folder with all it holds, or a glob.
@@ -91,24 +118,18 @@ impl FileDigests {
 
     fn of_file(&mut self, path: &Path) -> std::io::Result<Digest> {
         let file = fs::File::open(path)?;
-        let found = file.metadata()?;
+        let stamp = Stamp::of(&file.metadata()?);
         let path = fs::canonicalize(path)?;
-        if let Some(seen) = self.seen.get(&path)
-            && (seen.bytes, seen.modified_seconds, seen.modified_nanoseconds, seen.inode)
-                == (found.len(), found.mtime(), found.mtime_nsec(), found.ino())
-        {
+        if let Some(seen) = self.seen.get(&path).filter(|seen| seen.stamp == stamp) {
             return Ok(seen.digest);
         }
-        let (digest, bytes) = Digest::of_reader(file)?;
-        let seen = Seen {
-            bytes,
-            modified_seconds: found.mtime(),
-            modified_nanoseconds: found.mtime_nsec(),
-            inode: found.ino(),
-            digest,
-        };
-        self.seen.insert(path, seen);
-        self.is_changed = true;
+        // Before the bytes are read, so that a write meanwhile shows.
+        let is_settled = stamp.is_settled(self.settled_after);
+        let (digest, _) = Digest::of_reader(file)?;
+        if is_settled {
+            self.seen.insert(path, Seen { stamp, digest });
+            self.is_changed = true;
+        }
         Ok(digest)
     }
 
@@ -153,19 +174,36 @@ mod tests {
     #[test]
     fn a_changed_file_is_read_again_and_an_unchanged_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = folder.path().join("memory.json");
-        let digest = |text: Option<&str>| {
-            if let Some(text) = text {
-                fs::write(folder.path().join("a.csv"), text).unwrap();
-            }
-            let mut digests = FileDigests::kept_in(&memory);
+        let (memory, data) = (folder.path().join("memory.json"), folder.path().join("a.csv"));
+        let digest = || {
+            let mut digests = FileDigests { settled_after: Duration::ZERO, ..FileDigests::kept_in(&memory) };
             let found = digests.of_pattern(folder.path(), "a.csv").unwrap()["a.csv"];
             let was_read = digests.is_changed;
             digests.save();
             (found, was_read)
         };
-        assert_eq!(digest(Some("one")), (Digest::of("one"), true));
-        assert_eq!(digest(None), (Digest::of("one"), false));
-        assert_eq!(digest(Some("longer")), (Digest::of("longer"), true));
+        fs::write(&data, "one").unwrap();
+        assert_eq!(digest(), (Digest::of("one"), true));
+        assert_eq!(digest(), (Digest::of("one"), false));
+        fs::write(&data, "longer").unwrap();
+        assert_eq!(digest(), (Digest::of("longer"), true));
+
+        // As long as before, and with the time of the last write as before.
+        let before = fs::metadata(&data).unwrap();
+        while Stamp::of(&fs::metadata(&data).unwrap()) == Stamp::of(&before) {
+            fs::write(&data, "as old").unwrap();
+            fs::File::options().write(true).open(&data).unwrap().set_modified(before.modified().unwrap()).unwrap();
+        }
+        assert_eq!(digest(), (Digest::of("as old"), true));
+    }
+
+    #[test]
+    fn a_file_that_was_written_just_now_is_read_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut digests = FileDigests::in_memory();
+        for text in ["one", "two", "six"] {
+            fs::write(folder.path().join("a.csv"), text).unwrap();
+            assert_eq!(digests.of_pattern(folder.path(), "a.csv").unwrap()["a.csv"], Digest::of(text));
+        }
     }
 }

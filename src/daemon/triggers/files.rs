@@ -26,7 +26,8 @@ struct Found {
     bytes: u64,
     /// What changes whenever the content does: a time in nanoseconds, or the version that a store gives.
     version: String,
-    modified_ms: i64,
+    /// In nanoseconds since 1970.
+    modified: i64,
 }
 
 impl Listing {
@@ -54,7 +55,7 @@ impl Listing {
 
     /// The file that was changed last.
     pub(super) fn newest(&self) -> Option<&str> {
-        self.files.iter().max_by_key(|file| (file.modified_ms, &file.path)).map(|file| file.path.as_str())
+        self.files.iter().max_by_key(|file| (file.modified, &file.path)).map(|file| file.path.as_str())
     }
 
     fn of(mut files: Vec<Found>) -> Result<Listing, String> {
@@ -98,7 +99,7 @@ fn local(pattern: &str, folder: &Path) -> Result<Listing, String> {
             path: path.strip_prefix(&base).unwrap_or(&path).to_string_lossy().into_owned(),
             bytes: facts.len(),
             version: modified.as_nanos().to_string(),
-            modified_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
+            modified: i64::try_from(modified.as_nanos()).unwrap_or(i64::MAX),
         });
         if files.len() > MOST_FILES {
             break;
@@ -133,7 +134,7 @@ async fn objects(pattern: &str) -> Result<Listing, String> {
                 path: format!("{before}{}", object.location),
                 bytes: object.size,
                 version: object.e_tag.or(object.version).unwrap_or_else(|| object.last_modified.to_rfc3339()),
-                modified_ms: object.last_modified.timestamp_millis(),
+                modified: object.last_modified.timestamp_nanos_opt().unwrap_or(i64::MAX),
             });
         }
         if files.len() > MOST_FILES {
@@ -145,28 +146,37 @@ async fn objects(pattern: &str) -> Result<Listing, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
     async fn files_are_known_by_their_names_sizes_and_times() {
         let folder = tempfile::Builder::new().prefix("in[1]").tempdir().unwrap();
-        let write = |name: &str, text: &str| {
+        // File systems tell times by ticks: two writes may well have the same one.
+        let write = |name: &str, text: &str, second: u64| {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            std::fs::write(&path, text).unwrap();
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(second)).unwrap();
         };
         let look = async || list("in/**/*.csv", folder.path()).await.unwrap();
         assert!(look().await.is_empty());
-        write("in/b.csv", "1");
-        write("in/deep/a.csv", "1");
-        write("in/c.txt", "1");
+        write("in/b.csv", "1", 1);
+        write("in/deep/a.csv", "1", 2);
+        write("in/c.txt", "1", 3);
         let first = look().await;
         assert_eq!(first.paths(), ["in/b.csv", "in/deep/a.csv"]);
+        assert_eq!(first.newest(), Some("in/deep/a.csv"));
         assert_eq!(look().await.digest(), first.digest());
-        write("in/b.csv", "12");
-        let second = look().await;
-        assert_ne!(second.digest(), first.digest());
-        assert_eq!(second.newest(), Some("in/b.csv"));
+        write("in/b.csv", "12", 2);
+        let longer = look().await;
+        assert_ne!(longer.digest(), first.digest());
+        write("in/b.csv", "21", 4);
+        let later = look().await;
+        assert_ne!(later.digest(), longer.digest());
+        assert_eq!(later.newest(), Some("in/b.csv"));
     }
 
     #[tokio::test]

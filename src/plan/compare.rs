@@ -17,6 +17,10 @@ use crate::step::{Mark, OutputPort, Ports, StepRegistry};
 
 /// The kind that compares models trained with something and without it.
 const KIND: &str = "compare.ablation";
+/// The key beside a transform that asks for it.
+const COMPARE: &str = "compare";
+/// The param that lists transforms.
+const TRANSFORMS: &str = "transforms";
 
 /// The manifest with the steps that its `compare` keys stand for, and without those keys.
 pub(super) fn written_out<'manifest>(
@@ -25,13 +29,12 @@ pub(super) fn written_out<'manifest>(
     registry: &StepRegistry,
     mistakes: &mut Vec<Mistake>,
 ) -> Cow<'manifest, Manifest> {
-    let mut plain = manifest.clone();
-    let before = mistakes.len();
-    let subjects: Vec<Subject> =
-        (0..plain.steps.len()).flat_map(|index| subjects(index, &mut plain.steps[index], mistakes)).collect();
-    if subjects.is_empty() && mistakes.len() == before {
+    if !manifest.steps.iter().any(asks) {
         return Cow::Borrowed(manifest);
     }
+    let mut plain = manifest.clone();
+    let subjects: Vec<Subject> =
+        (0..plain.steps.len()).flat_map(|index| subjects(index, &mut plain.steps[index], mistakes)).collect();
     let ports = ports(&plain, scope, registry);
     let mut draft = Draft::new(&plain.steps, &ports);
     for subject in &subjects {
@@ -45,6 +48,16 @@ pub(super) fn written_out<'manifest>(
     plain.steps.extend(added);
     plain.steps.sort_by_key(|step| step.phase);
     Cow::Owned(plain)
+}
+
+/// Whether there is a `compare` at a step or beside one of its transforms.
+fn asks(step: &StepDecl) -> bool {
+    let transforms = step.work.as_ref().and_then(|work| work.params.entry(TRANSFORMS));
+    let items = match transforms.map(|entry| &entry.value.value) {
+        Some(Yaml::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    step.compare.is_some() || items.iter().any(|item| item.entry(COMPARE).is_some())
 }
 
 /// What is left out.
@@ -82,7 +95,7 @@ fn subjects(index: usize, step: &mut StepDecl, mistakes: &mut Vec<Mistake>) -> V
     });
     let mut subjects: Vec<Subject> = whole.into_iter().collect();
     for (place, entries) in step.work.iter_mut().flat_map(transforms) {
-        let Some(at) = entries.iter().position(|entry| entry.key.value == "compare") else { continue };
+        let Some(at) = entries.iter().position(|entry| entry.key.value == COMPARE) else { continue };
         let compare = entries.remove(at);
         let named = entries.iter().find(|entry| transform::is_known(&entry.key.value));
         // A list item that names no transform is told by the kind.
@@ -106,7 +119,7 @@ fn transforms(work: &mut Work) -> impl Iterator<Item = (usize, &mut Vec<Entry>)>
         Yaml::Map(entries) => entries,
         _ => &mut [],
     };
-    let list = params.iter_mut().find(|entry| entry.key.value == "transforms").map(|entry| &mut entry.value.value);
+    let list = params.iter_mut().find(|entry| entry.key.value == TRANSFORMS).map(|entry| &mut entry.value.value);
     let items: &mut [Node] = match list {
         Some(Yaml::List(items)) => items,
         _ => &mut [],

@@ -221,7 +221,11 @@ impl Fitting<'_> {
         columns.extend(raw.iter().map(|column| column.name.as_str()));
         let mut first = 0;
         let plain = self.plain(learners, &applied);
-        let most = self.rows_at_once(&applied, columns.len());
+        let units = applied.iter().filter_map(|(stage, entry)| {
+            let entries = self.stages[*stage].entries.as_ref()?;
+            entries.get(*entry)?.unit.as_ref()
+        });
+        let most = rows_at_once(columns.iter().copied(), units);
         let nulls = &mut self.nulls;
         let (stages, target, drops_null) = (&self.stages, &self.target, self.drops_null);
         let mut learn = |batch: RecordBatch| {
@@ -254,15 +258,6 @@ impl Fitting<'_> {
         self.source.scan_encoded(&columns, &|name| !plain.contains(name), &mut |batch| {
             pieces(batch, most).try_for_each(&mut learn)
         })
-    }
-
-    /// How many rows of `raw` columns the `applied` entries should get at once.
-    fn rows_at_once(&self, applied: &BTreeSet<(usize, usize)>, raw: usize) -> Option<usize> {
-        let entries = applied.iter().filter_map(|(stage, entry)| self.stages[*stage].entries.as_ref()?.get(*entry));
-        let units: Vec<&Unit> = entries.filter_map(|entry| entry.unit.as_ref()).collect();
-        let made: BTreeSet<&str> = units.iter().flat_map(|unit| unit.fitted().outputs()).collect();
-        let of_units = units.iter().filter_map(|unit| unit.fitted().rows_at_once());
-        of_units.chain(rows_at_once(raw + made.len())).min()
     }
 
     /// The fitted entries whose results reach a learner, and the raw columns that they start from.

@@ -228,10 +228,7 @@ impl FittedPipeline {
 
     /// How many rows should be transformed at once, where many take long or much room.
     pub fn rows_at_once(&self) -> Option<usize> {
-        let made = self.units.iter().flat_map(|unit| unit.fitted().outputs());
-        let columns: BTreeSet<&str> = self.needed.iter().map(String::as_str).chain(made).collect();
-        let of_units = self.units.iter().filter_map(|unit| unit.fitted().rows_at_once());
-        of_units.chain(rows_at_once(columns.len())).min()
+        rows_at_once(self.needed.iter().map(String::as_str), self.units.iter())
     }
 
     /// The features, in order.

@@ -166,7 +166,7 @@ fn read_json(
             // A record that is put aside is so as a whole: whoever repairs and reads it again gets each row once.
             let is_tried = flat.each.len() > 1 && params.bad_rows != BadRows::Error;
             for own in flat.each.iter().filter(|_| is_tried) {
-                filler.put(&mut trial, &flat.shared, own)?;
+                filler.put(&mut trial, &flat.shared, own.iter().cloned())?;
                 trial.clear_if_full();
             }
             Ok(flat)
@@ -175,7 +175,7 @@ fn read_json(
         let mut wrong = None;
         match tried {
             Ok(Rows { shared, each }) => {
-                for own in &each {
+                for own in each {
                     if let Err(bad) = filler.put(&mut intake.waiting, &shared, own) {
                         wrong = Some(bad);
                         break;
@@ -259,10 +259,15 @@ struct Filler<'a> {
 
 impl Filler<'_> {
     /// Appends a row to `cells`; or says what is wrong with a value and leaves the row out.
-    fn put(&mut self, cells: &mut Cells, shared: &Flat, own: &Flat) -> Result<(), Wrong> {
-        for (name, cell) in shared.iter().chain(own) {
-            if let Some(index) = self.columns.index(name) {
-                self.row[index] = cell.clone();
+    fn put(
+        &mut self,
+        cells: &mut Cells,
+        shared: &Flat,
+        own: impl IntoIterator<Item = (String, Cell)>,
+    ) -> Result<(), Wrong> {
+        for (name, cell) in shared.iter().cloned().chain(own) {
+            if let Some(index) = self.columns.index(&name) {
+                self.row[index] = cell;
             }
         }
         for index in 0..self.row.len() {

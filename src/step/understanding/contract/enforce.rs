@@ -47,9 +47,7 @@ impl<'a> Bound<'a> {
 
     /// The columns that a reader that guesses must not take for numbers: `007` may be a code, and a double loses digits.
     pub fn texts(self) -> Vec<String> {
-        let contract = self.contract.map(ContractFile::contract);
-        let texts = contract.into_iter().flat_map(|contract| contract.texts().chain(contract.decimals()));
-        texts.map(str::to_owned).collect()
+        self.reading().into_iter().map(|(name, _)| name).collect()
     }
 
     /// What the contract changes in how files are read: columns with the types that a reader must not guess, or must not round.

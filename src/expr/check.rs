@@ -72,6 +72,15 @@ pub(super) fn unreadable(name: &str, data_type: &str, span: &Range<usize>) -> Ex
     ExprError::new(span.clone(), format!("column `{name}` is {data_type}, which expressions cannot read"))
 }
 
+/// A column with a value that has no place in the type that expressions compute in.
+pub(super) fn beyond(name: &str, value: &str, span: &Range<usize>) -> ExprError {
+    ExprError::new(
+        span.clone(),
+        format!("column `{name}` holds {value}, which is beyond what expressions compute with"),
+    )
+    .help("turn the column into a decimal or a text before")
+}
+
 /// The type of a call, with the mismatch placed in the text.
 pub(super) fn call_type(
     function: Function,

@@ -8,13 +8,14 @@ use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
-use super::check::{column_index, type_of, unreadable};
+use super::check::{beyond, column_index, type_of, unreadable};
 use super::eval::{Scope, evaluate};
 use super::json::evaluate_json;
 use super::lower;
 use super::operand::Operand;
 use super::syntax::{Kind, Node};
 use super::{EvalError, ExprError};
+use crate::table::misfit;
 
 /// A parsed expression: gates, conditions, params, derived columns and row checks.
 #[derive(Debug, Clone)]
@@ -113,6 +114,9 @@ struct BatchScope<'a>(&'a RecordBatch);
 impl Scope for BatchScope<'_> {
     fn value(&self, path: &[String], span: &Range<usize>) -> Result<Operand, EvalError> {
         let column = self.0.column(column_index(path, span, self.0.schema_ref())?);
+        if let Some(value) = misfit(column) {
+            return Err(beyond(&path.join("."), &value, span).into());
+        }
         Operand::column(column).ok_or_else(|| unreadable(&path.join("."), &column.data_type().to_string(), span).into())
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Int32Array, RecordBatch, StringArray,
-    StringViewArray, TimestampSecondArray,
+    StringViewArray, TimestampSecondArray, UInt64Array,
 };
 use arrow::datatypes::Int8Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -276,6 +276,22 @@ fn a_table_without_rows_gives_columns_without_rows() {
     for text in ["tenure + 1", "1", "plan in ['a', note]", "plan.contains('a')", "coalesce(null, 'x')"] {
         assert_eq!(Expr::parse(text).unwrap().eval_column(&table().slice(0, 0)).unwrap().len(), 0, "{text}");
     }
+}
+
+#[test]
+fn a_value_that_has_no_place_among_the_types_is_an_error_and_not_missing() {
+    let numbers = |values: [Option<u64>; 2]| {
+        let column: ArrayRef = Arc::new(UInt64Array::from(values.to_vec()));
+        RecordBatch::try_from_iter_with_nullable([("id", column, true)]).unwrap()
+    };
+    let expr = Expr::parse("1 + id").unwrap();
+    assert_eq!(expr.eval_column(&numbers([Some(7), None])).unwrap().null_count(), 1);
+    let error = expr.eval_column(&numbers([None, Some(u64::MAX)])).unwrap_err();
+    assert_eq!(error.message, "column `id` holds 18446744073709551615, which is beyond what expressions compute with");
+    assert_eq!((error.span, error.help.is_some()), (4..6, true));
+    let moments: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, i64::MAX / 1000]));
+    let batch = RecordBatch::try_from_iter([("id", moments)]).unwrap();
+    assert!(Expr::parse("year(id)").unwrap().eval_column(&batch).unwrap_err().message.contains("beyond"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options, nullif};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, TimeUnit};
+use arrow::util::display::array_value_to_string;
 
 /// Microseconds of UTC, the one type of timestamps in computations.
 pub const MICROSECONDS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -48,6 +49,26 @@ pub fn canonical(array: &ArrayRef) -> Option<ArrayRef> {
     };
     let array = cast(&array, &wanted);
     Some(if wanted == DataType::Float64 { finite_or_null(&array) } else { array })
+}
+
+/// The first value that has no place in the canonical type, and so is null there: an unsigned number beyond 63 bits, or a
+/// moment of another age.
+pub fn misfit(array: &ArrayRef) -> Option<String> {
+    let (nulls, canonical) = (
+        array.logical_nulls(),
+        match array.data_type() {
+            DataType::UInt64 | DataType::Date64 | DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _) => {
+                canonical(array)?
+            }
+            _ => return None,
+        },
+    );
+    if canonical.null_count() == array.null_count() {
+        return None;
+    }
+    let is_there = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
+    let row = (0..array.len()).filter(is_there).find(|row| canonical.is_null(*row))?;
+    array_value_to_string(array, row).ok()
 }
 
 /// `array` as texts with a dictionary, unless that is longer than they are: then nothing is won by looking at it.

@@ -45,11 +45,15 @@ pub fn present(array: &ArrayRef) -> Option<ArrayRef> {
     Some(nullif(&floats, &missing).expect("the mask has the array's length"))
 }
 
+/// Whether values of this type are numbers that may have more digits than computations keep.
+pub fn has_many_digits(data_type: &DataType) -> bool {
+    exact_type(data_type) != canonical_type(data_type)
+}
+
 /// Whether only their digits tell which values of two columns are equal: both hold whole numbers or decimals, and one of
 /// them more digits than computations keep.
 pub fn need_digits(one: &DataType, other: &DataType) -> bool {
-    let has_many = |data_type: &DataType| exact_type(data_type) != canonical_type(data_type);
-    (has_many(one) || has_many(other)) && has_digits(one) && has_digits(other)
+    (has_many_digits(one) || has_many_digits(other)) && has_digits(one) && has_digits(other)
 }
 
 /// Whole numbers and decimals as texts, which are equal where the numbers are: 1.50 is `1.5` and 2.00 is `2`.

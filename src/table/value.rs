@@ -1,8 +1,13 @@
 //! Single values as JSON and text, for reports and for people.
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+};
+use arrow::util::display::array_value_to_string;
 use serde_json::Value;
+
+use super::{canonical, cast};
 
 /// A value of a canonical column as JSON; dates and timestamps are ISO text.
 pub fn json_value(array: &dyn Array, row: usize) -> Value {
@@ -22,6 +27,37 @@ pub fn json_value(array: &dyn Array, row: usize) -> Value {
     }
 }
 
+/// A value of a column of any type as JSON. What JSON has no number for is text: what is not finite, decimals with more
+/// digits than a double keeps, and nested and binary values.
+pub fn cell(array: &ArrayRef, row: usize) -> Value {
+    match array.data_type() {
+        _ if array.is_null(row) => Value::Null,
+        DataType::Float64 => {
+            let number = array.as_primitive::<Float64Type>().value(row);
+            if number.is_finite() { Value::from(number) } else { Value::from(not_finite(number)) }
+        }
+        DataType::Float16 | DataType::Float32 => cell(&cast(&array.slice(row, 1), &DataType::Float64), 0),
+        DataType::UInt64 => Value::from(array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Decimal128(16.., _) => Value::from(array.as_primitive::<Decimal128Type>().value_as_string(row)),
+        DataType::Decimal256(16.., _) => Value::from(array.as_primitive::<Decimal256Type>().value_as_string(row)),
+        _ => match canonical(&array.slice(row, 1)) {
+            Some(value) => json_value(value.as_ref(), 0),
+            None => array_value_to_string(array, row).map_or(Value::Null, Value::from),
+        },
+    }
+}
+
+/// The usual name of a number that is not finite.
+pub fn not_finite(number: f64) -> &'static str {
+    if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "inf"
+    } else {
+        "-inf"
+    }
+}
+
 /// A day, counted from 1970, as `2026-02-28`.
 pub fn iso_date(days: i32) -> Option<String> {
     Some(arrow::temporal_conversions::date32_to_datetime(days)?.date().format("%Y-%m-%d").to_string())
@@ -31,4 +67,39 @@ pub fn iso_date(days: i32) -> Option<String> {
 pub fn iso_timestamp(micros: i64) -> Option<String> {
     let stamp = arrow::temporal_conversions::timestamp_us_to_datetime(micros)?;
     Some(stamp.format("%Y-%m-%dT%H:%M:%S%.f").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        BinaryArray, Decimal128Array, Float32Array, Int32Array, ListArray, TimestampNanosecondArray, UInt64Array,
+    };
+    use arrow::datatypes::Int32Type;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_of_any_type_is_shown_with_all_that_it_says() {
+        let decimals = |digits, precision| {
+            Decimal128Array::from(vec![None, Some(digits)]).with_precision_and_scale(precision, 2).unwrap()
+        };
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([None, Some([Some(1), None])]);
+        let shown: Vec<(ArrayRef, Value)> = vec![
+            (Arc::new(Int32Array::from(vec![None, Some(7)])), json!(7)),
+            (Arc::new(UInt64Array::from(vec![None, Some(u64::MAX)])), json!(u64::MAX)),
+            (Arc::new(Float32Array::from(vec![None, Some(0.5)])), json!(0.5)),
+            (Arc::new(Float32Array::from(vec![None, Some(f32::NEG_INFINITY)])), json!("-inf")),
+            (Arc::new(decimals(150, 9)), json!(1.5)),
+            (Arc::new(decimals(10_i128.pow(20) + 1, 30)), json!("1000000000000000000.01")),
+            (Arc::new(TimestampNanosecondArray::from(vec![None, Some(0)])), json!("1970-01-01T00:00:00")),
+            (Arc::new(list), json!("[1, ]")),
+            (Arc::new(BinaryArray::from(vec![None, Some(&b"\x00\xff"[..])])), json!("00ff")),
+        ];
+        for (array, expected) in shown {
+            assert_eq!((cell(&array, 0), cell(&array, 1)), (Value::Null, expected));
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::api::{ApiError, ApiState, Page, Route};
 use crate::artifact::{ArtifactError, ArtifactKind};
 use crate::id::RunId;
 use crate::store::queries::{ArtifactDetail, ArtifactSummary};
-use crate::table::{ColumnFacts, TableError, TableReader, ValueRange, column_facts, json_value};
+use crate::table::{ColumnFacts, TableError, TableReader, ValueRange, cell, column_facts};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/artifacts", VIEWER),
@@ -213,7 +213,7 @@ async fn head(
         for batch in table.batches()? {
             let batch = batch?;
             let missing = (wanted as usize - rows.len()).min(batch.num_rows());
-            rows.extend((0..missing).map(|row| batch.columns().iter().map(|column| json_value(column, row)).collect()));
+            rows.extend((0..missing).map(|row| batch.columns().iter().map(|column| cell(column, row)).collect()));
             if rows.len() == wanted as usize {
                 break;
             }

@@ -7,8 +7,9 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use phaseline::phase::Phase;
 use phaseline::step::understanding::source::plain_type;
-use phaseline::step::understanding::validate::{Answer, Params, Queries, ValidateTable, cell};
+use phaseline::step::understanding::validate::{Answer, Params, Queries, ValidateTable};
 use phaseline::step::{Dependency, ParamErrors, Ports, StepContext, StepError, StepKind};
+use phaseline::table::cell;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
 

@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType, Float64Type};
 
 use super::super::keys::{KeyHasher, Keys, presence};
 use super::super::sketch::{CoMoments, Distinct, cramers_v};
-use super::super::{TableError, TableReader, canonical, cast, encoded};
-use super::{ColumnStatistics, Kind};
+use super::super::{TableError, TableReader, cast, encoded};
+use super::{ColumnStatistics, Kind, computed, named};
 
 /// How many columns of each sort are held against one another: their pairs are counted.
 const MOST_COLUMNS: usize = 40;
@@ -112,11 +112,10 @@ fn pass(table: &TableReader, places: &[usize], visit: &mut dyn FnMut(&Batch) -> 
         let mut columns: Vec<Option<(ArrayRef, Keys)>> = fields.iter().map(|_| None).collect();
         for (place, column) in places.iter().zip(batch.columns()) {
             // Encoded texts are told apart by their dictionary.
-            let values = if encoded(column).is_some() { Some(column.clone()) } else { canonical(column) };
-            columns[*place] = values.map(|values| {
-                let keys = Keys::of(&values);
-                (values, keys)
-            });
+            let read = |how: fn(&ArrayRef) -> Option<ArrayRef>| {
+                if encoded(column).is_some() { Some(column.clone()) } else { how(column) }
+            };
+            columns[*place] = read(computed).zip(read(named)).map(|(values, named)| (values, Keys::of(&named)));
         }
         if !visit(&Batch { rows: batch.num_rows(), columns }) {
             return Ok(false);

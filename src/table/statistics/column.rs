@@ -5,7 +5,8 @@ use arrow::datatypes::{DataType, Field, Float64Type, Int32Type};
 
 use super::super::keys::Keys;
 use super::super::sketch::{Distinct, Frequent, Moments, Quantiles};
-use super::super::{MICROSECONDS, canonical, canonical_type, cast, encoded, iso_date, iso_timestamp, json_value};
+use super::super::{MICROSECONDS, canonical, canonical_type, cast, cell, encoded, iso_date, iso_timestamp};
+use super::{computed, named};
 
 /// How many different values are counted one by one; beyond, their number is estimated.
 const COUNTED: usize = 20_000;
@@ -142,7 +143,7 @@ impl ColumnStatistics {
         if let Some(texts) = encoded(column) {
             return self.add_encoded(texts);
         }
-        let Some(values) = canonical(column) else {
+        let (Some(values), Some(named)) = (computed(column), named(column)) else {
             self.missing += column.logical_null_count() as u64;
             return;
         };
@@ -152,7 +153,7 @@ impl ColumnStatistics {
             let floats = floats.as_primitive::<Float64Type>();
             self.infinite += floats.iter().flatten().filter(|value| value.is_infinite()).count() as u64;
         }
-        self.count_values(&values);
+        self.count_values(&named);
         let numbers = match self.kind {
             Kind::Int | Kind::Float => cast(&values, &DataType::Float64),
             Kind::Date | Kind::Timestamp => {
@@ -310,7 +311,7 @@ fn significant(number: f64) -> String {
 }
 
 pub(super) fn shown(values: &ArrayRef, row: usize) -> String {
-    match json_value(values.as_ref(), row) {
+    match cell(values, row) {
         serde_json::Value::String(text) if text.chars().count() > SHOWN_CHARACTERS => {
             text.chars().take(SHOWN_CHARACTERS - 1).chain(['…']).collect()
         }

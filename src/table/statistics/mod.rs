@@ -8,8 +8,24 @@ mod leakage;
 mod scan;
 mod target;
 
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+
+use super::{canonical, cast, exact, has_many_digits};
+
 pub use across::{Across, Matrix, across};
 pub use column::{Bin, ColumnStatistics, HISTOGRAM_BINS, Kind, Spread};
 pub use leakage::{LEAK, Leakage};
 pub use scan::statistics;
 pub use target::{TargetBin, TargetColumn, TargetKind, TargetStatistics, against_target};
+
+/// A column as statistics compute with it: in its canonical type, but unsigned numbers as doubles, which take them all.
+/// None for nested and binary types.
+fn computed(column: &ArrayRef) -> Option<ArrayRef> {
+    if *column.data_type() == DataType::UInt64 { Some(cast(column, &DataType::Float64)) } else { canonical(column) }
+}
+
+/// A column as its values are told apart and named. None for nested and binary types.
+fn named(column: &ArrayRef) -> Option<ArrayRef> {
+    if has_many_digits(column.data_type()) { exact(column) } else { canonical(column) }
+}

@@ -7,9 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::super::keys::{KeyHasher, Keys, presence};
-use super::super::{MICROSECONDS, TableError, TableReader, canonical, cast};
+use super::super::{MICROSECONDS, TableError, TableReader, cast};
 use super::column::shown;
-use super::{ColumnStatistics, Kind, Leakage};
+use super::{ColumnStatistics, Kind, Leakage, computed, named};
 
 /// A target with more values than this is a number, or nothing that can be shown.
 const MOST_CLASSES: u64 = 12;
@@ -95,12 +95,15 @@ pub fn against_target(
     for batch in table.select(&names)? {
         let batch = batch?;
         // The batch has its columns in the order of the table.
-        let read = |name: &str| batch.column_by_name(name).and_then(canonical);
-        let Some(goal) = read(&about.name) else { continue };
-        let values: Vec<ArrayRef> = others.iter().filter_map(|place| read(&known[*place].name)).collect();
+        let read = |place: usize, how: fn(&ArrayRef) -> Option<ArrayRef>| {
+            batch.column_by_name(&known[place].name).and_then(how)
+        };
+        let has_classes = matches!(kind, TargetKind::Classes(_));
+        let Some(goal) = read(target, if has_classes { named } else { computed }) else { continue };
+        let values: Vec<ArrayRef> = others.iter().filter_map(|place| read(*place, computed)).collect();
         let goals = goals(&goal, &kind);
         columns.iter_mut().zip(&values).for_each(|(column, values)| column.add(values, &goals));
-        if matches!(kind, TargetKind::Classes(_)) {
+        if has_classes {
             leakage.batch(&goal, &values);
         }
         if !go_on() {

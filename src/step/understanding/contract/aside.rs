@@ -5,9 +5,8 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value};
 
 use crate::step::understanding::source::{BadRow, aside as quarantine};
-use crate::step::understanding::validate::cell;
 use crate::step::{StagedTable, StepContext, StepError};
-use crate::table::TableReader;
+use crate::table::{TableReader, cell};
 
 /// The output `quarantine` while it is written.
 pub(super) struct Aside {

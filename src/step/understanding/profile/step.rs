@@ -38,7 +38,7 @@ pub struct ProfileTable {
 
 impl StepKind for ProfileTable {
     const NAME: &'static str = "profile.table";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str =
         "Describes a table, its columns and how they go together: a JSON report and an HTML page.";

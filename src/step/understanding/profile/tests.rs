@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Decimal128Array, UInt64Array};
 use serde_json::{Value, json};
 
 use super::suggest;
@@ -29,6 +32,30 @@ fn every_column_is_described() {
     let again = bench.run("profile.table", json!({"top": 2}), &[("table", &table)]).unwrap();
     assert_eq!(again.artifact("html"), ran.artifact("html"));
     assert_eq!(again.artifact("report"), ran.artifact("report"));
+}
+
+#[test]
+fn numbers_with_many_digits_are_counted_one_by_one() {
+    let bench = Workbench::new();
+    let big = 10_i128.pow(19);
+    let unsigned = UInt64Array::from(vec![Some(u64::MAX), Some(u64::MAX - 1), Some(u64::MAX), None]);
+    let decimals =
+        Decimal128Array::from(vec![big + 1, big + 2, big + 1, big + 1]).with_precision_and_scale(20, 0).unwrap();
+    let table = bench.table(&batch(&[
+        ("unsigned", Arc::new(unsigned) as ArrayRef),
+        ("decimal", Arc::new(decimals)),
+        ("left", bools([true, false, true, true])),
+    ]));
+    for target in ["left", "decimal"] {
+        let report =
+            bench.run("profile.table", json!({"target": target}), &[("table", &table)]).unwrap().report("report");
+        let columns = &report["columns"];
+        assert_eq!([&columns[0]["missing"], &columns[0]["distinct"], &columns[1]["distinct"]], [1, 2, 2], "{columns}");
+        assert_eq!(columns[0]["top"][0], json!({"value": u64::MAX.to_string(), "count": 2}));
+        assert_eq!(columns[1]["top"][0], json!({"value": (big + 1).to_string(), "count": 3}));
+        assert!(columns[0]["values"]["max"].as_f64().unwrap() > 1.8e19, "{columns}");
+        assert_eq!(report["duplicate_rows"], json!(1), "{report}");
+    }
 }
 
 /// Rows with a leak, a column twice, and a repeated row.

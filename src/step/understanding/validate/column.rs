@@ -3,8 +3,10 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::record_batch::RecordBatch;
+use serde_json::Value;
 
-use crate::table::{MICROSECONDS, canonical_type, cast, digits, exact_type, present};
+use super::row_test::number;
+use crate::table::{MICROSECONDS, canonical_type, cast, cell, digits, exact_type, has_many_digits, misfit, present};
 
 /// A column of the table and how its values are read.
 #[derive(Debug, Clone)]
@@ -52,6 +54,21 @@ impl Column {
         Column { kind: DataType::Utf8, reading: Reading::Digits, ..self }
     }
 
+    /// The same column, read so that equal values are told from others: by the digits of each where it is stored with more
+    /// than computations keep.
+    pub(super) fn into_comparable(self, schema: &Schema) -> Column {
+        let stored = schema.field_with_name(&self.name).map(Field::data_type);
+        if stored.is_ok_and(has_many_digits) { self.into_digits() } else { self }
+    }
+
+    /// The same column, for a look at which values are there: whole numbers need not be ones that computations take.
+    pub(super) fn into_stored_if_whole(self, schema: &Schema) -> Column {
+        match schema.field_with_name(&self.name) {
+            Ok(field) if self.kind == DataType::Int64 => Column::stored(&self.name, field.data_type()),
+            _ => self,
+        }
+    }
+
     /// The same column, read in another type.
     pub(super) fn read_as(self, kind: DataType) -> Column {
         Column { kind, ..self }
@@ -82,9 +99,19 @@ impl Column {
         self.kind == DataType::Utf8
     }
 
+    /// Whether its values are the texts of numbers.
+    pub(super) fn is_digits(&self) -> bool {
+        self.reading == Reading::Digits
+    }
+
     /// Whether it has no value at all, and so no type.
     pub(super) fn is_null(&self) -> bool {
         self.kind == DataType::Null
+    }
+
+    /// How a report shows one of its values.
+    pub(super) fn shows(&self) -> fn(&ArrayRef, usize) -> Value {
+        if self.is_digits() { number } else { cell }
     }
 
     /// Its values in a batch.
@@ -94,7 +121,18 @@ impl Column {
             Reading::Stored => Ok(array.clone()),
             Reading::Exact => Ok(cast(array, &self.kind)),
             Reading::Digits => Ok(digits(array)),
+            // A double takes every number nearly.
+            Reading::Values if self.kind == DataType::Float64 && *array.data_type() == DataType::UInt64 => {
+                Ok(cast(array, &self.kind))
+            }
             Reading::Values => {
+                if let Some(value) = misfit(array) {
+                    return Err(format!(
+                        "column `{}` holds {value}, which is beyond what this check computes with; turn it into a decimal or a \
+                         text before",
+                        self.name
+                    ));
+                }
                 let values = present(array).ok_or_else(|| format!("column `{}` cannot be read", self.name))?;
                 Ok(cast(&values, &self.kind))
             }

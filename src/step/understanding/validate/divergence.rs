@@ -75,7 +75,7 @@ impl OfValues {
         }
         let keys = Keys::of(&array);
         let listed = values.into_iter().enumerate().map(|(place, value)| (keys.at(place), value)).collect();
-        Ok(OfValues { counts: Counts::default(), listed })
+        Ok(OfValues { counts: Counts::of_column(column), listed })
     }
 
     /// How often each listed value occurs, and all others together.

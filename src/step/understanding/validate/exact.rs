@@ -48,6 +48,75 @@ fn every_check_by_key_tells_numbers_apart_to_the_last_digit() {
 }
 
 #[test]
+fn values_of_a_set_are_told_apart_to_the_last_digit() {
+    let id = |place: i128| (BASE + place).to_string();
+    let ids = decimals(&[BASE + 1, BASE + 2, BASE + 2, 7], 2);
+    let pairs = [[json!(id(1)), json!(7)], [json!(id(2)), json!("7.00")], [json!(7), json!(id(3))]];
+    let expect = json!([
+        {"column": "id", "check": "in_set", "values": [id(1), format!("{}.00", id(2)), 7.0], "mostly": 1},
+        {"column": "id", "check": "in_set", "values": [id(1), 7]},
+        {"column": "id", "check": "not_in_set", "values": [id(3), id(4)]},
+        {"column": "id", "check": "distinct_in_set", "values": [id(1), id(3)]},
+        {"column": "id", "check": "distinct_contains", "values": [id(1), id(3), 7]},
+        {"column": "id", "check": "mode_in_set", "values": [id(2)]},
+        {"column": "id", "check": "mode_in_set", "values": [id(1), id(3)]},
+        {"column": "id", "check": "entropy", "min": 1.0397, "max": 1.0398},
+        {"column": "id", "check": "class_balance", "min_ratio": 0.5},
+        {"columns": ["id", "other"], "check": "pair_in_set", "pairs": pairs, "mostly": 0.75},
+    ]);
+    let other = decimals(&[7, 7, 7, BASE + 4], 0);
+    let found = results(expect, &[("id", ids), ("other", other)], None);
+    let passed: Vec<&Value> = found.iter().map(|found| &found["success"]).collect();
+    assert_eq!(json!(passed), json!([true, false, true, false, false, true, false, true, true, true]), "{found:#?}");
+    assert_eq!(found[1]["result"]["partial_unexpected_list"], json!([id(2), id(2)]));
+    assert_eq!(found[3]["result"]["partial_unexpected_list"], json!([7, id(2)]));
+    assert_eq!(found[4]["result"]["partial_missing_list"], json!([id(3)]));
+    assert_eq!(found[6]["result"]["observed_value"], json!([id(2)]));
+    assert_eq!(found[8]["result"]["details"]["classes"][0], json!({"value": id(2), "count": 2}));
+}
+
+#[test]
+fn values_that_cannot_be_compared_say_how_to_write_them() {
+    let refused = |value: Value| {
+        let expect = json!([{"column": "id", "check": "in_set", "values": [value]}]);
+        let found = &results(expect, &[("id", decimals(&[1], 2))], None)[0];
+        found["exception_info"]["exception_message"].as_str().unwrap_or_default().to_owned()
+    };
+    let quotes = "has more digits than a number keeps, and column `id` is compared to the last one: write it in quotes";
+    for value in [json!(1e19), json!(0.123_456_789_012_345_6)] {
+        assert!(refused(value.clone()).contains(quotes), "{value}: {}", refused(value.clone()));
+    }
+    for value in [json!("seven"), json!("1e3"), json!(true), json!("."), json!("")] {
+        let message = refused(value.clone());
+        assert!(message.contains(&format!("column `id` is a number, and {value} in `values` is not")), "{message}");
+    }
+    for value in [json!(-0.5), json!("-007.10"), json!(u64::MAX), json!("0")] {
+        assert_eq!(refused(value.clone()), "", "{value}");
+    }
+}
+
+#[test]
+fn numbers_beyond_63_bits_are_neither_missing_nor_passed_over() {
+    let ids = |values: Vec<Option<u64>>| -> ArrayRef { Arc::new(UInt64Array::from(values)) };
+    let expect = || {
+        json!([
+            {"column": "id", "check": "not_null", "mostly": 0.75},
+            {"column": "id", "check": "null_rate", "min": 0.25, "max": 0.25},
+            {"column": "id", "check": "mean", "min": 0, "max": 2e19},
+            {"column": "id", "check": "in_set", "values": [u64::MAX, 7], "mostly": 1},
+            {"column": "id", "check": "between", "min": 0, "max": 10},
+        ])
+    };
+    let found = results(expect(), &[("id", ids(vec![Some(u64::MAX), None, Some(7), Some(7)]))], None);
+    let passed: Vec<&Value> = found.iter().map(|found| &found["success"]).collect();
+    assert_eq!(json!(passed), json!([true, true, true, true, false]), "{found:#?}");
+    let message = found[4]["exception_info"]["exception_message"].as_str().unwrap();
+    assert!(message.contains("column `id` holds 18446744073709551615, which is beyond what this check"), "{message}");
+    let found = results(expect(), &[("id", ids(vec![Some(1), None, Some(7), Some(7)]))], None);
+    assert_eq!(found[4]["success"], json!(true), "{}", found[4]);
+}
+
+#[test]
 fn an_id_that_the_reference_lacks_is_found_to_the_last_digit() {
     let expect = || json!([{"column": "id", "check": "foreign_key"}]);
     let ids = decimals(&[BASE + 1, BASE + 2], 0);

@@ -63,6 +63,5 @@ pub use expectation::{
 };
 pub use queries::{Answer, Queries};
 pub use reference::checks_reference;
-pub use row_test::cell;
 pub use screen::{Broken, BrokenRow, RowScreen, Screen};
 pub use step::{OnFail, Params, ValidateTable};

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::check::{Outcome, Part};
 use super::column::{Column, numbers};
 use super::row_check::Tally;
-use super::row_test::cell;
 use super::summary::EXACT_QUANTILES;
 use crate::ml::neighbours::Points;
 use crate::ml::outlier::{Contamination, ForestOptions, IsolationForest};
+use crate::table::cell;
 use crate::table::sketch::{Moments, Quantiles};
 
 /// Where values may lie, from what is measured.

@@ -23,6 +23,9 @@ check is about missing values; a check without a single value to look at passes 
 
 NaN counts as missing. Infinities are values of a column, but missing in `where` and `expr`, as in all expressions.
 
+Which values are equal is told to the last digit, also among decimals and among whole numbers without a sign, of which other
+checks see what a double keeps: 15 digits. Write a number with more digits in quotes: `values: ['10000000000000000001']`.
+
 `on_fail` says what one failed check leads to:
 
 | on_fail | |

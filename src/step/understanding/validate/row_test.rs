@@ -1,12 +1,12 @@
 //! What a row must fulfil: a kernel over whole batches that gives true, false, or null where there is nothing to look at.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::take;
 use arrow::record_batch::RecordBatch;
 use serde_json::{Value, json};
 
 use super::column::Column;
-use crate::table::{canonical, encoded, json_value};
+use crate::table::{cell, encoded};
 
 /// Says for each row whether it passes. It may remember what it saw in earlier batches.
 pub(super) type Test = Box<dyn FnMut(&RecordBatch, &[ArrayRef]) -> Result<BooleanArray, String> + Send>;
@@ -86,43 +86,20 @@ impl RowTest {
 /// The values of a row, for the report.
 pub(super) fn shown(columns: &[Column], how: Shown, values: &[ArrayRef], row: usize) -> Value {
     match (how, values) {
-        (Shown::Plain, [one]) => cell(one, row),
-        (Shown::Plain, many) => many.iter().map(|value| cell(value, row)).collect(),
+        (Shown::Plain, [one]) => columns[0].shows()(one, row),
+        (Shown::Plain, many) => columns.iter().zip(many).map(|(column, value)| column.shows()(value, row)).collect(),
         (Shown::ByName, many) => {
-            columns.iter().zip(many).map(|(column, value)| (column.name.clone(), cell(value, row))).collect()
+            columns.iter().zip(many).map(|(column, value)| (column.name.clone(), column.shows()(value, row))).collect()
         }
     }
 }
 
-/// A value as JSON. JSON has no number for what is not finite, so that is written as text.
-pub fn cell(values: &ArrayRef, row: usize) -> Value {
-    use arrow::datatypes::{DataType, Decimal128Type, Float64Type, TimeUnit, UInt64Type};
-    match values.data_type() {
-        DataType::Float64 if values.is_valid(row) => {
-            let number = values.as_primitive::<Float64Type>().value(row);
-            if number.is_finite() { json!(number) } else { json!(not_finite(number)) }
-        }
-        DataType::Boolean
-        | DataType::Int64
-        | DataType::Utf8
-        | DataType::Date32
-        | DataType::Timestamp(TimeUnit::Microsecond, _) => json_value(values.as_ref(), row),
-        // More digits than a double keeps.
-        DataType::UInt64 if values.is_valid(row) => json!(values.as_primitive::<UInt64Type>().value(row)),
-        DataType::Decimal128(16.., _) if values.is_valid(row) => {
-            json!(values.as_primitive::<Decimal128Type>().value_as_string(row))
-        }
-        _ => canonical(&values.slice(row, 1)).map_or(Value::Null, |value| json_value(value.as_ref(), 0)),
+/// The text of a number as a number if that keeps every digit.
+pub(super) fn number(values: &ArrayRef, row: usize) -> Value {
+    let text = cell(values, row);
+    let Some(digits) = text.as_str() else { return text };
+    if let Ok(whole) = digits.parse::<i64>() {
+        return json!(whole);
     }
-}
-
-/// The usual name of a number that is not finite.
-pub(super) fn not_finite(number: f64) -> &'static str {
-    if number.is_nan() {
-        "NaN"
-    } else if number > 0.0 {
-        "inf"
-    } else {
-        "-inf"
-    }
+    digits.parse::<f64>().ok().filter(|double| double.to_string() == digits).map_or(text, |double| json!(double))
 }

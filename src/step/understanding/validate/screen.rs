@@ -11,11 +11,10 @@ use serde_json::Value;
 use super::block::flow;
 use super::check::{Check, State};
 use super::expectation::{Expectation, Severity};
-use super::row_test::cell;
 use super::setting::{Setting, ids};
 use super::{first_pass, report, row_check};
 use crate::step::{StepContext, StepError};
-use crate::table::TableReader;
+use crate::table::{TableReader, cell};
 
 /// How long a description is at most, in characters.
 const LONGEST: usize = 100;

@@ -66,7 +66,7 @@ pub struct ValidateTable {
 
 impl StepKind for ValidateTable {
     const NAME: &'static str = "validate.table";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Checks a table against expectations and keeps the rows that fail.";
     const EXAMPLE: &'static str = "\

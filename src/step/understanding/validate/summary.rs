@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::check::{Outcome, Part};
 use super::column::Column;
 use super::expectation::Expectation;
-use super::row_test::not_finite;
+use crate::table::not_finite;
 
 /// How many values keep quantiles exact: 32 MiB.
 pub(super) const EXACT_QUANTILES: usize = 4 << 20;

@@ -10,6 +10,9 @@ use super::column::Column;
 use crate::table::cast;
 use crate::table::keys::{KeySet, Keys};
 
+/// How many digits every double keeps.
+const KEPT_DIGITS: usize = 15;
+
 /// The values of a set, as keys of one type.
 pub(super) struct ValueSet {
     pub(super) keys: KeySet<u128>,
@@ -42,9 +45,40 @@ impl ValueSet {
     }
 }
 
+/// A number as the digits of a column are written: 1.50 is `1.5`. One with more digits than JSON's numbers keep is a text.
+fn text_of(value: &Value, column: &Column) -> Result<String, String> {
+    let name = &column.name;
+    let (text, is_written) = match value {
+        Value::Number(number) if number.is_f64() => (number.as_f64().unwrap_or_default().to_string(), false),
+        Value::Number(number) => (number.to_string(), true),
+        Value::String(text) => (text.clone(), true),
+        other => return Err(format!("column `{name}` is a number, and {other} in `values` is not")),
+    };
+    let (sign, rest) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
+        return Err(format!("column `{name}` is a number, and {value} in `values` is not"));
+    }
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    if !is_written && whole.len() + fraction.len() > KEPT_DIGITS {
+        return Err(format!(
+            "{value} in `values` has more digits than a number keeps, and column `{name}` is compared to the last one: \
+             write it in quotes"
+        ));
+    }
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let text = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
+    Ok(if text == "0" { text } else { format!("{sign}{text}") })
+}
+
 /// The values as an array of a type that can be compared with the column's.
 pub(super) fn typed(present: &[&Value], column: &Column) -> Result<ArrayRef, String> {
     let kind = &column.kind;
+    if column.is_digits() {
+        let texts: Result<StringArray, String> = present.iter().map(|value| text_of(value, column).map(Some)).collect();
+        return Ok(Arc::new(texts?));
+    }
     let misfit = |value: &Value| format!("column `{}` is {kind}, and {value} in `values` is not", column.name);
     let wants =
         |fits: fn(&Value) -> bool| present.iter().find(|value| !fits(value)).map_or(Ok(()), |value| Err(misfit(value)));

@@ -254,7 +254,6 @@ fn middle(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, Str
 }
 
 /// The entropy of the values.
-#[derive(Default)]
 struct Entropy(Counts);
 
 impl Summary for Entropy {
@@ -270,7 +269,9 @@ impl Summary for Entropy {
 }
 
 fn entropy(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    Ok(State::of_columns(vec![setting.the_column(expectation)?], Entropy::default()))
+    let column = setting.the_column(expectation)?.into_comparable(setting.schema);
+    let entropy = Entropy(Counts::of_column(&column));
+    Ok(State::of_columns(vec![column], entropy))
 }
 
 /// The newest microsecond, and the one that counts as now.

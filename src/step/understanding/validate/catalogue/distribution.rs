@@ -60,7 +60,7 @@ fn kl_divergence(setting: &Setting<'_>, expectation: &Expectation) -> Result<Sta
     let partition = expectation.partition.as_ref().ok_or("`partition` is missing")?;
     match Expected::check(partition)? {
         Expected::Values(values) => {
-            let column = setting.the_column(expectation)?;
+            let column = setting.the_column(expectation)?.into_comparable(setting.schema);
             let summary = OfValues::new(values, &column)?;
             Ok(State::of_columns(vec![column], summary))
         }
@@ -72,7 +72,6 @@ fn kl_divergence(setting: &Setting<'_>, expectation: &Expectation) -> Result<Sta
 }
 
 /// The rarest class against the most frequent one.
-#[derive(Default)]
 struct Balance(Counts);
 
 impl Summary for Balance {
@@ -98,7 +97,9 @@ impl Summary for Balance {
 }
 
 fn class_balance(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    Ok(State::of_columns(vec![setting.the_column(expectation)?], Balance::default()))
+    let column = setting.the_column(expectation)?.into_comparable(setting.schema);
+    let balance = Balance(Counts::of_column(&column));
+    Ok(State::of_columns(vec![column], balance))
 }
 
 /// The correlation of two columns over the rows that have both values.

@@ -11,12 +11,12 @@ use super::super::column::Column;
 use super::super::counts::MOST_VALUES;
 use super::super::definition::{Definition, Target};
 use super::super::expectation::{Expectation, SkewMetric};
-use super::super::row_test::{RowTest, cell};
+use super::super::row_test::RowTest;
 use super::super::setting::{BYTES_PER_KEY, Room, Setting};
 use super::super::summary::{Seen, Summary};
 use crate::ml::drift::{Method, Sample, compare};
 use crate::table::keys::{KeySet, Keys, presence};
-use crate::table::{cast, digits, need_digits, present};
+use crate::table::{cast, cell, digits, need_digits, present};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(

@@ -11,7 +11,7 @@ use super::super::counts::{Counts, in_order};
 use super::super::definition::{Definition, Target};
 use super::super::expectation::Expectation;
 use super::super::row_check::SHOWN;
-use super::super::row_test::{RowTest, cell};
+use super::super::row_test::RowTest;
 use super::super::setting::Setting;
 use super::super::summary::{Seen, Summary};
 use super::super::value_set::{ValueSet, typed};
@@ -91,7 +91,7 @@ fn not_in_set(setting: &Setting<'_>, expectation: &Expectation) -> Result<State,
 }
 
 fn membership(setting: &Setting<'_>, expectation: &Expectation, wanted: bool) -> Result<State, String> {
-    let column = setting.the_column(expectation)?;
+    let column = setting.the_column(expectation)?.into_comparable(setting.schema);
     let set = ValueSet::of(expectation.values.as_deref().unwrap_or_default(), &column)?;
     let test = RowTest::of(vec![column], move |values| {
         let (values, keys) = set.keys_of(&values[0]);
@@ -108,6 +108,7 @@ struct DistinctAgainst {
     set: ValueSet,
     found: KeySet<u128>,
     unexpected: KeySet<u128>,
+    shows: fn(&ArrayRef, usize) -> Value,
     shown: Vec<Value>,
     refuses_others: bool,
     wants_all: bool,
@@ -122,7 +123,7 @@ impl Summary for DistinctAgainst {
             if self.set.keys.contains(&key) {
                 self.found.insert(key);
             } else if self.refuses_others && self.unexpected.insert(key) && self.shown.len() < SHOWN {
-                self.shown.push(cell(&values, row));
+                self.shown.push((self.shows)(&values, row));
             }
         }
         Ok(())
@@ -169,12 +170,13 @@ fn distinct_against(
     refuses_others: bool,
     wants_all: bool,
 ) -> Result<State, String> {
-    let column = setting.the_column(expectation)?;
+    let column = setting.the_column(expectation)?.into_comparable(setting.schema);
     let set = ValueSet::of(expectation.values.as_deref().unwrap_or_default(), &column)?;
     let summary = DistinctAgainst {
         set,
         found: KeySet::default(),
         unexpected: KeySet::default(),
+        shows: column.shows(),
         shown: Vec::new(),
         refuses_others,
         wants_all,
@@ -185,12 +187,12 @@ fn distinct_against(
 /// The most frequent values.
 struct Mode {
     counts: Counts,
-    wanted: Vec<Value>,
+    wanted: ValueSet,
 }
 
 impl Summary for Mode {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
-        self.counts.take(&values[0])
+        self.counts.take(&self.wanted.keys_of(&values[0]).0)
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -198,22 +200,23 @@ impl Summary for Mode {
         let mut modes: Vec<&Value> =
             self.counts.all().iter().filter(|(_, count)| Some(*count) == most).map(|(value, _)| value).collect();
         modes.sort_by(|left, right| in_order(left, right));
-        let is_wanted = |mode: &&&Value| self.wanted.iter().any(|wanted| in_order(wanted, mode).is_eq());
-        let hits = modes.iter().filter(is_wanted).count();
-        let success = hits > 0 && (modes.len() == 1 || expectation.ties_ok.unwrap_or(false));
+        let is_mode = |key: &u128| most.is_some_and(|most| self.counts.of(*key) == most);
+        let success =
+            self.wanted.keys.iter().any(is_mode) && (modes.len() == 1 || expectation.ties_ok.unwrap_or(false));
         Ok(Outcome::observed(success, json!(modes)))
     }
 }
 
 fn mode_in_set(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let column = setting.the_column(expectation)?;
-    let wanted = expectation.values.clone().unwrap_or_default();
-    ValueSet::of(&wanted, &column)?;
-    Ok(State::of_columns(vec![column], Mode { counts: Counts::default(), wanted }))
+    let column = setting.the_column(expectation)?.into_comparable(setting.schema);
+    let wanted = ValueSet::of(expectation.values.as_deref().unwrap_or_default(), &column)?;
+    let mode = Mode { counts: Counts::of_column(&column), wanted };
+    Ok(State::of_columns(vec![column], mode))
 }
 
 fn pair_in_set(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let columns = setting.the_columns(expectation)?;
+    let columns: Vec<Column> = columns.into_iter().map(|column| column.into_comparable(setting.schema)).collect();
     let pairs = expectation.pairs.as_deref().unwrap_or_default();
     let sides = [side(pairs, 0, &columns[0])?, side(pairs, 1, &columns[1])?];
     let kinds = [sides[0].0.clone(), sides[1].0.clone()];

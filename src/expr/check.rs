@@ -78,7 +78,7 @@ pub(super) fn beyond(name: &str, value: &str, span: &Range<usize>) -> ExprError 
         span.clone(),
         format!("column `{name}` holds {value}, which is beyond what expressions compute with"),
     )
-    .help("turn the column into a decimal or a text before")
+    .help("give the column another type, or leave such rows out, in a `data.sql` step before")
 }
 
 /// The type of a call, with the mismatch placed in the text.

@@ -78,7 +78,7 @@ impl Expr {
     /// The column that the expression makes of `batch`, one value a row, of the type that [`Expr::column_type`] says.
     ///
     /// # Errors
-    /// As [`Expr::column_type`] for the batch's schema. No value in the batch can make it fail.
+    /// As [`Expr::column_type`] for the batch's schema, and a value that none of the types holds: see [`misfit`].
     pub fn eval_column(&self, batch: &RecordBatch) -> Result<ArrayRef, EvalError> {
         let value = evaluate(&self.tree, &BatchScope(batch))?;
         // Over a batch without rows a scalar still broadcasts, to nothing.

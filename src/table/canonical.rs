@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options, nullif};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, TimeUnit};
-use arrow::util::display::array_value_to_string;
+use arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, TimeUnit, UInt64Type,
+};
 
 /// Microseconds of UTC, the one type of timestamps in computations.
 pub const MICROSECONDS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -51,24 +52,37 @@ pub fn canonical(array: &ArrayRef) -> Option<ArrayRef> {
     Some(if wanted == DataType::Float64 { finite_or_null(&array) } else { array })
 }
 
+/// The type of the values, which a dictionary may hold.
+pub fn value_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => value_type(value),
+        other => other,
+    }
+}
+
 /// The first value that has no place in the canonical type, and so is null there: an unsigned number beyond 63 bits, or a
-/// moment of another age.
+/// moment of another age, which is told as the number that is stored.
 pub fn misfit(array: &ArrayRef) -> Option<String> {
-    let (nulls, canonical) = (
-        array.logical_nulls(),
-        match array.data_type() {
-            DataType::UInt64 | DataType::Date64 | DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _) => {
-                canonical(array)?
-            }
-            _ => return None,
-        },
+    let plain = value_type(array.data_type());
+    let is_narrower = matches!(
+        plain,
+        DataType::UInt64 | DataType::Date64 | DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _)
     );
-    if canonical.null_count() == array.null_count() {
+    if !is_narrower {
         return None;
     }
+    let canonical = canonical(array)?;
+    if canonical.null_count() == array.logical_null_count() {
+        return None;
+    }
+    let nulls = array.logical_nulls();
     let is_there = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
     let row = (0..array.len()).filter(is_there).find(|row| canonical.is_null(*row))?;
-    array_value_to_string(array, row).ok()
+    let stored = cast(&array.slice(row, 1), plain);
+    Some(match plain {
+        DataType::UInt64 => stored.as_primitive::<UInt64Type>().value(0).to_string(),
+        _ => format!("{} of type {plain}", cast(&stored, &DataType::Int64).as_primitive::<Int64Type>().value(0)),
+    })
 }
 
 /// `array` as texts with a dictionary, unless that is longer than they are: then nothing is won by looking at it.

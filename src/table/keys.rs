@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+};
 
 use super::{cast, encoded};
 
@@ -21,11 +23,14 @@ pub enum Keys {
 }
 
 impl Keys {
-    /// The keys of a column of a canonical or an exact type.
+    /// The keys of a column of a canonical or an exact type, or of decimals.
     pub fn of(array: &ArrayRef) -> Keys {
         match array.data_type() {
             DataType::Int64 => Keys::Narrow(
                 array.as_primitive::<Int64Type>().values().iter().map(|value| value.cast_unsigned()).collect(),
+            ),
+            DataType::Decimal128(..) => Keys::Wide(
+                array.as_primitive::<Decimal128Type>().values().iter().map(|value| value.cast_unsigned()).collect(),
             ),
             DataType::UInt64 => Keys::Narrow(array.as_primitive::<UInt64Type>().values().to_vec()),
             // Zero has two signs and is one value.

@@ -20,7 +20,7 @@ mod stored;
 mod value;
 mod writer;
 
-pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, doubles, encoded, misfit};
+pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, doubles, encoded, misfit, value_type};
 pub use error::TableError;
 pub use exact::{digits, exact, exact_type, has_many_digits, need_digits, present};
 pub use facts::{ColumnFacts, ValueRange, column_facts};
@@ -28,5 +28,5 @@ pub use names::free_name;
 pub use pieces::slices;
 pub use reader::{BATCH_ROWS, TableReader};
 pub use stored::Stored;
-pub use value::{cell, iso_date, iso_timestamp, json_value, not_finite};
+pub use value::{cell, iso_date, iso_timestamp, json_value, not_finite, number};
 pub use writer::TableWriter;

@@ -1,13 +1,11 @@
 //! Single values as JSON and text, for reports and for people.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type,
-};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type};
 use arrow::util::display::array_value_to_string;
 use serde_json::Value;
 
-use super::{canonical, cast};
+use super::{canonical, cast, digits};
 
 /// A value of a canonical column as JSON; dates and timestamps are ISO text.
 pub fn json_value(array: &dyn Array, row: usize) -> Value {
@@ -32,19 +30,34 @@ pub fn json_value(array: &dyn Array, row: usize) -> Value {
 pub fn cell(array: &ArrayRef, row: usize) -> Value {
     match array.data_type() {
         _ if array.is_null(row) => Value::Null,
+        DataType::Boolean
+        | DataType::Int64
+        | DataType::Utf8
+        | DataType::Date32
+        | DataType::Timestamp(TimeUnit::Microsecond, _) => json_value(array.as_ref(), row),
         DataType::Float64 => {
             let number = array.as_primitive::<Float64Type>().value(row);
             if number.is_finite() { Value::from(number) } else { Value::from(not_finite(number)) }
         }
         DataType::Float16 | DataType::Float32 => cell(&cast(&array.slice(row, 1), &DataType::Float64), 0),
         DataType::UInt64 => Value::from(array.as_primitive::<UInt64Type>().value(row)),
-        DataType::Decimal128(16.., _) => Value::from(array.as_primitive::<Decimal128Type>().value_as_string(row)),
-        DataType::Decimal256(16.., _) => Value::from(array.as_primitive::<Decimal256Type>().value_as_string(row)),
+        DataType::Decimal64(16.., _) | DataType::Decimal128(16.., _) | DataType::Decimal256(16.., _) => {
+            number(digits(&array.slice(row, 1)).as_string::<i32>().value(0))
+        }
         _ => match canonical(&array.slice(row, 1)) {
             Some(value) => json_value(value.as_ref(), 0),
             None => array_value_to_string(array, row).map_or(Value::Null, Value::from),
         },
     }
+}
+
+/// The digits of a number as a number if that keeps all of them, else as text.
+pub fn number(digits: &str) -> Value {
+    if let Ok(whole) = digits.parse::<i64>() {
+        return Value::from(whole);
+    }
+    let double = digits.parse::<f64>().ok().filter(|double| double.to_string() == digits);
+    double.map_or_else(|| Value::from(digits), Value::from)
 }
 
 /// The usual name of a number that is not finite.
@@ -74,7 +87,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        BinaryArray, Decimal128Array, Float32Array, Int32Array, ListArray, TimestampNanosecondArray, UInt64Array,
+        BinaryArray, Decimal64Array, Decimal128Array, Float32Array, Int32Array, ListArray, TimestampNanosecondArray,
+        UInt64Array,
     };
     use arrow::datatypes::Int32Type;
     use serde_json::json;
@@ -93,6 +107,13 @@ mod tests {
             (Arc::new(Float32Array::from(vec![None, Some(0.5)])), json!(0.5)),
             (Arc::new(Float32Array::from(vec![None, Some(f32::NEG_INFINITY)])), json!("-inf")),
             (Arc::new(decimals(150, 9)), json!(1.5)),
+            (Arc::new(decimals(150, 18)), json!(1.5)),
+            (
+                Arc::new(
+                    Decimal64Array::from(vec![None, Some(i64::MAX / 10)]).with_precision_and_scale(18, 2).unwrap(),
+                ),
+                json!("9223372036854775.8"),
+            ),
             (Arc::new(decimals(10_i128.pow(20) + 1, 30)), json!("1000000000000000000.01")),
             (Arc::new(TimestampNanosecondArray::from(vec![None, Some(0)])), json!("1970-01-01T00:00:00")),
             (Arc::new(list), json!("[1, ]")),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use arrow::array::ArrayRef;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::api::{ApiError, ApiState, Page, Route};
 use crate::artifact::{ArtifactError, ArtifactKind};
 use crate::id::RunId;
 use crate::store::queries::{ArtifactDetail, ArtifactSummary};
-use crate::table::{ColumnFacts, TableError, TableReader, ValueRange, cell, column_facts};
+use crate::table::{ColumnFacts, TableError, TableReader, ValueRange, canonical_type, cell, column_facts};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/artifacts", VIEWER),
@@ -195,6 +196,19 @@ async fn schema(
     Ok(Json(Page::whole(columns.await?)))
 }
 
+/// How many characters of a nested or binary value are shown.
+const SHOWN_CHARACTERS: usize = 200;
+
+/// A value of a table; a list, a picture or the like in its first characters.
+fn shown(column: &ArrayRef, row: usize) -> Value {
+    match cell(column, row) {
+        Value::String(text) if canonical_type(column.data_type()).is_none() && text.len() > SHOWN_CHARACTERS => {
+            text.chars().take(SHOWN_CHARACTERS).chain(['…']).collect::<String>().into()
+        }
+        value => value,
+    }
+}
+
 /// The first rows of a table.
 #[utoipa::path(get, path = "/api/v1/artifacts/{digest}/head", tag = "artifacts", params(DigestPath, HeadQuery),
     responses((status = 200, body = HeadAnswer, description = "The rows."), Errors))]
@@ -213,7 +227,7 @@ async fn head(
         for batch in table.batches()? {
             let batch = batch?;
             let missing = (wanted as usize - rows.len()).min(batch.num_rows());
-            rows.extend((0..missing).map(|row| batch.columns().iter().map(|column| cell(column, row)).collect()));
+            rows.extend((0..missing).map(|row| batch.columns().iter().map(|column| shown(column, row)).collect()));
             if rows.len() == wanted as usize {
                 break;
             }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::arrow::util::display::array_value_to_string;
 use phaseline::phase::Phase;
-use phaseline::step::understanding::source::plain_type;
 use phaseline::step::understanding::validate::{Answer, Params, Queries, ValidateTable};
 use phaseline::step::{Dependency, ParamErrors, Ports, StepContext, StepError, StepKind};
 use phaseline::table::cell;
@@ -92,19 +90,8 @@ fn objects(batch: &RecordBatch) -> Vec<Value> {
         })
         .collect();
     let object =
-        |row: usize| columns.iter().map(|(name, column)| (name.clone(), shown(column, row))).collect::<Map<_, _>>();
+        |row: usize| columns.iter().map(|(name, column)| (name.clone(), cell(column, row))).collect::<Map<_, _>>();
     (0..batch.num_rows()).map(|row| Value::Object(object(row))).collect()
-}
-
-/// A value as it stands in reports; as text where steps have no such type.
-fn shown(column: &ArrayRef, row: usize) -> Value {
-    if plain_type(column.data_type()).is_some() {
-        return cell(column, row);
-    }
-    if column.is_null(row) {
-        return Value::Null;
-    }
-    array_value_to_string(column, row).map_or(Value::Null, Value::String)
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ pub struct IngestCsv {
 
 impl StepKind for IngestCsv {
     const NAME: &'static str = "ingest.csv";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads CSV files into a table, with types found by looking at every value.";
     const EXAMPLE: &'static str = "\

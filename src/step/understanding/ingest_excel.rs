@@ -100,7 +100,7 @@ pub struct IngestExcel {
 
 impl StepKind for IngestExcel {
     const NAME: &'static str = "ingest.excel";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads a sheet of Excel or OpenDocument workbooks into a table with typed columns.";
     const EXAMPLE: &'static str = "\

@@ -122,7 +122,7 @@ pub struct IngestHttp {
 
 impl StepKind for IngestHttp {
     const NAME: &'static str = "ingest.http";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Downloads a file or all pages of a JSON answer from a web server and reads them.";
     const EXAMPLE: &'static str = "\

@@ -84,7 +84,7 @@ pub struct IngestJson {
 
 impl StepKind for IngestJson {
     const NAME: &'static str = "ingest.json";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads JSON lists or lines into a table; nested objects become columns with dots.";
     const EXAMPLE: &'static str = "\
@@ -265,7 +265,12 @@ impl Filler<'_> {
         shared: &Flat,
         own: impl IntoIterator<Item = (String, Cell)>,
     ) -> Result<(), Wrong> {
-        for (name, cell) in shared.iter().cloned().chain(own) {
+        for (name, cell) in shared {
+            if let Some(index) = self.columns.index(name) {
+                self.row[index] = cell.clone();
+            }
+        }
+        for (name, cell) in own {
             if let Some(index) = self.columns.index(&name) {
                 self.row[index] = cell;
             }

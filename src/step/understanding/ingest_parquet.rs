@@ -22,7 +22,7 @@ pub struct ParquetFile {
 
 impl TypedFile for ParquetFile {
     const NAME: &'static str = "ingest.parquet";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const SUMMARY: &'static str =
         "Reads Parquet files into a table, with types brought to the ones that steps work with.";
     const EXAMPLE: &'static str = "\

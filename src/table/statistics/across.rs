@@ -112,10 +112,11 @@ fn pass(table: &TableReader, places: &[usize], visit: &mut dyn FnMut(&Batch) -> 
         let mut columns: Vec<Option<(ArrayRef, Keys)>> = fields.iter().map(|_| None).collect();
         for (place, column) in places.iter().zip(batch.columns()) {
             // Encoded texts are told apart by their dictionary.
-            let read = |how: fn(&ArrayRef) -> Option<ArrayRef>| {
-                if encoded(column).is_some() { Some(column.clone()) } else { how(column) }
-            };
-            columns[*place] = read(computed).zip(read(named)).map(|(values, named)| (values, Keys::of(&named)));
+            let values = if encoded(column).is_some() { Some(column.clone()) } else { computed(column) };
+            columns[*place] = values.map(|values| {
+                let keys = Keys::of(&named(column, &values));
+                (values, keys)
+            });
         }
         if !visit(&Batch { rows: batch.num_rows(), columns }) {
             return Ok(false);

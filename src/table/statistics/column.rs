@@ -143,7 +143,7 @@ impl ColumnStatistics {
         if let Some(texts) = encoded(column) {
             return self.add_encoded(texts);
         }
-        let (Some(values), Some(named)) = (computed(column), named(column)) else {
+        let Some(values) = computed(column) else {
             self.missing += column.logical_null_count() as u64;
             return;
         };
@@ -153,7 +153,7 @@ impl ColumnStatistics {
             let floats = floats.as_primitive::<Float64Type>();
             self.infinite += floats.iter().flatten().filter(|value| value.is_infinite()).count() as u64;
         }
-        self.count_values(&named);
+        self.count_values(&named(column, &values));
         let numbers = match self.kind {
             Kind::Int | Kind::Float => cast(&values, &DataType::Float64),
             Kind::Date | Kind::Timestamp => {

@@ -8,10 +8,12 @@ mod leakage;
 mod scan;
 mod target;
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
-use super::{canonical, cast, exact, has_many_digits};
+use super::{canonical, cast, digits, value_type};
 
 pub use across::{Across, Matrix, across};
 pub use column::{Bin, ColumnStatistics, HISTOGRAM_BINS, Kind, Spread};
@@ -22,10 +24,18 @@ pub use target::{TargetBin, TargetColumn, TargetKind, TargetStatistics, against_
 /// A column as statistics compute with it: in its canonical type, but unsigned numbers as doubles, which take them all.
 /// None for nested and binary types.
 fn computed(column: &ArrayRef) -> Option<ArrayRef> {
-    if *column.data_type() == DataType::UInt64 { Some(cast(column, &DataType::Float64)) } else { canonical(column) }
+    let is_unsigned = *value_type(column.data_type()) == DataType::UInt64;
+    if is_unsigned { Some(cast(column, &DataType::Float64)) } else { canonical(column) }
 }
 
-/// A column as its values are told apart and named. None for nested and binary types.
-fn named(column: &ArrayRef) -> Option<ArrayRef> {
-    if has_many_digits(column.data_type()) { exact(column) } else { canonical(column) }
+/// A column as its values are told apart and named: as it is [`computed`], but with every digit.
+fn named(column: &ArrayRef, computed: &ArrayRef) -> ArrayRef {
+    match value_type(column.data_type()) {
+        DataType::UInt64 => cast(column, &DataType::UInt64),
+        DataType::Decimal64(precision @ 16.., scale) | DataType::Decimal128(precision @ 16.., scale) => {
+            cast(column, &DataType::Decimal128(*precision, *scale))
+        }
+        DataType::Decimal256(16.., _) => digits(column),
+        _ => Arc::clone(computed),
+    }
 }

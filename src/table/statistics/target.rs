@@ -95,12 +95,11 @@ pub fn against_target(
     for batch in table.select(&names)? {
         let batch = batch?;
         // The batch has its columns in the order of the table.
-        let read = |place: usize, how: fn(&ArrayRef) -> Option<ArrayRef>| {
-            batch.column_by_name(&known[place].name).and_then(how)
-        };
+        let stored = |place: usize| batch.column_by_name(&known[place].name);
         let has_classes = matches!(kind, TargetKind::Classes(_));
-        let Some(goal) = read(target, if has_classes { named } else { computed }) else { continue };
-        let values: Vec<ArrayRef> = others.iter().filter_map(|place| read(*place, computed)).collect();
+        let Some((goal, number)) = stored(target).and_then(|goal| Some((goal, computed(goal)?))) else { continue };
+        let goal = if has_classes { named(goal, &number) } else { number };
+        let values: Vec<ArrayRef> = others.iter().filter_map(|place| computed(stored(*place)?)).collect();
         let goals = goals(&goal, &kind);
         columns.iter_mut().zip(&values).for_each(|(column, values)| column.add(values, &goals));
         if has_classes {

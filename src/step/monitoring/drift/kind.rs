@@ -79,7 +79,7 @@ pub(super) struct Line {
 
 impl StepKind for MonitorDrift {
     const NAME: &'static str = "monitor.drift";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PHASE: Phase = Phase::Monitoring;
     const SUMMARY: &'static str =
         "Compares the distribution of each column with a reference: PSI, KS, chi-squared, Jensen-Shannon, Wasserstein.";

@@ -66,7 +66,7 @@ pub struct IngestSql {
 
 impl StepKind for IngestSql {
     const NAME: &'static str = "ingest.sql";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PHASE: Phase = Phase::Understanding;
     const SUMMARY: &'static str = "Reads the rows of a query on Postgres, MySQL, MariaDB or SQLite into a table.";
     const EXAMPLE: &'static str = "\

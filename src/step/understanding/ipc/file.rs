@@ -27,7 +27,7 @@ type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
 impl TypedFile for ArrowFile {
     const NAME: &'static str = "ingest.arrow";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str =
         "Reads Arrow IPC files and streams, and Feather files, into a table of the types that steps work with.";
     const EXAMPLE: &'static str = "\

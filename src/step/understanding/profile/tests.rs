@@ -41,9 +41,11 @@ fn numbers_with_many_digits_are_counted_one_by_one() {
     let unsigned = UInt64Array::from(vec![Some(u64::MAX), Some(u64::MAX - 1), Some(u64::MAX), None]);
     let decimals =
         Decimal128Array::from(vec![big + 1, big + 2, big + 1, big + 1]).with_precision_and_scale(20, 0).unwrap();
+    let prices = Decimal128Array::from(vec![150, 150, 150, 200]).with_precision_and_scale(18, 2).unwrap();
     let table = bench.table(&batch(&[
         ("unsigned", Arc::new(unsigned) as ArrayRef),
         ("decimal", Arc::new(decimals)),
+        ("price", Arc::new(prices)),
         ("left", bools([true, false, true, true])),
     ]));
     for target in ["left", "decimal"] {
@@ -51,6 +53,7 @@ fn numbers_with_many_digits_are_counted_one_by_one() {
             bench.run("profile.table", json!({"target": target}), &[("table", &table)]).unwrap().report("report");
         let columns = &report["columns"];
         assert_eq!([&columns[0]["missing"], &columns[0]["distinct"], &columns[1]["distinct"]], [1, 2, 2], "{columns}");
+        assert_eq!(columns[2]["top"][0], json!({"value": "1.5", "count": 3}));
         assert_eq!(columns[0]["top"][0], json!({"value": u64::MAX.to_string(), "count": 2}));
         assert_eq!(columns[1]["top"][0], json!({"value": (big + 1).to_string(), "count": 3}));
         assert!(columns[0]["values"]["max"].as_f64().unwrap() > 1.8e19, "{columns}");

@@ -5,8 +5,9 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
-use super::row_test::number;
-use crate::table::{MICROSECONDS, canonical_type, cast, cell, digits, exact_type, has_many_digits, misfit, present};
+use crate::table::{
+    MICROSECONDS, canonical_type, cast, cell, digits, exact_type, has_many_digits, misfit, number, present, value_type,
+};
 
 /// A column of the table and how its values are read.
 #[derive(Debug, Clone)]
@@ -61,10 +62,13 @@ impl Column {
         if stored.is_ok_and(has_many_digits) { self.into_digits() } else { self }
     }
 
-    /// The same column, for a look at which values are there: whole numbers need not be ones that computations take.
-    pub(super) fn into_stored_if_whole(self, schema: &Schema) -> Column {
-        match schema.field_with_name(&self.name) {
-            Ok(field) if self.kind == DataType::Int64 => Column::stored(&self.name, field.data_type()),
+    /// The same column, for a look at which values are there: whole numbers and times need not be ones that computations take.
+    pub(super) fn into_stored(self, schema: &Schema) -> Column {
+        let is_plain = |field: &&Field| value_type(field.data_type()) == field.data_type();
+        match schema.field_with_name(&self.name).ok().filter(is_plain) {
+            Some(field) if self.kind == DataType::Int64 || self.is_time() => {
+                Column::stored(&self.name, field.data_type())
+            }
             _ => self,
         }
     }
@@ -111,7 +115,7 @@ impl Column {
 
     /// How a report shows one of its values.
     pub(super) fn shows(&self) -> fn(&ArrayRef, usize) -> Value {
-        if self.is_digits() { number } else { cell }
+        if self.is_digits() { from_digits } else { cell }
     }
 
     /// Its values in a batch.
@@ -122,14 +126,14 @@ impl Column {
             Reading::Exact => Ok(cast(array, &self.kind)),
             Reading::Digits => Ok(digits(array)),
             // A double takes every number nearly.
-            Reading::Values if self.kind == DataType::Float64 && *array.data_type() == DataType::UInt64 => {
+            Reading::Values if self.kind == DataType::Float64 && *value_type(array.data_type()) == DataType::UInt64 => {
                 Ok(cast(array, &self.kind))
             }
             Reading::Values => {
                 if let Some(value) = misfit(array) {
                     return Err(format!(
-                        "column `{}` holds {value}, which is beyond what this check computes with; turn it into a decimal or a \
-                         text before",
+                        "column `{}` holds {value}, which is beyond what this check computes with; give the column another \
+                         type, or leave such rows out, in a `data.sql` step before",
                         self.name
                     ));
                 }
@@ -138,6 +142,11 @@ impl Column {
             }
         }
     }
+}
+
+/// The text of a number as a number if that keeps every digit.
+fn from_digits(values: &ArrayRef, row: usize) -> Value {
+    if values.is_null(row) { Value::Null } else { number(values.as_string::<i32>().value(row)) }
 }
 
 /// The numbers of a column that was read by [`Column::into_floats`].

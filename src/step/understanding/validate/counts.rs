@@ -1,5 +1,6 @@
 //! How often each value of a column occurs.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
@@ -61,17 +62,45 @@ impl Counts {
     }
 }
 
-/// The order of values in reports: numbers by size, all else by text.
-pub(super) fn in_order(left: &Value, right: &Value) -> std::cmp::Ordering {
-    if let (Some(left), Some(right)) = (left.as_i64(), right.as_i64()) {
-        return left.cmp(&right);
+/// The order of values in reports: numbers by size, and behind them all else by text.
+pub(super) fn in_order(left: &Value, right: &Value) -> Ordering {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match (left.as_f64(), right.as_f64()) {
+        // Doubles do not tell large whole numbers apart.
+        (Some(one), Some(other)) => one.total_cmp(&other).then_with(|| left.as_i64().cmp(&right.as_i64())),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => text(left).cmp(&text(right)),
     }
-    match (left.as_f64(), right.as_f64(), left.as_str(), right.as_str()) {
-        (Some(left), Some(right), ..) => left.total_cmp(&right),
-        (.., Some(left), Some(right)) => left.cmp(right),
-        // Of a column of numbers those with many digits are texts.
-        (Some(left), _, _, Some(right)) if let Ok(right) = right.parse::<f64>() => left.total_cmp(&right),
-        (_, Some(right), Some(left), _) if let Ok(left) = left.parse::<f64>() => left.total_cmp(&right),
-        _ => left.to_string().cmp(&right.to_string()),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<i64>().prop_map(|whole| json!(whole)),
+            (-30_i64..30).prop_map(|whole| json!(whole)),
+            (-30_i64..30).prop_map(|half| json!(half as f64 / 2.0)),
+            any::<u64>().prop_map(|whole| json!(whole)),
+            (0_u64..300).prop_map(|whole| json!(whole.to_string())),
+            "[a-c]{0,2}".prop_map(|text| json!(text)),
+            Just(json!(true)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn values_have_one_order_whatever_they_are(values in proptest::collection::vec(value(), 0..60)) {
+            let mut sorted = values;
+            sorted.sort_by(in_order);
+            for (place, one) in sorted.iter().enumerate() {
+                prop_assert!(sorted[place..].iter().all(|later| in_order(one, later).is_le()));
+            }
+        }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Decimal128Array, Int64Array, StringArray, UInt64Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampSecondArray, UInt64Array,
+};
 use serde_json::{Value, json};
 
+use super::RowScreen;
 use crate::step::InputArtifact;
 use crate::step::testing::{Workbench, batch};
 
@@ -52,6 +55,7 @@ fn values_of_a_set_are_told_apart_to_the_last_digit() {
     let id = |place: i128| (BASE + place).to_string();
     let ids = decimals(&[BASE + 1, BASE + 2, BASE + 2, 7], 2);
     let pairs = [[json!(id(1)), json!(7)], [json!(id(2)), json!("7.00")], [json!(7), json!(id(3))]];
+    let partition = json!({"values": [id(1), id(2), "7"], "weights": [0.25, 0.5, 0.25]});
     let expect = json!([
         {"column": "id", "check": "in_set", "values": [id(1), format!("{}.00", id(2)), 7.0], "mostly": 1},
         {"column": "id", "check": "in_set", "values": [id(1), 7]},
@@ -63,11 +67,21 @@ fn values_of_a_set_are_told_apart_to_the_last_digit() {
         {"column": "id", "check": "entropy", "min": 1.0397, "max": 1.0398},
         {"column": "id", "check": "class_balance", "min_ratio": 0.5},
         {"columns": ["id", "other"], "check": "pair_in_set", "pairs": pairs, "mostly": 0.75},
+        {"column": "id", "check": "chi_square", "partition": partition, "p_value": 0.9},
+        {"columns": ["id", "other"], "check": "columns_equal"},
+        {"columns": ["id", "group"], "check": "correlation", "method": "cramers_v", "min": 0.99},
+        {"column": "time", "check": "increasing", "group_by": "id", "strict": true},
     ]);
     let other = decimals(&[7, 7, 7, BASE + 4], 0);
-    let found = results(expect, &[("id", ids), ("other", other)], None);
+    let group: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "b", "c"]));
+    let time: ArrayRef = Arc::new(Int64Array::from(vec![3, 1, 2, 1]));
+    let found = results(expect, &[("id", ids), ("other", other), ("group", group), ("time", time)], None);
     let passed: Vec<&Value> = found.iter().map(|found| &found["success"]).collect();
-    assert_eq!(json!(passed), json!([true, false, true, false, false, true, false, true, true, true]), "{found:#?}");
+    assert_eq!(
+        json!(passed),
+        json!([true, false, true, false, false, true, false, true, true, true, true, false, true, true]),
+        "{found:#?}"
+    );
     assert_eq!(found[1]["result"]["partial_unexpected_list"], json!([id(2), id(2)]));
     assert_eq!(found[3]["result"]["partial_unexpected_list"], json!([7, id(2)]));
     assert_eq!(found[4]["result"]["partial_missing_list"], json!([id(3)]));
@@ -83,14 +97,14 @@ fn values_that_cannot_be_compared_say_how_to_write_them() {
         found["exception_info"]["exception_message"].as_str().unwrap_or_default().to_owned()
     };
     let quotes = "has more digits than a number keeps, and column `id` is compared to the last one: write it in quotes";
-    for value in [json!(1e19), json!(0.123_456_789_012_345_6)] {
+    for value in [json!(1.234_567_890_123_456_7e19), json!(0.123_456_789_012_345_6)] {
         assert!(refused(value.clone()).contains(quotes), "{value}: {}", refused(value.clone()));
     }
     for value in [json!("seven"), json!("1e3"), json!(true), json!("."), json!("")] {
         let message = refused(value.clone());
         assert!(message.contains(&format!("column `id` is a number, and {value} in `values` is not")), "{message}");
     }
-    for value in [json!(-0.5), json!("-007.10"), json!(u64::MAX), json!("0")] {
+    for value in [json!(-0.5), json!("-007.10"), json!(u64::MAX), json!("0"), json!(1e19), json!(1e-18)] {
         assert_eq!(refused(value.clone()), "", "{value}");
     }
 }
@@ -114,6 +128,55 @@ fn numbers_beyond_63_bits_are_neither_missing_nor_passed_over() {
     assert!(message.contains("column `id` holds 18446744073709551615, which is beyond what this check"), "{message}");
     let found = results(expect(), &[("id", ids(vec![Some(1), None, Some(7), Some(7)]))], None);
     assert_eq!(found[4]["success"], json!(true), "{}", found[4]);
+}
+
+#[test]
+fn what_looks_at_all_columns_does_not_stumble_over_large_ids() {
+    let ids: ArrayRef = Arc::new(UInt64Array::from((0..40).map(|row| u64::MAX - row % 7).collect::<Vec<_>>()));
+    let moments: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX; 40]));
+    let left: ArrayRef = Arc::new(BooleanArray::from((0..40).map(|row| row % 3 == 0).collect::<Vec<_>>()));
+    let columns = [("id", ids), ("moment", moments), ("left", left)];
+    let expect = json!([
+        {"check": "no_leakage", "target": "left", "columns": ["id"]},
+        {"check": "drift", "columns": ["id", "left"]},
+        {"column": "moment", "check": "not_null"},
+        {"column": "moment", "check": "between", "min": "2020-01-01"},
+    ]);
+    let found = results(expect, &columns, Some(&columns));
+    let passed: Vec<&Value> = found.iter().map(|found| &found["success"]).collect();
+    assert_eq!(json!(passed), json!([true, true, true, false]), "{found:#?}");
+    let message = found[3]["exception_info"]["exception_message"].as_str().unwrap();
+    assert!(message.contains("column `moment` holds 9223372036854775807 of type Timestamp(s)"), "{message}");
+}
+
+#[test]
+fn decimals_in_quotes_are_meant_also_where_they_have_become_doubles() {
+    let prices: ArrayRef = Arc::new(Float64Array::from(vec![1.5, 2.0, 9.99]));
+    let whole: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let columns = [("price", prices), ("whole", whole)];
+    let expect = json!([
+        {"column": "price", "check": "in_set", "values": ["1.50", "2"]},
+        {"column": "whole", "check": "in_set", "values": ["1", 2]},
+        {"column": "whole", "check": "mode_in_set", "values": [1.5, 2.0], "ties_ok": true},
+    ]);
+    let found = results(expect, &columns, None);
+    assert_eq!(found[0]["result"]["partial_unexpected_list"], json!([9.99]), "{}", found[0]);
+    assert_eq!(found[1]["result"]["partial_unexpected_list"], json!([3]), "{}", found[1]);
+    assert_eq!((&found[2]["success"], &found[2]["result"]["observed_value"]), (&json!(true), &json!([1, 2, 3])));
+}
+
+#[test]
+fn a_rule_that_cannot_be_checked_any_more_is_told_once() {
+    let rule = serde_json::from_value(json!({"check": "between", "column": "id", "max": 10})).unwrap();
+    let rows = |values: Vec<u64>| batch(&[("id", Arc::new(UInt64Array::from(values)) as ArrayRef)]);
+    let screen = RowScreen::new(&rows(vec![1]).schema(), &[rule]);
+    assert_eq!(screen.broken(&rows(vec![1, 11])).len(), 1);
+    let told = screen.broken(&rows(vec![1, u64::MAX]));
+    assert!(
+        told.len() == 1 && told[0].rule.contains("cannot be checked: column `id` holds 18446744073709551615"),
+        "{told:?}"
+    );
+    assert_eq!(screen.broken(&rows(vec![11])), []);
 }
 
 #[test]

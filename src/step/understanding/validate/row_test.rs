@@ -3,10 +3,10 @@
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::take;
 use arrow::record_batch::RecordBatch;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::column::Column;
-use crate::table::{cell, encoded};
+use crate::table::encoded;
 
 /// Says for each row whether it passes. It may remember what it saw in earlier batches.
 pub(super) type Test = Box<dyn FnMut(&RecordBatch, &[ArrayRef]) -> Result<BooleanArray, String> + Send>;
@@ -92,14 +92,4 @@ pub(super) fn shown(columns: &[Column], how: Shown, values: &[ArrayRef], row: us
             columns.iter().zip(many).map(|(column, value)| (column.name.clone(), column.shows()(value, row))).collect()
         }
     }
-}
-
-/// The text of a number as a number if that keeps every digit.
-pub(super) fn number(values: &ArrayRef, row: usize) -> Value {
-    let text = cell(values, row);
-    let Some(digits) = text.as_str() else { return text };
-    if let Ok(whole) = digits.parse::<i64>() {
-        return json!(whole);
-    }
-    digits.parse::<f64>().ok().filter(|double| double.to_string() == digits).map_or(text, |double| json!(double))
 }

@@ -162,17 +162,22 @@ impl RowScreen {
         RowScreen { checks: Mutex::new(checks.filter(is_alone).collect()) }
     }
 
-    /// The rows of a batch that break a rule, rule by rule.
+    /// The rows of a batch that break a rule, rule by rule. A rule that cannot be checked any more for what is in the batch
+    /// is told once, at the first row.
     pub fn broken(&self, batch: &RecordBatch) -> Vec<BrokenRow> {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut broken = Vec::new();
         for check in checks.iter_mut() {
-            let Some(fails) = check.again(batch, 0) else { continue };
-            if fails.true_count() == 0 {
-                continue;
-            }
+            let could = matches!(check.state, State::Rows(_)) && batch.num_rows() > 0;
+            let fails = check.again(batch, 0);
             let rule = describe(&check.expectation);
             let column = check.columns().into_iter().next().unwrap_or_default();
+            if let (true, State::Raised(reason)) = (could, &check.state) {
+                let rule = format!("{rule} cannot be checked: {reason}");
+                broken.push(BrokenRow { row: 0, column, rule, value: Value::Null });
+                continue;
+            }
+            let Some(fails) = fails.filter(|fails| fails.true_count() > 0) else { continue };
             let values = batch.column_by_name(&column);
             for row in fails.values().set_indices() {
                 let value = values.map_or(Value::Null, |values| cell(values, row));

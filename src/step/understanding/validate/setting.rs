@@ -13,7 +13,7 @@ use super::queries::Answers;
 use super::row_check::RowCheck;
 use super::row_test::RowTest;
 use crate::expr::Expr;
-use crate::table::{MICROSECONDS, TableReader, cast};
+use crate::table::{MICROSECONDS, TableReader, cast, need_digits};
 
 /// What a key takes in a set, which is half empty after it has grown.
 pub(super) const BYTES_PER_KEY: u64 = 40;
@@ -104,6 +104,14 @@ impl Setting<'_> {
     pub(super) fn column(&self, name: &str) -> Result<Column, String> {
         let stored = self.schema.field(self.index(name)?).data_type();
         Column::of(name, stored).ok_or_else(|| format!("column `{name}` is {stored}, which no check can read"))
+    }
+
+    /// Whether only their digits tell which values of these columns are equal.
+    pub(super) fn need_digits(&self, columns: &[Column]) -> Result<bool, String> {
+        let stored = columns.iter().map(|column| Ok(self.schema.field(self.index(&column.name)?).data_type()));
+        let stored: Vec<&DataType> = stored.collect::<Result<_, String>>()?;
+        let one_has_many = stored.iter().any(|one| need_digits(one, one));
+        Ok(one_has_many && stored.iter().all(|one| need_digits(one, &DataType::UInt64)))
     }
 
     pub(super) fn index(&self, name: &str) -> Result<usize, String> {

@@ -46,49 +46,66 @@ impl ValueSet {
 }
 
 /// A number as the digits of a column are written: 1.50 is `1.5`. One with more digits than JSON's numbers keep is a text.
-fn text_of(value: &Value, column: &Column) -> Result<String, String> {
+fn digits_of(value: &Value, column: &Column) -> Result<String, String> {
     let name = &column.name;
-    let (text, is_written) = match value {
-        Value::Number(number) if number.is_f64() => (number.as_f64().unwrap_or_default().to_string(), false),
-        Value::Number(number) => (number.to_string(), true),
-        Value::String(text) => (text.clone(), true),
-        other => return Err(format!("column `{name}` is a number, and {other} in `values` is not")),
-    };
-    let (sign, rest) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
-    let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
-    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
-        return Err(format!("column `{name}` is a number, and {value} in `values` is not"));
-    }
-    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-    if !is_written && whole.len() + fraction.len() > KEPT_DIGITS {
+    let text = number_text(value).ok_or_else(|| misfit(value, column))?;
+    let significant = text.replace(['-', '.'], "");
+    let significant = significant.trim_start_matches('0').trim_end_matches('0').len();
+    if value.is_f64() && significant > KEPT_DIGITS {
         return Err(format!(
             "{value} in `values` has more digits than a number keeps, and column `{name}` is compared to the last one: \
              write it in quotes"
         ));
     }
+    Ok(text)
+}
+
+/// The shortest text of a number, which may be a text itself; none if the value is no number.
+fn number_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Number(number) if number.is_f64() => number.as_f64()?.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let (sign, rest) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let whole = if whole.is_empty() { "0" } else { whole };
     let text = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
-    Ok(if text == "0" { text } else { format!("{sign}{text}") })
+    Some(if text == "0" { text } else { format!("{sign}{text}") })
+}
+
+fn misfit(value: &Value, column: &Column) -> String {
+    let kind = if column.is_digits() { "a number".to_owned() } else { column.kind.to_string() };
+    format!("column `{}` is {kind}, and {value} in `values` is not", column.name)
 }
 
 /// The values as an array of a type that can be compared with the column's.
 pub(super) fn typed(present: &[&Value], column: &Column) -> Result<ArrayRef, String> {
     let kind = &column.kind;
     if column.is_digits() {
-        let texts: Result<StringArray, String> = present.iter().map(|value| text_of(value, column).map(Some)).collect();
+        let texts: Result<StringArray, String> =
+            present.iter().map(|value| digits_of(value, column).map(Some)).collect();
         return Ok(Arc::new(texts?));
     }
-    let misfit = |value: &Value| format!("column `{}` is {kind}, and {value} in `values` is not", column.name);
-    let wants =
-        |fits: fn(&Value) -> bool| present.iter().find(|value| !fits(value)).map_or(Ok(()), |value| Err(misfit(value)));
+    let wants = |fits: fn(&Value) -> bool| {
+        present.iter().find(|value| !fits(value)).map_or(Ok(()), |value| Err(misfit(value, column)))
+    };
     Ok(match kind {
         DataType::Int64 | DataType::Float64 => {
-            wants(Value::is_number)?;
-            if *kind == DataType::Int64 && present.iter().all(|value| value.is_i64()) {
-                Arc::new(present.iter().map(|value| value.as_i64()).collect::<Int64Array>())
+            // Whoever writes decimals in quotes means them also where the column has become one of doubles.
+            wants(|value| number_text(value).is_some())?;
+            let whole = |value: &&Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
+            if *kind == DataType::Int64 && present.iter().all(|value| whole(value).is_some()) {
+                Arc::new(present.iter().map(whole).collect::<Int64Array>())
             } else {
-                Arc::new(present.iter().map(|value| value.as_f64()).collect::<Float64Array>())
+                let double = |value: &&Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+                Arc::new(present.iter().map(double).collect::<Float64Array>())
             }
         }
         DataType::Boolean => {
@@ -100,7 +117,7 @@ pub(super) fn typed(present: &[&Value], column: &Column) -> Result<ArrayRef, Str
             let texts: ArrayRef = Arc::new(present.iter().map(|value| value.as_str()).collect::<StringArray>());
             let listed = cast(&texts, kind);
             if let Some(unreadable) = (0..listed.len()).find(|index| listed.is_null(*index)) {
-                return Err(misfit(present[unreadable]));
+                return Err(misfit(present[unreadable], column));
             }
             listed
         }

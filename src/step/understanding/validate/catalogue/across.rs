@@ -66,7 +66,12 @@ fn is_ignored(values: &[ArrayRef], row: usize, ignore: IgnoreRowIf) -> bool {
 }
 
 fn columns_equal(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns = alike(setting.the_columns(expectation)?)?;
+    let columns = setting.the_columns(expectation)?;
+    let columns = if setting.need_digits(&columns)? {
+        columns.into_iter().map(Column::into_digits).collect()
+    } else {
+        alike(columns)?
+    };
     let ignore = expectation.ignore_row_if.unwrap_or_default();
     if columns.len() == 2 {
         return Ok(setting.of_rows(RowTest::of(columns, move |values| compared(values, cmp::eq, ignore))));

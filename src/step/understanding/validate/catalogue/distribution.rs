@@ -155,7 +155,8 @@ impl Summary for Correlation {
 fn correlation(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let method = expectation.correlation_method()?;
     if method == CorrelationMethod::CramersV {
-        let columns = setting.the_columns(expectation)?;
+        let columns = setting.the_columns(expectation)?.into_iter();
+        let columns = columns.map(|column| column.into_comparable(setting.schema)).collect();
         return Ok(State::of_columns(columns, Correlation::CramersV(BTreeMap::new())));
     }
     let columns = expectation
@@ -173,13 +174,14 @@ fn correlation(setting: &Setting<'_>, expectation: &Expectation) -> Result<State
 }
 
 fn no_leakage(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let target = setting.column(expectation.target.as_deref().unwrap_or_default())?;
+    let target = setting.column(expectation.target.as_deref().unwrap_or_default())?.into_comparable(setting.schema);
     let named = expectation.named_columns();
     let fields = setting.schema.fields().iter().map(|field| field.name().as_str());
     let names: Vec<&str> = if named.is_empty() { fields.collect() } else { named };
     let mut columns = vec![target.clone()];
     for name in names.into_iter().filter(|name| *name != target.name) {
-        columns.push(setting.column(name)?);
+        let column = setting.column(name)?;
+        columns.push(if column.is_number() { column.into_floats() } else { column });
     }
     let kinds = columns[1..].iter().map(|column| (column.name.clone(), Kind::of(&column.kind)));
     let leakage = Leakage::new(kinds);

@@ -50,7 +50,7 @@ fn chi_square(setting: &Setting<'_>, expectation: &Expectation) -> Result<State,
     let Expected::Values(values) = Expected::check(partition)? else {
         return Err("`chi_square` needs a partition of `values`; count numbers in bins with an `expr` first".to_owned());
     };
-    let column = setting.the_column(expectation)?;
+    let column = setting.the_column(expectation)?.into_comparable(setting.schema);
     let counts = OfValues::new(values, &column)?;
     Ok(State::of_columns(vec![column], ChiSquare { counts, partition: partition.clone() }))
 }

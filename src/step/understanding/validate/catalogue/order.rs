@@ -52,7 +52,9 @@ fn ordered(setting: &Setting<'_>, expectation: &Expectation, descending: bool) -
         DataType::Boolean | DataType::Int64 => column.read_as(DataType::Int64),
         _ => column.into_moments(),
     }];
-    columns.extend(groups.iter().map(|name| setting.column(name)).collect::<Result<Vec<_>, _>>()?);
+    for name in groups {
+        columns.push(setting.column(name)?.into_exact(setting.schema));
+    }
     let strict = expectation.strict.unwrap_or(false);
     let follows = move |order: std::cmp::Ordering| {
         let order = if descending { order.reverse() } else { order };

@@ -64,8 +64,7 @@ fn is_missing(value: &ArrayRef, row: usize) -> bool {
 }
 
 fn not_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns =
-        setting.the_columns(expectation)?.into_iter().map(|column| column.into_stored_if_whole(setting.schema));
+    let columns = setting.the_columns(expectation)?.into_iter().map(|column| column.into_stored(setting.schema));
     let columns = columns.collect();
     Ok(setting.of_rows(RowTest::of(columns, |values| {
         let rows = values[0].len();
@@ -77,8 +76,7 @@ fn not_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, S
 }
 
 fn is_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns =
-        setting.the_columns(expectation)?.into_iter().map(|column| column.into_stored_if_whole(setting.schema));
+    let columns = setting.the_columns(expectation)?.into_iter().map(|column| column.into_stored(setting.schema));
     let columns = columns.collect();
     Ok(setting.of_rows(RowTest::of(columns, |values| {
         (0..values[0].len()).map(|row| Some(values.iter().all(|value| is_missing(value, row)))).collect()
@@ -86,7 +84,7 @@ fn is_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, St
 }
 
 fn label_present(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let column = setting.the_column(expectation)?.into_stored_if_whole(setting.schema);
+    let column = setting.the_column(expectation)?.into_stored(setting.schema);
     Ok(setting.of_rows(RowTest::of(vec![column], |values| {
         let value = &values[0];
         let is_blank =
@@ -116,11 +114,11 @@ impl Summary for Share {
 }
 
 fn completeness(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    Ok(State::of_columns(vec![setting.the_column(expectation)?.into_stored_if_whole(setting.schema)], Share::Present))
+    Ok(State::of_columns(vec![setting.the_column(expectation)?.into_stored(setting.schema)], Share::Present))
 }
 
 fn null_rate(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    Ok(State::of_columns(vec![setting.the_column(expectation)?.into_stored_if_whole(setting.schema)], Share::Missing))
+    Ok(State::of_columns(vec![setting.the_column(expectation)?.into_stored(setting.schema)], Share::Missing))
 }
 
 fn no_nan(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {

@@ -160,7 +160,7 @@ fn both(setting: &Setting<'_>, expectation: &Expectation) -> Result<(Vec<Column>
             return Err(format!("column `{}` is not in the reference, or of another type there", column.name));
         }
         if is_wanted {
-            columns.push(column);
+            columns.push(if column.is_number() { column.into_floats() } else { column });
         }
     }
     if let Some(unknown) = named.iter().find(|name| !columns.iter().any(|column| column.name == **name)) {

@@ -188,11 +188,13 @@ fn distinct_against(
 struct Mode {
     counts: Counts,
     wanted: ValueSet,
+    /// Whether values are counted by the keys that the wanted ones have.
+    has_keys: bool,
 }
 
 impl Summary for Mode {
     fn take(&mut self, values: &[ArrayRef]) -> Result<(), String> {
-        self.counts.take(&self.wanted.keys_of(&values[0]).0)
+        self.counts.take(&values[0])
     }
 
     fn outcome(&self, _: Seen, expectation: &Expectation) -> Result<Outcome, String> {
@@ -200,9 +202,16 @@ impl Summary for Mode {
         let mut modes: Vec<&Value> =
             self.counts.all().iter().filter(|(_, count)| Some(*count) == most).map(|(value, _)| value).collect();
         modes.sort_by(|left, right| in_order(left, right));
-        let is_mode = |key: &u128| most.is_some_and(|most| self.counts.of(*key) == most);
+        let is_wanted = |(key, value): &(u128, Value)| {
+            if self.has_keys {
+                most.is_some_and(|most| self.counts.of(*key) == most)
+            } else {
+                // Whole numbers against numbers with a fraction.
+                modes.iter().any(|mode| mode.as_f64() == value.as_f64())
+            }
+        };
         let success =
-            self.wanted.keys.iter().any(is_mode) && (modes.len() == 1 || expectation.ties_ok.unwrap_or(false));
+            self.wanted.listed.iter().any(is_wanted) && (modes.len() == 1 || expectation.ties_ok.unwrap_or(false));
         Ok(Outcome::observed(success, json!(modes)))
     }
 }
@@ -210,7 +219,7 @@ impl Summary for Mode {
 fn mode_in_set(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let column = setting.the_column(expectation)?.into_comparable(setting.schema);
     let wanted = ValueSet::of(expectation.values.as_deref().unwrap_or_default(), &column)?;
-    let mode = Mode { counts: Counts::of_column(&column), wanted };
+    let mode = Mode { counts: Counts::of_column(&column), has_keys: wanted.kind == column.kind, wanted };
     Ok(State::of_columns(vec![column], mode))
 }
 

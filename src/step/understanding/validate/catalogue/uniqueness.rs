@@ -16,7 +16,6 @@ use super::super::setting::{BYTES_PER_KEY, Room, Setting};
 use super::super::summary::{Observed, Seen, Summary};
 use super::super::unique::{Missing, UniqueCheck};
 use crate::table::keys::{KeyHasher, KeySet, Keys, presence};
-use crate::table::need_digits;
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -109,13 +108,7 @@ fn distinct_rows(
 fn unique_in_row(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
     let mut columns = setting.the_columns(expectation)?;
     if columns.iter().all(Column::is_number) {
-        let stored: Vec<&DataType> = columns
-            .iter()
-            .map(|column| Ok(setting.schema.field(setting.index(&column.name)?).data_type()))
-            .collect::<Result<_, String>>()?;
-        let by_digits = stored.iter().any(|one| need_digits(one, one))
-            && stored.iter().all(|one| need_digits(one, &DataType::UInt64));
-        let read = if by_digits { Column::into_digits } else { Column::into_floats };
+        let read = if setting.need_digits(&columns)? { Column::into_digits } else { Column::into_floats };
         columns = columns.into_iter().map(read).collect();
     }
     let ignore = expectation.ignore_row_if.unwrap_or_default();

@@ -28,7 +28,8 @@ async fn a_database_that_comes_back_is_used_again_and_one_that_stays_away_loses_
     let EngineError::Database { source, .. } = &refused else { panic!("{refused}") };
     assert!(source.to_string().contains("does not answer; nothing is lost"), "{source}");
 
-    let patient = store.clone();
+    // How long a database takes to recover is its own business.
+    let patient = store.clone().with_patience(Duration::from_secs(120));
     let appending = {
         let (lease, second) = (lease.clone(), second.clone());
         tokio::spawn(async move { patient.append(&lease, 2, &second).await })

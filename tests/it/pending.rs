@@ -6,12 +6,10 @@ use phaseline::engine::{Answer, Limits, Origin, Request, RequestKind, RunLog, Sl
 use phaseline::id::{AttemptId, RunId};
 use phaseline::store::{Claims, Store, StoreUrl};
 
-use crate::harness::databases::{on_both_databases, open, promises};
+use crate::harness::databases::{end_lease, on_both_databases, open, promises};
 use crate::harness::history::{dawn, new_run, small_plan, step_name};
 
 const HOUR: Duration = Duration::from_hours(1);
-/// Long enough for a claim of slots, and over soon.
-const SOON: Duration = Duration::from_secs(2);
 
 #[test]
 fn a_daemon_takes_as_many_runs_as_it_can_serve_and_those_first_that_cannot_wait() {
@@ -59,12 +57,12 @@ async fn a_run_with_slots_or_an_open_request_is_taken_by_a_full_daemon(url: Stor
     let (asked, holding, waiting) =
         (submitted(&store, 0).await, submitted(&store, 0).await, submitted(&store, 0).await);
     store.ask(Request::new(asked, RequestKind::Cancel, "ada")).await.unwrap();
-    let lease = store.claim(holding, "gone:1", SOON).await.unwrap();
+    let lease = store.claim(holding, "gone:1", HOUR).await.unwrap();
     let take = Take { cpus: 1, ..Take::default() };
     let want = Want { attempt: AttemptId::generate(), step: step_name("load"), key: None, take };
     let answers = store.claim_slots(&lease, &[want], &Limits::of_machine()).await.unwrap();
     assert_eq!(answers, [Answer::Granted { gpu: None }]);
-    tokio::time::sleep(SOON).await;
+    end_lease(&url, holding).await;
     let mut runs: Vec<RunId> = taken(&store, 10, 0, 9).await.into_iter().map(|(run, _)| run).collect();
     runs.sort_unstable();
     assert_eq!(runs, [asked, holding]);

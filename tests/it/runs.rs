@@ -191,7 +191,10 @@ fn ctrl_c_cancels_at_once_and_the_run_can_be_resumed() {
 fn after_kill_9_a_running_attempt_is_adopted_and_nothing_runs_twice() {
     let project = Project::with_manifest(WAITS);
     let mut child = project.start(&["run", "pipeline.yaml"]);
-    project.until("the step to wait", |path| path.join("waiting").exists().then_some(()));
+    project.until("the step to wait", |path| {
+        let pid = std::fs::read_to_string(path.join("waiting")).ok()?;
+        pid.ends_with('\n').then_some(())
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(is_alive(&project.path().join("waiting")), "the attempt goes on without its engine");

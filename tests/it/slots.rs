@@ -12,7 +12,7 @@ use phaseline::worker::Failure;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::harness::databases::{on_both_databases, open, promises};
+use crate::harness::databases::{end_lease, on_both_databases, open, promises};
 use crate::harness::history::{Log, claimed, dawn, new_run, outcome, small_plan, started, step_name, succeeded};
 use crate::harness::project::Project;
 
@@ -165,10 +165,9 @@ async fn a_slot_goes_with_the_end_of_its_attempt_and_of_its_run(url: StoreUrl) {
 
 async fn a_killed_foreground_run_holds_nothing_and_a_shared_one_until_it_is_taken_over(url: StoreUrl) {
     let store = open(&url).await;
-    let short = Duration::from_millis(400);
-    let (killed, other) = (created(&store, short).await, created(&store, HOUR).await);
+    let (killed, other) = (created(&store, HOUR).await, created(&store, HOUR).await);
     assert!(is_granted(&store, &killed, &want(of_pool(1))).await);
-    tokio::time::sleep(short).await;
+    end_lease(&url, killed.run).await;
     assert_eq!(counted(&store).await, ["0"; 5], "nobody drives the run");
     let second = want(of_pool(1));
     assert!(is_granted(&store, &other, &second).await, "nobody drives the first run");
@@ -176,9 +175,9 @@ async fn a_killed_foreground_run_holds_nothing_and_a_shared_one_until_it_is_take
     store.give_back(&other, &[second.attempt]).await.unwrap();
 
     let crashed = shared(&store, "daemon:1", 0).await;
-    let crashed = store.claim(crashed.run, "daemon:1", short).await.unwrap();
+    let crashed = store.claim(crashed.run, "daemon:1", HOUR).await.unwrap();
     assert!(is_granted(&store, &crashed, &want(of_pool(1))).await);
-    tokio::time::sleep(short).await;
+    end_lease(&url, crashed.run).await;
     assert!(!is_granted(&store, &other, &second).await, "its attempt may have been started");
     store.claim(crashed.run, "daemon:2", HOUR).await.unwrap();
     assert!(is_granted(&store, &other, &second).await, "it was never started");

@@ -151,6 +151,8 @@ async fn a_trigger_that_stays_quiet_records_nothing(url: StoreUrl) {
     assert!(matches!(store.record_tick(&quiet("3", cooled)).await.unwrap(), Ticked::Quiet(_)));
     assert_eq!(store.tick("churn", "hourly", "3").await.unwrap(), None);
     let brief = Quiet { cooldown: Some(Duration::from_nanos(1)), max_per_day: Some(3) };
+    // Times are kept to the millisecond.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     assert!(matches!(store.record_tick(&quiet("3", brief)).await.unwrap(), Ticked::New(_)));
 }
 

@@ -248,7 +248,7 @@ version: 1
 pipeline: slow
 data_engineering:
   steps:
-    hangs: {run: "trap '' TERM; setsid sh -c 'echo $$ > pid; while :; do sleep 600; done' & while :; do sleep 600; done", timeout: 1s}
+    hangs: {run: "trap '' TERM; setsid sh -c 'echo $$ > pid; while :; do sleep 600; done' & while :; do sleep 600; done", timeout: 5s}
 "#,
     );
     let ended = project.run(&["run", "pipeline.yaml", "--json"]).expect(1);

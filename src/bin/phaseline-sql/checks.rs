@@ -189,7 +189,7 @@ mod tests {
         insta::assert_snapshot!(
             answer("SELECT a.Id, b.Id, [a.Id, 7] AS list, DATE '2026-02-28' AS day, CAST(1.5 AS DECIMAL(20, 3)) AS exact, 1.0 / 0.0 AS far
                 FROM table a JOIN table b ON a.Id = b.Id WHERE a.Id = 2"),
-            @r#"{"observed_value":1,"details":{"unexpected_rows":[{"Id":2,"Id_2":2,"list":"[2, 7]","day":"2026-02-28","exact":"1.500","far":"inf"}]}}"#
+            @r#"{"observed_value":1,"details":{"unexpected_rows":[{"Id":2,"Id_2":2,"list":"[2, 7]","day":"2026-02-28","exact":1.5,"far":"inf"}]}}"#
         );
     }
 

@@ -97,7 +97,8 @@ pub fn across(
     }))
 }
 
-/// A batch in canonical types, by the places of the columns in the table; none for what is not read or is no single value.
+/// A batch as it is computed with and the keys of its values, by the places of the columns in the table; none for what is not
+/// read or is no single value.
 struct Batch {
     rows: usize,
     columns: Vec<Option<(ArrayRef, Keys)>>,

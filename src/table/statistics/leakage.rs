@@ -71,7 +71,7 @@ impl Leakage {
         Leakage { classes: Vec::new(), rows: 0, has_too_many: false, columns: columns.map(against).collect() }
     }
 
-    /// Takes a batch of canonical columns in.
+    /// Takes a batch in: the target so that its classes are told apart, and the columns as statistics compute with them.
     pub fn batch(&mut self, target: &ArrayRef, columns: &[ArrayRef]) {
         if self.has_too_many {
             return;

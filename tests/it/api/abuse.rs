@@ -17,9 +17,9 @@ const MOST_MEMORY: u64 = 128 * 1024 * 1024;
 /// Limits that are reached at once.
 fn tight() -> Limits {
     Limits {
-        header_time: Duration::from_millis(300),
-        body_pause: Duration::from_millis(300),
-        write_pause: Duration::from_millis(300),
+        header_time: Duration::from_millis(1500),
+        body_pause: Duration::from_millis(1500),
+        write_pause: Duration::from_millis(1500),
         goodbye: Duration::from_millis(500),
         connections_per_peer: 64,
         streams_per_caller: 4,

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use phaseline::id::RunId;
 use phaseline::store::{Store, StoreUrl};
 use sqlx::Connection;
 
@@ -45,6 +46,11 @@ pub(crate) async fn write(url: &StoreUrl, statement: &str) {
             sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
         }
     }
+}
+
+/// Ends the lease of a run, as if its driver had not been heard of for long.
+pub(crate) async fn end_lease(url: &StoreUrl, run: RunId) {
+    write(url, &format!("update runs set lease_expires_ms = 0 where run_id = '{run}'")).await;
 }
 
 /// Turns async functions from a [`StoreUrl`] into [`Promise`]s.

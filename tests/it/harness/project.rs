@@ -42,7 +42,10 @@ impl Project {
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
+        // Whoever looks at the folder meanwhile sees the file as a whole or not at all.
+        let whole = path.with_file_name(format!(".{}.part", path.file_name().unwrap().to_string_lossy()));
+        fs::write(&whole, content).unwrap();
+        fs::rename(&whole, &path).unwrap();
         path
     }
 
@@ -77,7 +80,7 @@ impl Project {
                 return found;
             }
             assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

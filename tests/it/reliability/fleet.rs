@@ -74,7 +74,8 @@ impl Fleet {
 
     /// The same with a log of its own.
     pub(super) fn daemon_logging_to(&self, log: File, fault: Option<&str>, arguments: &[&str]) -> Daemon {
-        let mut command = self.command(&["daemon", "--pipelines", "pipelines", "--listen", "127.0.0.1:0"]);
+        let mut command =
+            self.command(&["daemon", "--pipelines", "pipelines", "--listen", "127.0.0.1:0", "--disk-floor", "0"]);
         command.args(arguments).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(log);
         if let Some(fault) = fault {

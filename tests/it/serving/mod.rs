@@ -95,9 +95,14 @@ async fn an_overloaded_model_refuses_and_says_when_to_come_back() {
     assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("overloaded")));
     assert_eq!(refused.retry_after.as_deref(), Some("1"));
     server.release();
+    let mut answers = Vec::new();
     for answer in waiting {
-        assert_eq!(answer.await.unwrap().status, 200);
+        answers.push(answer.await.unwrap().status);
     }
+    let [answered, refused] = [200, 503].map(|status| answers.iter().filter(|answer| **answer == status).count());
+    assert!(answered >= 2 && refused >= 1 && answered + refused == answers.len(), "{answers:?}");
+    // The one that was sent beside them was refused too.
+    assert_eq!(server.get("/health").await.body["refused"], refused + 1);
     server.stop().await;
 }
 

@@ -23,8 +23,9 @@ check is about missing values; a check without a single value to look at passes 
 
 NaN counts as missing. Infinities are values of a column, but missing in `where` and `expr`, as in all expressions.
 
-Which values are equal is told to the last digit, also among decimals and among whole numbers without a sign, of which other
-checks see what a double keeps: 15 digits. Write a number with more digits in quotes: `values: ['10000000000000000001']`.
+Which values are equal is told to the last digit, also among decimals and whole numbers without a sign. Write a number of more than
+15 digits in quotes: `values: ['10000000000000000001']`. Checks that compute take decimals as doubles, which keep 15 digits; where a
+value has no place in what they compute with, such as a number beyond 63 bits, they fail and name it.
 
 `on_fail` says what one failed check leads to:
 

@@ -23,7 +23,7 @@ pub enum Keys {
 }
 
 impl Keys {
-    /// The keys of a column of a canonical or an exact type, or of decimals.
+    /// The keys of a column of a canonical or an exact type, or of decimals, whose keys mean something within one scale.
     pub fn of(array: &ArrayRef) -> Keys {
         match array.data_type() {
             DataType::Int64 => Keys::Narrow(
@@ -33,10 +33,9 @@ impl Keys {
                 array.as_primitive::<Decimal128Type>().values().iter().map(|value| value.cast_unsigned()).collect(),
             ),
             DataType::UInt64 => Keys::Narrow(array.as_primitive::<UInt64Type>().values().to_vec()),
-            // Zero has two signs and is one value.
-            DataType::Float64 => Keys::Narrow(
-                array.as_primitive::<Float64Type>().values().iter().map(|value| (value + 0.0).to_bits()).collect(),
-            ),
+            DataType::Float64 => {
+                Keys::Narrow(array.as_primitive::<Float64Type>().values().iter().map(|value| bits(*value)).collect())
+            }
             DataType::Date32 => Keys::Narrow(
                 array
                     .as_primitive::<Date32Type>()
@@ -104,6 +103,16 @@ impl Keys {
             Keys::Wide(keys) => keys[row],
         }
     }
+}
+
+/// The bits of a double. Zero has two signs and is one value.
+fn bits(value: f64) -> u64 {
+    (value + 0.0).to_bits()
+}
+
+/// The key of a double.
+pub fn double_key(value: f64) -> u128 {
+    bits(value).into()
 }
 
 /// Says of each row of a column whether it has a value.

@@ -25,8 +25,8 @@ pub fn json_value(array: &dyn Array, row: usize) -> Value {
     }
 }
 
-/// A value of a column of any type as JSON. What JSON has no number for is text: what is not finite, decimals with more
-/// digits than a double keeps, and nested and binary values.
+/// A value of a column of any type as JSON. What JSON has no number for is text: what is not finite, decimals of more than 63
+/// bits or with more digits than a double keeps, and nested and binary values.
 pub fn cell(array: &ArrayRef, row: usize) -> Value {
     match array.data_type() {
         _ if array.is_null(row) => Value::Null,
@@ -56,7 +56,8 @@ pub fn number(digits: &str) -> Value {
     if let Ok(whole) = digits.parse::<i64>() {
         return Value::from(whole);
     }
-    let double = digits.parse::<f64>().ok().filter(|double| double.to_string() == digits);
+    // Whoever reads `1e20` cannot know that no digit is lost.
+    let double = digits.parse::<f64>().ok().filter(|double| digits.contains('.') && double.to_string() == digits);
     double.map_or_else(|| Value::from(digits), Value::from)
 }
 

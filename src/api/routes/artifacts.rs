@@ -201,8 +201,9 @@ const SHOWN_CHARACTERS: usize = 200;
 
 /// A value of a table; a list, a picture or the like in its first characters.
 fn shown(column: &ArrayRef, row: usize) -> Value {
+    let is_long = |text: &str| text.chars().nth(SHOWN_CHARACTERS).is_some();
     match cell(column, row) {
-        Value::String(text) if canonical_type(column.data_type()).is_none() && text.len() > SHOWN_CHARACTERS => {
+        Value::String(text) if is_long(&text) && canonical_type(column.data_type()).is_none() => {
             text.chars().take(SHOWN_CHARACTERS).chain(['…']).collect::<String>().into()
         }
         value => value,

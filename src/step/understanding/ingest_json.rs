@@ -1,5 +1,7 @@
 //! `ingest.json`: lists of objects and JSON lines to one table.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,7 +10,9 @@ use serde_json::Value;
 use super::contract::{ContractFile, OnViolation, Typing};
 use super::csv::{ColumnType, Compression, is_damage};
 use super::cursor::{FileCursor, FileSource, Mode, NewFiles};
-use super::json::{Columns, Cut, Flat, Flattening, JsonFormat, Raw, Rows, StreamError, each_record, parse};
+use super::json::{
+    Columns, Cut, Flat, Flattening, JsonFormat, Raw, Rows, StreamError, each_record, parse, with_digits,
+};
 use super::source::{BadRow, BadRows, Cell, Cells, Intake, MAX_RECORD_BYTES, SourceFile};
 use crate::phase::Phase;
 use crate::step::data_engineering::room;
@@ -304,6 +308,10 @@ fn bad_row(raw: &Raw<'_>, code: &'static str, message: &str) -> BadRow {
 /// Gives every record to `take`. Where a bad one ends the step, all that are given are good.
 fn pass(memory: Option<u64>, files: &[SourceFile], params: &Params, take: Take<'_>) -> Result<(), StepError> {
     let flattening = Flattening { levels: params.flatten, explode: params.explode.clone() };
+    let wanted = params.types.iter().map(|(name, column_type)| (name.clone(), *column_type));
+    let wanted = wanted.chain(params.source().bound().reading());
+    let decimals = wanted.filter(|(_, column_type)| matches!(column_type, ColumnType::Decimal { .. }));
+    let decimals: BTreeSet<String> = decimals.map(|(name, _)| name).collect();
     let cut = if params.bad_rows == BadRows::Error { Cut::Objects } else { Cut::Lines };
     for file in files {
         let name = &file.name;
@@ -314,7 +322,7 @@ fn pass(memory: Option<u64>, files: &[SourceFile], params: &Params, take: Take<'
                 let bytes = (raw.bytes.len() as u64).saturating_mul(BYTES_OF_ONE);
                 room::check_within(memory, &what, bytes, "write smaller records")?;
             }
-            let rows = rows(&raw, &flattening);
+            let rows = rows(&raw, &flattening, &decimals);
             match rows {
                 Err((code, message)) if params.bad_rows == BadRows::Error => Err(refused(name, &raw, code, &message)),
                 rows => take(file, &raw, rows),
@@ -325,10 +333,16 @@ fn pass(memory: Option<u64>, files: &[SourceFile], params: &Params, take: Take<'
     Ok(())
 }
 
-fn rows(raw: &Raw<'_>, flattening: &Flattening) -> Result<Rows, Wrong> {
+/// The rows of a record, in which `decimals` keep all digits that are written.
+fn rows(raw: &Raw<'_>, flattening: &Flattening, decimals: &BTreeSet<String>) -> Result<Rows, Wrong> {
+    let flat = |record| flattening.rows(record).map_err(|reason| ("json_record", format!("makes no row: {reason}")));
     match parse(raw.bytes) {
         Ok(Value::Object(record)) => {
-            flattening.rows(record).map_err(|reason| ("json_record", format!("makes no row: {reason}")))
+            let rows = flat(record)?;
+            match if decimals.is_empty() { None } else { with_digits(raw.bytes) } {
+                Some(Value::Object(exact)) => Ok(rows.with_digits(flat(exact)?, decimals)),
+                _ => Ok(rows),
+            }
         }
         Ok(_) => Err(("json_record", "is no object".to_owned())),
         Err(error) => {

@@ -282,10 +282,11 @@ fn followed_by(fingerprint: u128, values: &ArrayRef, keys: &Keys) -> u128 {
 }
 
 fn equal(known: &[ColumnStatistics], fingerprints: &[u128], rows: u64) -> Vec<Vec<String>> {
-    let mut groups: BTreeMap<(&'static str, u128), Vec<String>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&'static str, Option<i8>, u128), Vec<String>> = BTreeMap::new();
     for (column, fingerprint) in known.iter().zip(fingerprints) {
         if column.kind != Kind::Other && column.missing < column.rows && rows > 1 {
-            groups.entry((column.kind.as_str(), *fingerprint)).or_default().push(column.name.clone());
+            let alike = (column.kind.as_str(), column.scale, *fingerprint);
+            groups.entry(alike).or_default().push(column.name.clone());
         }
     }
     let mut groups: Vec<Vec<String>> = groups.into_values().filter(|names| names.len() > 1).collect();

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Int32Type};
 use super::super::keys::Keys;
 use super::super::sketch::{Distinct, Frequent, Moments, Quantiles};
 use super::super::{MICROSECONDS, canonical, canonical_type, cast, cell, encoded, iso_date, iso_timestamp};
-use super::{computed, named};
+use super::{computed, decimal_scale, named};
 
 /// How many different values are counted one by one; beyond, their number is estimated.
 const COUNTED: usize = 20_000;
@@ -75,6 +75,8 @@ pub struct ColumnStatistics {
     pub kind: Kind,
     /// Its Arrow type.
     pub stored_type: String,
+    /// How many digits stand behind the point of decimals that are told apart by their digits.
+    pub(super) scale: Option<i8>,
     /// The number of rows.
     pub rows: u64,
     /// Rows without a value; a float that is not finite counts as none.
@@ -126,6 +128,7 @@ impl ColumnStatistics {
             name: field.name().clone(),
             kind: Kind::of(field.data_type()),
             stored_type: field.data_type().to_string(),
+            scale: decimal_scale(field.data_type()),
             rows: 0,
             missing: 0,
             infinite: 0,

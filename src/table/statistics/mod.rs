@@ -39,3 +39,11 @@ fn named(column: &ArrayRef, computed: &ArrayRef) -> ArrayRef {
         _ => Arc::clone(computed),
     }
 }
+
+/// The scale of decimals that are [`named`] by their digits.
+fn decimal_scale(data_type: &DataType) -> Option<i8> {
+    match value_type(data_type) {
+        DataType::Decimal64(16.., scale) | DataType::Decimal128(16.., scale) => Some(*scale),
+        _ => None,
+    }
+}

@@ -212,6 +212,20 @@ fn whatever_the_source_decimals_are_those_of_the_contract() {
     let first = bench.run("ingest.json", json!({"path": "t.jsonl", "contract": PAYMENTS}), &[]).unwrap();
     let expected = "id:Decimal128(20, 0) price:Decimal128(18, 2)\n1 0.10\n12345678901234567890 2.50";
     assert_eq!(show(&first.table("table")), expected);
+    // A number of JSON keeps the digits that are written, also in the elements of a list.
+    bench.file(
+        "long.jsonl",
+        "{\"id\": 98765432109876543.210e3, \"of\": [{\"price\": 1234567890123456.78, \"x\": 0.12345678901234567}]}\n\
+         {\"id\": 12345678901234567890, \"of\": [{\"price\": 1234567890123456.79, \"x\": 1}]}\n",
+    );
+    let long = PAYMENTS.replace("name: price", "name: of.price") + "evolution: add_columns\n";
+    let with = json!({"path": "long.jsonl", "explode": "of", "contract": long, "on_violation": "warn"});
+    let ran = bench.run("ingest.json", with, &[]).unwrap();
+    insta::assert_snapshot!(show(&ran.table("table")), @"
+    id:Utf8 of.price:Decimal128(18, 2) of_index:Int64 of.x:Float64
+    98765432109876543.210e3 1234567890123456.78 0 0.12345678901234566
+    12345678901234567890 1234567890123456.79 0 1.0
+    ");
     std::fs::copy(first.path("table"), bench.folder().join("t.parquet")).unwrap();
     let again = bench.run("ingest.parquet", json!({"path": "t.parquet", "contract": PAYMENTS}), &[]).unwrap();
     assert_eq!(show(&again.table("table")), expected);

@@ -18,6 +18,21 @@ pub struct Rows {
     pub each: Vec<Flat>,
 }
 
+impl Rows {
+    /// The same rows, with the values of the columns `of` as `exact` has them: rows of the same record, in which numbers that a
+    /// double would round are texts.
+    #[must_use]
+    pub fn with_digits(mut self, exact: Rows, of: &BTreeSet<String>) -> Rows {
+        let rows = std::iter::once(&mut self.shared).chain(&mut self.each);
+        for (row, exact) in rows.zip(std::iter::once(exact.shared).chain(exact.each)) {
+            for ((_, cell), (_, exact)) in row.iter_mut().zip(exact).filter(|((name, _), _)| of.contains(name)) {
+                *cell = exact;
+            }
+        }
+        self
+    }
+}
+
 /// How records become rows.
 #[derive(Debug, Clone, Default)]
 pub struct Flattening {

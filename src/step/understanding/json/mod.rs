@@ -10,4 +10,4 @@ mod tests;
 pub use columns::Columns;
 pub use flat::{Flat, Flattening, Rows};
 pub use stream::{Cut, JsonFormat, Raw, StreamError, each_record};
-pub use strict::parse;
+pub use strict::{parse, with_digits};

@@ -9,11 +9,25 @@ use serde_json::{Map, Number, Value};
 
 /// Digits of the longest whole numbers of 64 bits.
 const MOST_DIGITS: usize = 19;
+/// How many digits every double keeps.
+const KEPT_DIGITS: usize = 15;
 
 /// Reads one value, and nothing behind it.
 pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    let bytes = quoted(bytes);
-    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+    read(&quoted(bytes, is_beyond))
+}
+
+/// The value that [`parse`] reads, but with the text of each number that a double may have rounded; none if there are no such
+/// numbers.
+pub fn with_digits(bytes: &[u8]) -> Option<Value> {
+    match quoted(bytes, |number| is_beyond(number) || is_rounded(number)) {
+        Cow::Owned(bytes) => read(&bytes).ok(),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
@@ -84,8 +98,8 @@ impl<'json> Visitor<'json> for Strict {
     }
 }
 
-/// `bytes` with quotes around whole numbers that do not fit 64 bits with sign.
-fn quoted(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// `bytes` with quotes around numbers that are to be texts.
+fn quoted(bytes: &[u8], is_text: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
     let (mut changed, mut copied, mut at) = (Vec::new(), 0, 0);
     while at < bytes.len() {
         match bytes[at] {
@@ -93,7 +107,7 @@ fn quoted(bytes: &[u8]) -> Cow<'_, [u8]> {
             b'-' | b'0'..=b'9' => {
                 let length = bytes[at..].iter().take_while(|byte| is_of_number(**byte)).count();
                 let number = &bytes[at..at + length];
-                if length >= MOST_DIGITS && is_beyond(number) && !is_key(&bytes[at + length..]) {
+                if length > KEPT_DIGITS && is_text(number) && !is_key(&bytes[at + length..]) {
                     changed.extend_from_slice(&bytes[copied..at]);
                     changed.push(b'"');
                     changed.extend_from_slice(number);
@@ -121,11 +135,21 @@ fn is_key(rest: &[u8]) -> bool {
     rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
-/// Whether it is a whole number, written as JSON has them, that does not fit.
+/// Whether it is a whole number, written as JSON has them, that does not fit 64 bits with sign.
 fn is_beyond(number: &[u8]) -> bool {
+    if number.len() < MOST_DIGITS {
+        return false;
+    }
     let digits = number.strip_prefix(b"-").unwrap_or(number);
     let is_whole = digits.iter().all(u8::is_ascii_digit) && digits.first() != Some(&b'0');
     is_whole && std::str::from_utf8(number).is_ok_and(|text| text.parse::<i64>().is_err())
+}
+
+/// Whether it is no whole number and has more digits than a double keeps.
+fn is_rounded(number: &[u8]) -> bool {
+    let mantissa = number.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    let digits = mantissa.iter().filter(|byte| byte.is_ascii_digit()).skip_while(|byte| **byte == b'0').count();
+    digits > KEPT_DIGITS && number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 /// Where the text ends that begins at `at`.
@@ -165,6 +189,22 @@ mod tests {
         // A key must be a text: a number is none, however long.
         assert_eq!(check("{12345678901234567890 : 1}"), "key must be a string at line 1 column 2");
         assert_eq!(check("1e400"), "number out of range at line 1 column 5");
+    }
+
+    #[test]
+    fn numbers_that_a_double_rounds_are_to_be_had_as_they_are_written() {
+        let digits = |text: &str| with_digits(text.as_bytes()).map(|value| value.to_string());
+        assert_eq!(
+            digits("{\"a\": [0.1, 123456789012345, -1.5e300, 0.000123456789012345], \"b\": \"1234567890123456.7\"}"),
+            None
+        );
+        assert_eq!(
+            digits("[1234567890123456.70, -0.1234567890123456789, 1.2345678901234567e2, 9007199254740993, 9223372036854775808]")
+                .as_deref(),
+            Some(
+                "[\"1234567890123456.70\",\"-0.1234567890123456789\",\"1.2345678901234567e2\",9007199254740993,\"9223372036854775808\"]"
+            )
+        );
     }
 
     #[test]

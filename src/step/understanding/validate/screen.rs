@@ -169,15 +169,15 @@ impl RowScreen {
         let mut broken = Vec::new();
         for check in checks.iter_mut() {
             let could = matches!(check.state, State::Rows(_)) && batch.num_rows() > 0;
-            let fails = check.again(batch, 0);
-            let rule = describe(&check.expectation);
             let column = check.columns().into_iter().next().unwrap_or_default();
+            let fails = check.again(batch, 0);
             if let (true, State::Raised(reason)) = (could, &check.state) {
-                let rule = format!("{rule} cannot be checked: {reason}");
+                let rule = format!("{} cannot be checked: {reason}", describe(&check.expectation));
                 broken.push(BrokenRow { row: 0, column, rule, value: Value::Null });
                 continue;
             }
             let Some(fails) = fails.filter(|fails| fails.true_count() > 0) else { continue };
+            let rule = describe(&check.expectation);
             let values = batch.column_by_name(&column);
             for row in fails.values().set_indices() {
                 let value = values.map_or(Value::Null, |values| cell(values, row));

@@ -49,9 +49,9 @@ impl ValueSet {
 fn digits_of(value: &Value, column: &Column) -> Result<String, String> {
     let name = &column.name;
     let text = number_text(value).ok_or_else(|| misfit(value, column))?;
-    let significant = text.replace(['-', '.'], "");
-    let significant = significant.trim_start_matches('0').trim_end_matches('0').len();
-    if value.is_f64() && significant > KEPT_DIGITS {
+    // Zeros behind count: who wrote one digit more may have got them.
+    let digits = text.replace(['-', '.'], "");
+    if value.is_f64() && digits.trim_start_matches('0').len() > KEPT_DIGITS {
         return Err(format!(
             "{value} in `values` has more digits than a number keeps, and column `{name}` is compared to the last one: \
              write it in quotes"
@@ -100,7 +100,7 @@ pub(super) fn typed(present: &[&Value], column: &Column) -> Result<ArrayRef, Str
         DataType::Int64 | DataType::Float64 => {
             // Whoever writes decimals in quotes means them also where the column has become one of doubles.
             wants(|value| number_text(value).is_some())?;
-            let whole = |value: &&Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
+            let whole = |value: &&Value| number_text(value)?.parse().ok();
             if *kind == DataType::Int64 && present.iter().all(|value| whole(value).is_some()) {
                 Arc::new(present.iter().map(whole).collect::<Int64Array>())
             } else {

@@ -16,7 +16,7 @@ use super::super::setting::Setting;
 use super::super::summary::{Seen, Summary};
 use super::super::value_set::{ValueSet, typed};
 use crate::table::cast;
-use crate::table::keys::{KeySet, Keys, presence};
+use crate::table::keys::{KeySet, Keys, double_key, presence};
 
 pub(super) const CHECKS: &[Definition] = &[
     Definition::new(
@@ -130,10 +130,10 @@ impl Summary for DistinctAgainst {
     }
 
     fn outcome(&self, _: Seen, _: &Expectation) -> Result<Outcome, String> {
-        let mut missing: Vec<&Value> =
-            self.set.listed.iter().filter(|(key, _)| !self.found.contains(key)).map(|(_, value)| value).collect();
+        let missing = self.set.listed.iter().filter(|(key, _)| !self.found.contains(key));
+        let missing: BTreeMap<u128, &Value> = missing.map(|(key, value)| (*key, value)).collect();
+        let mut missing: Vec<&Value> = missing.into_values().collect();
         missing.sort_by(|left, right| in_order(left, right));
-        missing.dedup();
         let mut shown = self.shown.clone();
         shown.sort_by(in_order);
         let success = (!self.refuses_others || self.unexpected.is_empty()) && (!self.wants_all || missing.is_empty());
@@ -202,12 +202,12 @@ impl Summary for Mode {
         let mut modes: Vec<&Value> =
             self.counts.all().iter().filter(|(_, count)| Some(*count) == most).map(|(value, _)| value).collect();
         modes.sort_by(|left, right| in_order(left, right));
-        let is_wanted = |(key, value): &(u128, Value)| {
+        let is_wanted = |(key, _): &(u128, Value)| {
             if self.has_keys {
                 most.is_some_and(|most| self.counts.of(*key) == most)
             } else {
                 // Whole numbers against numbers with a fraction.
-                modes.iter().any(|mode| mode.as_f64() == value.as_f64())
+                modes.iter().filter_map(|mode| mode.as_f64()).any(|mode| *key == double_key(mode))
             }
         };
         let success =

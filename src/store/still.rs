@@ -80,6 +80,13 @@ mod tests {
         let other = Store::open(store.url()).await.unwrap();
         other.set_pool("gpu", 1, "test", chrono::Utc::now()).await.unwrap();
         assert!(looks.is_due(&store, LONG), "a write of another connection is seen");
+        // Times to come are as near as can be, however long this test is kept waiting.
+        let StoreUrl::Sqlite(path) = store.url() else { panic!("the store is a file") };
+        let database = fs::File::options().write(true).open(path).unwrap();
+        database.set_modified(SystemTime::now() + LONG).unwrap();
+        for _ in 0..2 {
+            assert!(looks.is_due(&store, LONG), "the files were written a moment ago: another write may not show");
+        }
     }
 
     #[test]

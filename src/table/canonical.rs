@@ -60,6 +60,13 @@ pub fn value_type(data_type: &DataType) -> &DataType {
     }
 }
 
+/// `array` as statistics compute with it: in its canonical type, but unsigned numbers as doubles, which take them all. None for
+/// nested and binary types.
+pub fn computed(array: &ArrayRef) -> Option<ArrayRef> {
+    let is_unsigned = *value_type(array.data_type()) == DataType::UInt64;
+    if is_unsigned { Some(cast(array, &DataType::Float64)) } else { canonical(array) }
+}
+
 /// The first value that has no place in the canonical type, and so is null there: an unsigned number beyond 63 bits, or a
 /// moment of another age, which is told as the number that is stored.
 pub fn misfit(array: &ArrayRef) -> Option<String> {

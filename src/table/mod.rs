@@ -20,7 +20,7 @@ mod stored;
 mod value;
 mod writer;
 
-pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, doubles, encoded, misfit, value_type};
+pub use canonical::{MICROSECONDS, canonical, canonical_type, cast, computed, doubles, encoded, misfit, value_type};
 pub use error::TableError;
 pub use exact::{digits, exact, exact_type, has_many_digits, need_digits, present};
 pub use facts::{ColumnFacts, ValueRange, column_facts};

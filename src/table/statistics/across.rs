@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType, Float64Type};
 
 use super::super::keys::{KeyHasher, Keys, presence};
 use super::super::sketch::{CoMoments, Distinct, cramers_v};
-use super::super::{TableError, TableReader, cast, encoded};
-use super::{ColumnStatistics, Kind, computed, named};
+use super::super::{TableError, TableReader, cast, computed, encoded};
+use super::{ColumnStatistics, Kind, named};
 
 /// How many columns of each sort are held against one another: their pairs are counted.
 const MOST_COLUMNS: usize = 40;

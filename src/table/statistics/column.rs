@@ -5,8 +5,8 @@ use arrow::datatypes::{DataType, Field, Float64Type, Int32Type};
 
 use super::super::keys::Keys;
 use super::super::sketch::{Distinct, Frequent, Moments, Quantiles};
-use super::super::{MICROSECONDS, canonical, canonical_type, cast, cell, encoded, iso_date, iso_timestamp};
-use super::{computed, decimal_scale, named};
+use super::super::{MICROSECONDS, canonical, canonical_type, cast, cell, computed, encoded, iso_date, iso_timestamp};
+use super::{decimal_scale, named};
 
 /// How many different values are counted one by one; beyond, their number is estimated.
 const COUNTED: usize = 20_000;

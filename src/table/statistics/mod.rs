@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
-use super::{canonical, cast, digits, value_type};
+use super::{cast, digits, value_type};
 
 pub use across::{Across, Matrix, across};
 pub use column::{Bin, ColumnStatistics, HISTOGRAM_BINS, Kind, Spread};
@@ -21,14 +21,7 @@ pub use leakage::{LEAK, Leakage};
 pub use scan::statistics;
 pub use target::{TargetBin, TargetColumn, TargetKind, TargetStatistics, against_target};
 
-/// A column as statistics compute with it: in its canonical type, but unsigned numbers as doubles, which take them all.
-/// None for nested and binary types.
-fn computed(column: &ArrayRef) -> Option<ArrayRef> {
-    let is_unsigned = *value_type(column.data_type()) == DataType::UInt64;
-    if is_unsigned { Some(cast(column, &DataType::Float64)) } else { canonical(column) }
-}
-
-/// A column as its values are told apart and named: as it is [`computed`], but with every digit.
+/// A column as its values are told apart and named: as it is [`computed`](super::computed), but with every digit.
 fn named(column: &ArrayRef, computed: &ArrayRef) -> ArrayRef {
     match value_type(column.data_type()) {
         DataType::UInt64 => cast(column, &DataType::UInt64),

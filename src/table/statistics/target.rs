@@ -7,9 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::super::keys::{KeyHasher, Keys, presence};
-use super::super::{MICROSECONDS, TableError, TableReader, cast};
+use super::super::{MICROSECONDS, TableError, TableReader, cast, computed};
 use super::column::shown;
-use super::{ColumnStatistics, Kind, Leakage, computed, named};
+use super::{ColumnStatistics, Kind, Leakage, named};
 
 /// A target with more values than this is a number, or nothing that can be shown.
 const MOST_CLASSES: u64 = 12;

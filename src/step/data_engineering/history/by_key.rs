@@ -1,7 +1,6 @@
 //! Rows of equal values in some columns, numbered as they come.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
@@ -10,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use super::super::parts;
 use crate::step::StepError;
 use crate::table::keys::Keys;
-use crate::table::{TableReader, canonical, canonical_type, cast, digits, exact, need_digits, present};
+use crate::table::{TableReader, canonical_type, cast, computed, digits, exact, need_digits, present};
 
 /// What becomes of a row without a value in one of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,11 +157,8 @@ pub(super) fn need_numbers(table: &TableReader, name: &str, what: &str) -> Resul
 
 /// A column as numbers; NaN where there is no value.
 pub(super) fn numbers(column: &ArrayRef) -> Vec<f64> {
-    // Unsigned numbers may be beyond those of signed ones.
-    let is_unsigned = *column.data_type() == DataType::UInt64;
-    let canonical = if is_unsigned { Some(Arc::clone(column)) } else { canonical(column) };
-    let Some(canonical) = canonical else { return vec![f64::NAN; column.len()] };
-    let numbers = cast(&canonical, &DataType::Float64);
+    let Some(computed) = computed(column) else { return vec![f64::NAN; column.len()] };
+    let numbers = cast(&computed, &DataType::Float64);
     let numbers = numbers.as_primitive::<Float64Type>();
     numbers.iter().map(|value| value.unwrap_or(f64::NAN)).collect()
 }

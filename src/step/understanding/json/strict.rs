@@ -9,8 +9,6 @@ use serde_json::{Map, Number, Value};
 
 /// Digits of the longest whole numbers of 64 bits.
 const MOST_DIGITS: usize = 19;
-/// How many digits every double keeps.
-const KEPT_DIGITS: usize = 15;
 
 /// Reads one value, and nothing behind it.
 pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
@@ -107,7 +105,7 @@ fn quoted(bytes: &[u8], is_text: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
             b'-' | b'0'..=b'9' => {
                 let length = bytes[at..].iter().take_while(|byte| is_of_number(**byte)).count();
                 let number = &bytes[at..at + length];
-                if length > KEPT_DIGITS && is_text(number) && !is_key(&bytes[at + length..]) {
+                if length > f64::DIGITS as usize && is_text(number) && !is_key(&bytes[at + length..]) {
                     changed.extend_from_slice(&bytes[copied..at]);
                     changed.push(b'"');
                     changed.extend_from_slice(number);
@@ -149,7 +147,7 @@ fn is_beyond(number: &[u8]) -> bool {
 fn is_rounded(number: &[u8]) -> bool {
     let mantissa = number.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
     let digits = mantissa.iter().filter(|byte| byte.is_ascii_digit()).skip_while(|byte| **byte == b'0').count();
-    digits > KEPT_DIGITS && number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+    digits > f64::DIGITS as usize && number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 /// Where the text ends that begins at `at`.

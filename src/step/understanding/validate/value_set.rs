@@ -10,9 +10,6 @@ use super::column::Column;
 use crate::table::cast;
 use crate::table::keys::{KeySet, Keys};
 
-/// How many digits every double keeps.
-const KEPT_DIGITS: usize = 15;
-
 /// The values of a set, as keys of one type.
 pub(super) struct ValueSet {
     pub(super) keys: KeySet<u128>,
@@ -51,7 +48,7 @@ fn digits_of(value: &Value, column: &Column) -> Result<String, String> {
     let text = number_text(value).ok_or_else(|| misfit(value, column))?;
     // Zeros behind count: who wrote one digit more may have got them.
     let digits = text.replace(['-', '.'], "");
-    if value.is_f64() && digits.trim_start_matches('0').len() > KEPT_DIGITS {
+    if value.is_f64() && digits.trim_start_matches('0').len() > f64::DIGITS as usize {
         return Err(format!(
             "{value} in `values` has more digits than a number keeps, and column `{name}` is compared to the last one: \
              write it in quotes"

@@ -63,9 +63,14 @@ fn is_missing(value: &ArrayRef, row: usize) -> bool {
     value.is_null(row) || *value.data_type() == DataType::Null
 }
 
+/// The columns that an expectation is about, for a look at which values are there.
+fn stored(setting: &Setting<'_>, expectation: &Expectation) -> Result<Vec<Column>, String> {
+    let columns = setting.the_columns(expectation)?.into_iter();
+    Ok(columns.map(|column| column.into_stored(setting.schema)).collect())
+}
+
 fn not_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns = setting.the_columns(expectation)?.into_iter().map(|column| column.into_stored(setting.schema));
-    let columns = columns.collect();
+    let columns = stored(setting, expectation)?;
     Ok(setting.of_rows(RowTest::of(columns, |values| {
         let rows = values[0].len();
         if values.iter().all(|value| value.logical_null_count() == 0) {
@@ -76,8 +81,7 @@ fn not_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, S
 }
 
 fn is_null(setting: &Setting<'_>, expectation: &Expectation) -> Result<State, String> {
-    let columns = setting.the_columns(expectation)?.into_iter().map(|column| column.into_stored(setting.schema));
-    let columns = columns.collect();
+    let columns = stored(setting, expectation)?;
     Ok(setting.of_rows(RowTest::of(columns, |values| {
         (0..values[0].len()).map(|row| Some(values.iter().all(|value| is_missing(value, row)))).collect()
     })))
